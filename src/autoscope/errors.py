@@ -1,0 +1,62 @@
+"""What autoscope says when something is wrong: exceptions at plan time, one-line notices while a program runs.
+
+Nothing here imports anything heavy, because every room may import it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+class AutoscopeError(Exception):
+    """Something was asked that cannot be done. The message is one line: what was asked, why not, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a plan file something stands; `line` and `column` count from 1, 0 where unknown."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if self.line:
+            return f"{self.file}:{self.line}:{self.column}"
+        return self.file
+
+
+class PlanError(AutoscopeError):
+    """A plan that cannot be used. `place` says where; the message begins with it."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place = place
+
+
+class AutoscopeWarning(UserWarning):
+    """Category for callers of the Python interface who want `warnings` filters; see `notices` for running programs."""
+
+
+notices: list[tuple[str, str]] = []
+"""Every notice given in this process, as (slug, text): read by the summary and `doctor`."""
+
+
+def notice(slug: str, text: str) -> None:
+    """Say one line on standard error, once per text, unless its slug is silenced.
+
+    `warnings` and `logging` belong to the program (`-W error` would turn a notice into a crash, a handler would
+    put it into the program's files), so this writes to file descriptor 2 and touches neither.
+    `AUTOSCOPE_SILENCE=slug,slug` silences; `AUTOSCOPE_SILENCE=all` silences everything.
+    """
+    if (slug, text) in notices:
+        return
+    notices.append((slug, text))
+    silenced = os.environ.get("AUTOSCOPE_SILENCE", "")
+    if silenced == "all" or slug in silenced.split(","):
+        return
+    try:
+        os.write(2, f"autoscope: {text} ({slug})\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # standard error is closed: the notice stays in `notices`

@@ -1,0 +1,1 @@
+"""Afterwards: queries over the runs in the local store, and reports made of them."""

@@ -1,0 +1,1 @@
+"""All state that changes while the program runs: the sites, the buffer, and their reset."""

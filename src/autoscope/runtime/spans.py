@@ -1,0 +1,135 @@
+"""What a recorded call is made of: plain values that pass from the call path to the exporters.
+
+The record itself is a tuple, because a tuple is the cheapest thing to make: see `Record`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from autoscope.runtime.sites import Site
+
+# Taken at import, so that a program that patches or freezes the clock neither breaks us nor is asked by us.
+clock = time.perf_counter_ns
+_epoch_offset = time.time_ns() - clock()
+
+
+def epoch_offset() -> int:
+    """Nanoseconds to add to a record's `start` or `end` to get Unix time."""
+    return _epoch_offset
+
+
+class Trace:
+    """One trace as this process sees it: what all of its spans share."""
+
+    __slots__ = (
+        "__weakref__",
+        "context",
+        "failed",
+        "flags",
+        "remote_parent",
+        "thread_id",
+        "thread_name",
+        "trace_id",
+        "tracestate",
+    )
+
+    trace_id: int
+    """128 random bits (samplers rely on their randomness)."""
+    remote_parent: int
+    """Span id of the parent in another process or another tracer, 0 if this trace begins here."""
+    tracestate: str
+    """W3C tracestate, with OpenTelemetry's `ot=th:…` where this process decided the sampling."""
+    flags: int
+    """W3C trace flags: 1 sampled, 2 random trace id."""
+    thread_id: int
+    thread_name: str
+    context: Any
+    """The OpenTelemetry `Context` the trace was started under (baggage and the like), or None."""
+    failed: tuple[int, int, Any] | None
+    """Which exception is on its way out: (id of the exception, id of the traceback entry, code object). No references."""
+
+    def __init__(
+        self,
+        trace_id: int,
+        *,
+        remote_parent: int = 0,
+        tracestate: str = "",
+        flags: int = 3,
+        thread_id: int = 0,
+        thread_name: str = "",
+        context: Any = None,
+    ) -> None:
+        self.trace_id = trace_id
+        self.remote_parent = remote_parent
+        self.tracestate = tracestate
+        self.flags = flags
+        self.thread_id = thread_id
+        self.thread_name = thread_name
+        self.context = context
+        self.failed = None
+
+
+Span = tuple[Trace, int]
+"""A span in progress: its trace and its span id. This is what the context variable holds."""
+
+
+class Frame(NamedTuple):
+    """One line of a stack trace, kept as values so that no frame stays alive."""
+
+    file: str
+    line: int
+    name: str
+
+
+@dataclass(slots=True)
+class ExceptionRecord:
+    """An exception at the moment it first left a woven function; text is made later, off the call path."""
+
+    type: str
+    message: str
+    frames: tuple[Frame, ...]
+    time: int
+    """`perf_counter_ns` of the moment."""
+    cause: ExceptionRecord | None = None
+    explicit: bool = False
+    """True where `cause` was given by `raise … from …`, False where it was being handled."""
+
+    def stacktrace(self) -> str:
+        """The traceback as Python prints it, source lines looked up now."""
+        import linecache
+
+        lines: list[str] = []
+        if self.cause is not None:
+            lines.append(self.cause.stacktrace())
+            lines.append(
+                "\nThe above exception was the direct cause of the following exception:\n\n"
+                if self.explicit
+                else "\nDuring handling of the above exception, another exception occurred:\n\n"
+            )
+        lines.append("Traceback (most recent call last):\n")
+        for frame in self.frames:
+            lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.name}\n')
+            source = linecache.getline(frame.file, frame.line).strip()
+            if source:
+                lines.append(f"    {source}\n")
+        shown = self.type.removeprefix("builtins.")
+        lines.append(f"{shown}: {self.message}\n" if self.message else f"{shown}\n")
+        return "".join(lines)
+
+
+@dataclass(slots=True)
+class Details:
+    """What only some spans have."""
+
+    error_type: str = ""
+    error_message: str = ""
+    exception: ExceptionRecord | None = None
+    attributes: dict[str, Any] | None = None
+
+
+Record = tuple["Site", Span, "Span | None", int, int, "Details | None"]
+"""A finished call: (site, span, parent, start, end, details); see docs/decisions/0001-skeleton.md."""

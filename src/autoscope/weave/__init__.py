@@ -1,0 +1,1 @@
+"""Import time: modules in, woven modules out."""
