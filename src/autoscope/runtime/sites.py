@@ -1,1 +1,215 @@
-"""All state that changes while the program runs: the sites, the buffer, and their reset."""
+"""All state that changes while the program runs: the sites, the buffer of records, and their reset.
+
+A site is one function's live state. Its facts never change; `armed` is the switch that woven code tests; the other
+switches are the functions woven code calls, so that changing what a call does is an assignment, never a recompile.
+Nothing here decides (that is the plan's) and nothing here sends (that is `drain`'s).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from random import Random
+from types import CodeType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from autoscope.runtime import context
+from autoscope.runtime.spans import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscope.plan.model import Capture
+
+SWITCHES = (
+    "armed",
+    "get",
+    "set",
+    "clock",
+    "next",
+    "append",
+    "root",
+    "fail",
+    "undo",
+    "enter",
+    "leave",
+    "fail_call",
+    "suspend",
+    "resume",
+)
+"""What woven code uses of a site, as attributes whose names begin with `@`."""
+
+
+class Site:
+    """One woven function: fixed facts, live switches."""
+
+    __slots__ = (
+        *SWITCHES,
+        "__weakref__",
+        "author",
+        "capture",
+        "file",
+        "index",
+        "kind",
+        "level",
+        "line",
+        "module",
+        "name",
+        "off",
+        "parameters",
+        "path",
+        "qualname",
+        "rate",
+        "renderers",
+        "traced",
+    )
+
+    index: int
+    name: str
+    """`module.qualname`, the span's name."""
+    module: str
+    qualname: str
+    file: str
+    line: int
+    kind: str
+    """`function`, `generator`, `coroutine` or `async_generator`; `builtin` for a wrapped C callable."""
+    path: str
+    """How it was woven: `bytecode`, `ast` or `wrapt`."""
+    level: str
+    rate: float
+    capture: Capture
+    parameters: tuple[str, ...]
+    """Names of the parameters whose values are captured, in the order woven code hands them over."""
+    author: CodeType | None
+    """The author's own code object."""
+    off: CodeType | None
+    """What runs while this function is off: the author's code, with nested functions still woven."""
+    traced: CodeType | None
+
+    armed: bool
+    get: Callable[[], Any]
+    set: Callable[[Any], Any]
+    clock: Callable[[], int]
+    next: Callable[[], int]
+    append: Callable[[Any], Any]
+    root: Callable[[Any], Any]
+    fail: Callable[..., None]
+    undo: Callable[[Any], None]
+    enter: Callable[..., Any]
+    leave: Callable[..., None]
+    fail_call: Callable[..., None]
+    suspend: Callable[[Any], None]
+    resume: Callable[[Any], None]
+
+    def __repr__(self) -> str:
+        return f"<site {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # cloudpickle and friends send code objects with their constants to processes that may not know us;
+        # there the function runs its author's body.
+        return _off, ()
+
+
+def _off() -> SimpleNamespace:
+    return SimpleNamespace(**{"@armed": False})
+
+
+_off.__module__ = __name__
+for _switch in SWITCHES:
+    setattr(Site, "@" + _switch, Site.__dict__[_switch])
+
+sites: list[Site] = []
+by_code: dict[CodeType, Site] = {}
+"""Traced code object -> site: how a function in the program's hands is recognised as woven."""
+
+records: list[Any] = []
+"""Finished calls not yet taken by the drain. Never replaced: woven code holds its `append`."""
+
+random = Random(os.urandom(16))
+"""Our own, so that a program that seeds `random` sees the numbers it would have seen."""
+
+
+class Counters:
+    """What happened, counted; read by `stats()` and written with the run."""
+
+    __slots__ = ("dropped", "sampled_out", "taken")
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.sampled_out = 0
+        self.taken = 0
+
+
+counters = Counters()
+
+
+def _fresh_ids() -> Callable[[], int]:
+    # Ids count up from a random base: unique in the process at the price of a counter. Never zero, never 2**64.
+    return itertools.count(random.getrandbits(62) | 1 << 62).__next__
+
+
+next_id = _fresh_ids()
+append: Callable[[Any], Any] = records.append
+
+
+def new_site(**facts: Any) -> Site:
+    """A site with its facts set and its switches at rest (not armed); registered."""
+    from autoscope.runtime import calls, sampling
+
+    site = Site()
+    for name, value in facts.items():
+        setattr(site, name, value)
+    site.index = len(sites)
+    site.armed = False
+    site.get = context.get
+    site.set = context.set_current
+    site.clock = clock
+    site.next = next_id
+    site.append = append
+    site.root = sampling.root
+    site.fail = calls.fail
+    site.undo = calls.undo_lean
+    site.enter = calls.enter
+    site.leave = calls.leave
+    site.fail_call = calls.fail_call
+    site.suspend = calls.suspend
+    site.resume = calls.resume
+    site.author = site.off = site.traced = None
+    sites.append(site)
+    return site
+
+
+def set_append(function: Callable[[Any], Any]) -> None:
+    """What happens to a finished call, for every site: buffered, dropped, or the drain started first."""
+    global append
+    append = function
+    for site in sites:
+        site.append = function
+
+
+def drop(record: Any) -> None:
+    """The buffer is full: count, forget."""
+    counters.dropped += 1
+
+
+def after_fork() -> None:
+    """In a new child: what the parent recorded is the parent's to send; ids must differ from its."""
+    global next_id
+    records.clear()
+    random.seed(os.urandom(16))
+    next_id = _fresh_ids()
+    for site in sites:
+        site.next = next_id
+    counters.dropped = counters.sampled_out = counters.taken = 0
+
+
+def reset() -> None:
+    """Forget everything: for tests."""
+    from autoscope.runtime import sampling
+
+    sites.clear()
+    by_code.clear()
+    records.clear()
+    counters.dropped = counters.sampled_out = counters.taken = 0
+    sampling.rate = 1.0
+    set_append(records.append)

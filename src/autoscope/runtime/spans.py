@@ -49,8 +49,8 @@ class Trace:
     thread_name: str
     context: Any
     """The OpenTelemetry `Context` the trace was started under (baggage and the like), or None."""
-    failed: tuple[int, int, Any] | None
-    """Which exception is on its way out: (id of the exception, id of the traceback entry, code object). No references."""
+    failed: tuple[int, int, Any, str] | None
+    """Which exception is on its way out: (its id, id of the traceback entry, code object, message). No reference."""
 
     def __init__(
         self,

@@ -1,0 +1,46 @@
+"""Which span is current: one context variable, shared by the call path and OpenTelemetry's own context.
+
+What the variable holds decides what a woven call does, by one truth test:
+
+- a non-empty tuple, `(trace, span_id)`: a recorded span is current, calls become its children;
+- `None` or an empty tuple: no recorded span is current, `sampling.root` looks closer.
+
+`Attached` is what OpenTelemetry code made current; it keeps the `Context` it came with.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+current: ContextVar[Any] = ContextVar("autoscope.current", default=None)
+get = current.get
+set_current = current.set
+
+
+class Unsampled(tuple[()]):
+    """Current in a trace that was decided against: falsy, so nothing below it is recorded.
+
+    OpenTelemetry code that asks gets a valid, unsampled span context, so that services further on decide alike.
+    """
+
+    trace_id: int = 0
+    span_id: int = 0
+    context: Any = None
+
+
+class Thinned(tuple[()]):
+    """What a thinned site's `get` answers when this call is left out; the current span stays as it is."""
+
+    __slots__ = ()
+
+
+THINNED = Thinned()
+
+
+class Attached(tuple[Any, ...]):
+    """Current is what OpenTelemetry code attached: `(trace, span_id)` of its recorded span, else empty."""
+
+    context: Any
+    sampled: bool | None
+    """False where its span says "not sampled", None where it has no span."""

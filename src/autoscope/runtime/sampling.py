@@ -1,0 +1,102 @@
+"""Whether a trace is recorded: decided once, where it begins, and followed below."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from _thread import get_ident
+from typing import Any
+
+from autoscope.runtime import context, sites
+from autoscope.runtime.context import Attached, Unsampled
+from autoscope.runtime.spans import Span, Trace
+
+rate: float = 1.0
+"""Share of traces recorded; live."""
+tracestate: str = "ot=th:0"
+"""The rate in OpenTelemetry's consistent-probability form, as `set_rate` computes it."""
+foreign: Any = None
+"""Asked at a root for a span that OpenTelemetry code made current before its context was ours; see `export.bridge`."""
+
+
+def threshold(share: float) -> str:
+    """The `th` value of a sampling probability: 56 bits, hexadecimal, trailing zeros cut.
+
+    From the OpenTelemetry specification, "TraceState: Probability Sampling".
+    """
+    rejected = round((1 - share) * (1 << 56))
+    if rejected >= 1 << 56:
+        return ""
+    return f"{rejected:014x}".rstrip("0") or "0"
+
+
+def set_rate(share: float) -> None:
+    """Record this share of traces from now on."""
+    global rate, tracestate
+    rate = share
+    value = threshold(share)
+    tracestate = f"ot=th:{value}" if value else ""
+
+
+def root(parent: Any) -> Span | Unsampled | None:
+    """What a call without a recorded parent does: a new span, a mark "not recorded", or None: nothing at all.
+
+    `parent` is what the context variable held: None or an empty tuple (see `context`).
+    """
+    try:
+        if parent is None:
+            if foreign is not None:
+                attached = foreign()
+                if attached is not None:
+                    if attached:
+                        return Trace_under(attached), sites.next_id()
+                    if attached.sampled is False:
+                        return None
+            inherited = None
+        elif type(parent) is Attached:
+            if parent.sampled is False:
+                return None
+            inherited = parent.context
+        else:
+            return None
+        identity = sites.random.getrandbits(128)
+        # The last 56 bits of the id are the randomness that consistent samplers further on compare with `th`.
+        if rate < 1.0 and (identity & (1 << 56) - 1) < (1 - rate) * (1 << 56):
+            sites.counters.sampled_out += 1
+            mark = Unsampled()
+            mark.trace_id = identity
+            mark.context = inherited
+            return mark
+        ident = get_ident()
+        thread = threading._active.get(ident)  # type: ignore[attr-defined]
+        # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
+        name = thread.name if thread is not None else ""
+        return (
+            Trace(identity, tracestate=tracestate, flags=3, thread_id=ident, thread_name=name, context=inherited),
+            sites.next_id(),
+        )
+    except Exception as error:
+        return _give_up(error)
+
+
+def Trace_under(attached: Attached) -> Trace:  # noqa: N802
+    """The trace of a span that OpenTelemetry code made current."""
+    return attached[0]  # type: ignore[no-any-return]
+
+
+def _give_up(error: Exception) -> None:
+    from autoscope.errors import notice
+
+    if "pytest" in sys.modules and "AUTOSCOPE_STRICT" in __import__("os").environ:
+        raise error
+    notice("root-failed", f"a trace could not be begun: {type(error).__name__}: {error}; the call ran untraced")
+
+
+def thinned(share: float) -> Any:
+    """A `get` for a site with a rate of its own: leaves out `1 - share` of its calls."""
+    chance, read, left_out = sites.random.random, context.get, context.THINNED
+
+    def get() -> Any:
+        return read() if chance() < share else left_out
+
+    return get
