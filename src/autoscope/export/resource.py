@@ -1,0 +1,44 @@
+"""Who is speaking: the resource attributes that go with every span of this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import autoscope
+from autoscope.export.settings import Settings
+
+UNKNOWN_SERVICE = "unknown_service:python"
+
+
+def describe_process(settings: Settings) -> dict[str, str | int]:
+    """Resource attributes of this process, now; call it again in a forked child.
+
+    What `OTEL_RESOURCE_ATTRIBUTES` says wins over what is found out here, `OTEL_SERVICE_NAME` over both.
+    Command line, user and environment are left out: they hold secrets too often.
+    """
+    attributes: dict[str, str | int] = {
+        "service.name": UNKNOWN_SERVICE,
+        "service.instance.id": _random_uuid(),
+        "host.name": os.uname().nodename,
+        "process.pid": os.getpid(),
+        "process.runtime.name": sys.implementation.name,
+        "process.runtime.version": ".".join(map(str, sys.version_info[:3])),
+    }
+    attributes.update(settings.resource_attributes)
+    if settings.service_name:
+        attributes["service.name"] = settings.service_name
+    # The specification keeps `opentelemetry` for its own SDKs; whoever is not one says its own name.
+    attributes["telemetry.sdk.name"] = "autoscope"
+    attributes["telemetry.sdk.language"] = "python"
+    attributes["telemetry.sdk.version"] = autoscope.__version__
+    return {key: value for key, value in attributes.items() if value != ""}
+
+
+def _random_uuid() -> str:
+    """A version 4 UUID. By hand, because `import uuid` costs the program milliseconds."""
+    number = int.from_bytes(os.urandom(16), "big")
+    number = number & ~(0xF << 76) | 4 << 76
+    number = number & ~(0x3 << 62) | 2 << 62
+    digits = f"{number:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
