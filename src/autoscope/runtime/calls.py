@@ -251,3 +251,29 @@ def broken(site: Site, error: Exception) -> None:
     from autoscope.errors import notice
 
     notice("site-disabled", f"{site.name}: {type(error).__name__}: {error}; this function is no longer traced")
+
+
+_cost: int | None = None
+
+
+def cost_of_a_record() -> int:
+    """Nanoseconds a recorded call costs here, measured once with the same primitives in under a millisecond."""
+    global _cost
+    if _cost is None:
+        kept: list[Any] = []
+        before = _get()
+        rounds = 200
+        best = 1 << 62
+        for _ in range(5):
+            started = clock()
+            for number in range(rounds):
+                parent = _get()
+                span = (parent, number)
+                begun = clock()
+                _set(before)
+                kept.append((kept, span, parent, begun, clock(), None))
+                _set(before)
+            best = min(best, clock() - started)
+            kept.clear()
+        _cost = best // rounds
+    return _cost

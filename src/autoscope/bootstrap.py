@@ -1,0 +1,355 @@
+"""Starting and stopping: reads the environment once, sets every room going, and puts everything back.
+
+Called by `sitecustomize` before the program begins, or by `install()` inside a running one. Whatever goes wrong at
+start, the program runs as its author wrote it and one notice says why.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from autoscope.errors import AutoscopeError, notice, notices
+from autoscope.runtime import calls, capture, sampling, sites
+from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
+from autoscope.weave import attach, main, weaver
+from autoscope.weave.finder import Finder
+from autoscope.weave.weaver import Weaver
+
+if TYPE_CHECKING:
+    from autoscope.plan.model import Plan
+
+FLUSH_SECONDS = 5.0
+"""How long a process may spend sending what is left when it ends."""
+RESOLVED = b'{"autoscope_resolved"'
+"""How a plan begins that has been read, merged and checked already: it is JSON, and no YAML is loaded for it."""
+
+running: Running | None = None
+
+
+def start_from_environment() -> Running | None:
+    """What `sitecustomize` calls. Never raises but under `AUTOSCOPE_STRICT`."""
+    environ = os.environ
+    if running is not None:
+        return running
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        notice("sdk-disabled", "nothing is traced: OTEL_SDK_DISABLED is true")
+        return None
+    try:
+        plan = plan_from_environment()
+    except AutoscopeError as error:
+        notice("plan-unusable", f"the program runs untraced: {error}")
+        return None
+    return start(plan, store=environ.get("AUTOSCOPE_STORE"), otlp=None, script=main.script())
+
+
+def plan_from_environment() -> Plan:
+    """The plan `AUTOSCOPE_*` describes. Raises `PlanError`."""
+    environ = os.environ
+    file = environ.get("AUTOSCOPE_PLAN") or None
+    if file is not None:
+        try:
+            with open(file, "rb") as stream:
+                resolved = stream.read(len(RESOLVED)) == RESOLVED
+                if resolved:
+                    import json
+
+                    from autoscope.plan.model import Plan
+
+                    stream.seek(0)
+                    return Plan.from_dict(json.load(stream))
+        except OSError:
+            pass  # said better by whoever reads it as a plan
+    from autoscope.plan.resolve import resolve
+
+    return resolve(plan_file=file, environ=environ)
+
+
+def start(plan: Plan, *, store: str | None, otlp: str | None, script: str | None = None) -> Running:
+    """Set everything going for one plan."""
+    global running
+    stop()
+    running = Running(plan, store, otlp)
+    running.begin(script)
+    return running
+
+
+def stop() -> None:
+    """Flush and put everything back; nothing happens where nothing was started."""
+    global running
+    if running is not None:
+        running.end()
+        running = None
+
+
+class Running:
+    """All that is going on in this process for one plan, from `begin` to `end`."""
+
+    def __init__(self, plan: Plan, store: str | None, otlp: str | None) -> None:
+        self.plan = plan
+        self.store = store
+        self.otlp = otlp
+        self.weave = Weaver(plan)
+        self.finder = Finder(self.weave)
+        self.started = time.time()
+        self.pid = os.getpid()
+        self.run_id = os.environ.get("AUTOSCOPE_RUN_ID", "")
+        self.summary = os.environ.pop("AUTOSCOPE_SUMMARY", "") == str(os.getpid())
+        """Whether this is the process `autoscope run` started, which prints what was seen when it ends."""
+        self.drain = Drain(
+            self.exporters,
+            interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 100) / 1000,
+            queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
+            look_round=self.look_round,
+        )
+        self.late: list[str] = []
+        """Modules that came past the finder and were woven in place when they were noticed."""
+        self.handler_before: Any = None
+
+    def begin(self, script: str | None) -> None:
+        sampling.set_rate(self.plan.sampling.rate)
+        capture.set_redact(self.plan.redact)
+        self.drain.arm()
+        # The last to be registered is the first to run, so the program's own handlers are still traced.
+        atexit.register(self.at_exit)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self.before_fork, after_in_parent=self.after_fork_parent, after_in_child=self.after_fork_child
+            )
+        self.on_sigterm()
+        if "opentelemetry.context" in sys.modules:
+            _take_over_context()
+        else:
+            self.finder.after_import["opentelemetry.context"] = _take_over_context
+        sys.meta_path.insert(0, self.finder)  # type: ignore[arg-type]
+        self.attach_loaded()
+        if script is not None:
+            main.take_over(self.weave, script)
+
+    def attach_loaded(self) -> None:
+        """Weave what was imported before us."""
+        from autoscope.weave import wrap
+
+        loaded = {
+            name: module
+            for name, module in list(sys.modules.items())
+            if type(module) is ModuleType and self.wants(name, module)
+        }
+        # `__main__` at the start of a process is an empty namespace, which `main` sees to.
+        if "__main__" in loaded and not getattr(loaded["__main__"], "__file__", None):
+            del loaded["__main__"]
+        if loaded:
+            attach.attach_everything(self.weave, loaded)
+        for name in self.plan.modules:
+            module = sys.modules.get(name)
+            if module is not None:
+                wrap.wrap_named(self.weave, module)
+
+    def wants(self, name: str, module: ModuleType) -> bool:
+        """Whether the plan selects a module that is loaded already."""
+        if name.partition(".")[0] == "autoscope":
+            return False
+        selected = self.plan.selects(name)
+        if selected is None:
+            # `__dict__`, because a module of the program's may compute its attributes.
+            file = module.__dict__.get("__file__")
+            selected = type(file) is str and name.partition(".")[0] not in sys.stdlib_module_names and weaver.own(file)
+        return selected
+
+    def look_round(self) -> None:
+        """Find modules the plan wants that were loaded past our finder; weave them in place."""
+        for name, module in attach.loaded_unseen(self.weave, self.wants).items():
+            if name == "__main__":
+                continue
+            attach.attach(self.weave, module, "in place, found later")
+            self.late.append(name)
+            notice("late-module", f"{name} was loaded past the import hook; it is traced from now on")
+
+    # Sending.
+
+    def exporters(self) -> list[Any]:
+        from autoscope.export.destinations import destinations
+
+        if not self.run_id:
+            from autoscope.export.store import new_run_id
+
+            self.run_id = new_run_id()
+            # Subprocesses that are traced too belong to the same run.
+            os.environ["AUTOSCOPE_RUN_ID"] = self.run_id
+        return destinations(self.store, self.run_id, describe_run(self.plan), self.otlp)
+
+    def write_meta(self) -> None:
+        """Tell the store what only this process knows: counts, cost, what was not woven."""
+        for exporter in self.drain.exporters or ():
+            put = getattr(exporter, "put_meta", None)
+            if put is not None:
+                for key, value in self.meta().items():
+                    put(key, value)
+
+    def meta(self) -> dict[str, Any]:
+        """What this process knows of itself, as the store's meta values."""
+        counts = self.stats()
+        return {
+            "counters": {key: counts[key] for key in ("recorded", "dropped", "sampled_out", "exported")},
+            "sites": {key: counts[key] for key in ("woven", "armed")},
+            "cost": counts["cost"],
+            "not_woven": [list(entry) for entry in weaver.left_alone],
+            "modules": dict(weaver.seen),
+            "notices": [list(entry) for entry in notices],
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of this process; times in nanoseconds."""
+        exporters = self.drain.exporters or []
+        recorded = sites.counters.taken + len(sites.records) + sites.counters.dropped
+        lost = [exporter.dropped for exporter in exporters]
+        process_cpu = time.process_time_ns()
+        behind = sum(getattr(getattr(e, "otherwise", None), "cpu_ns", 0) for e in exporters)
+        cpu = self.drain.cpu_ns + behind + recorded * calls.cost_of_a_record()
+        return {
+            "woven": len(sites.sites),
+            "armed": sum(site.armed for site in sites.sites),
+            "recorded": recorded,
+            "dropped": sites.counters.dropped + max(lost, default=0),
+            "sampled_out": sites.counters.sampled_out,
+            "exported": max((exporter.exported for exporter in exporters), default=0),
+            "cost": {"cpu_ns": cpu, "process_cpu_ns": process_cpu, "share": cpu / process_cpu if process_cpu else 0.0},
+        }
+
+    def flush(self, seconds: float) -> bool:
+        return self.drain.flush(seconds)
+
+    # Ending.
+
+    def at_exit(self) -> None:
+        if self is not running:
+            return
+        try:
+            self.look_round()
+            self.drain.stop(1.0)
+            self.drain.flush(FLUSH_SECONDS)
+            self.write_meta()
+            self.drain.close(FLUSH_SECONDS)
+            if self.summary and os.getpid() == self.pid:
+                self.print_summary()
+        except Exception as error:
+            if "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            notice("exit-failed", f"not everything was written: {type(error).__name__}: {error}")
+
+    def print_summary(self) -> None:
+        from autoscope.read.report import summary_text
+        from autoscope.read.runs import open_run
+
+        store = self.store
+        if store == "" or not any(hasattr(exporter, "put_meta") for exporter in self.drain.exporters or ()):
+            counts = self.stats()
+            text = (
+                f"autoscope: {counts['recorded']} spans recorded, {counts['exported']} exported, "
+                f"{counts['dropped']} dropped, {counts['sampled_out']} traces sampled out; {counts['woven']} functions "
+                f"woven, {len(weaver.left_alone)} not; own cost {counts['cost']['share']:.1%} of the process's CPU\n"
+            )
+        else:
+            text = summary_text(open_run(os.path.abspath(store or ".autoscope"), self.run_id))
+        try:
+            sys.__stderr__.write(text)  # type: ignore[union-attr]
+            sys.__stderr__.flush()  # type: ignore[union-attr]
+        except (AttributeError, OSError, ValueError):
+            pass  # standard error is closed; the store has it all
+
+    def on_sigterm(self) -> None:
+        """Flush when the process is asked to end, if the program has nothing of its own to say to that."""
+        try:
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                self.handler_before = signal.signal(signal.SIGTERM, self.terminated)
+        except ValueError:
+            pass  # not the main thread: the handler is not ours to set
+
+    def terminated(self, number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.at_exit()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def end(self) -> None:
+        """Flush, and give the process back as it was."""
+        self.at_exit()
+        atexit.unregister(self.at_exit)
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)  # type: ignore[arg-type]
+        weaver.give_back()
+        if "wrapt" in sys.modules:
+            from autoscope.weave import wrap
+
+            wrap.give_back()
+        if "autoscope.export.bridge" in sys.modules:
+            from autoscope.export import bridge
+
+            bridge.give_back()
+        if self.handler_before is not None and signal.getsignal(signal.SIGTERM) == self.terminated:
+            signal.signal(signal.SIGTERM, self.handler_before)
+        weaver.left_alone.clear()
+        weaver.seen.clear()
+        sites.reset()
+
+    # Fork. The hooks cannot be unregistered, so they ask whether they are still wanted.
+
+    def before_fork(self) -> None:
+        if self is running:
+            self.drain.before_fork()
+
+    def after_fork_parent(self) -> None:
+        if self is running:
+            self.drain.after_fork_parent()
+
+    def after_fork_child(self) -> None:
+        if self is not running:
+            return
+        self.drain.after_fork_child()
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.
+            util.register_after_fork(self, _flush_at_end_of_child)
+
+
+def _flush_at_end_of_child(this: Running) -> None:
+    util = sys.modules["multiprocessing.util"]
+    util.Finalize(None, this.at_exit, exitpriority=-1000)
+
+
+def _take_over_context(module: ModuleType | None = None) -> None:
+    try:
+        from autoscope.export import bridge
+
+        bridge.take_over()
+    except (ImportError, AttributeError) as error:
+        notice("otel-unknown", f"this OpenTelemetry is not one known here: {error}; its spans and ours stay apart")
+
+
+def _milliseconds(name: str, otherwise: int) -> float:
+    # The bare number: `export.settings` says what is wrong with a bad one, when exporting begins.
+    try:
+        value = float(os.environ.get(name, ""))
+    except ValueError:
+        return otherwise
+    return value if value > 0 else otherwise
+
+
+def describe_run(plan: Plan) -> dict[str, Any]:
+    """What a run's directory says about how it came to be."""
+    from autoscope import __version__
+
+    return {
+        "argv": list(sys.orig_argv),
+        "cwd": os.getcwd(),
+        "python": sys.version.split()[0],
+        "autoscope": __version__,
+        "pid": os.getpid(),
+        "plan": plan.source,
+        "strategy": plan.strategy,
+        "rate": plan.sampling.rate,
+    }

@@ -1,0 +1,107 @@
+"""An exporter that may have to wait (for the network) moved behind a queue and a thread of its own.
+
+So that the drain, which watches the buffer's length, never waits.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock, start_new_thread
+from collections import deque
+from typing import Any
+
+from autoscope.errors import notice
+from autoscope.runtime.drain import Exporter
+
+_monotonic = time.monotonic
+
+
+class Behind:
+    """Passes records on to `exporter` in another thread; more than `queue` of them waiting are dropped and counted."""
+
+    def __init__(self, exporter: Exporter, queue: int) -> None:
+        self.exporter = exporter
+        self.queue = queue
+        self.chunks: deque[list[Any]] = deque()
+        self.waiting = 0
+        self.lost = 0
+        self.cpu_ns = 0
+        self._fresh()
+
+    def _fresh(self) -> None:
+        self.idle = allocate_lock()
+        """Held while the thread has something to do."""
+        self.running = False
+
+    @property
+    def exported(self) -> int:
+        return self.exporter.exported
+
+    @property
+    def dropped(self) -> int:
+        return self.exporter.dropped + self.lost
+
+    def export(self, records: list[Any]) -> None:
+        if self.waiting + len(records) > self.queue:
+            self.lost += len(records)
+            return
+        count = len(records)
+        self.waiting += count
+        self.chunks.append(records)
+        if not self.running:
+            self.start()
+
+    def start(self) -> None:
+        """The thread lives as long as there is work: `fork` and exit have one thing less to stop."""
+        if not self.idle.acquire(blocking=False):
+            return
+        self.running = True
+        try:
+            start_new_thread(self.run, ())
+        except RuntimeError:
+            self.running = False
+            self.idle.release()
+
+    def run(self) -> None:
+        started = time.thread_time_ns()
+        try:
+            while self.chunks:
+                chunk = self.chunks.popleft()
+                try:
+                    self.exporter.export(chunk)
+                except Exception as error:
+                    self.lost += len(chunk)
+                    notice("export-failed", f"{type(error).__name__}: {error}")
+                count = len(chunk)
+                self.waiting -= count
+        finally:
+            self.cpu_ns += time.thread_time_ns() - started
+            self.running = False
+            try:
+                self.idle.release()
+            except RuntimeError:
+                pass  # a fork made a new one
+            if self.chunks:
+                self.start()  # one came in between the last look and here
+
+    def close(self, deadline_seconds: float) -> None:
+        end = _monotonic() + deadline_seconds
+        while self.waiting and _monotonic() < end:
+            if self.chunks and not self.running:
+                self.start()
+            if self.idle.acquire(timeout=max(end - _monotonic(), 0.01)):
+                self.idle.release()
+        self.exporter.close(max(end - _monotonic(), 0.1))
+        if self.waiting:
+            self.lost += self.waiting
+
+    def before_fork(self) -> None:
+        """Let what is under way finish, if it is quick."""
+        if self.running and self.idle.acquire(timeout=0.1):
+            self.idle.release()
+
+    def after_fork(self) -> None:
+        self.chunks.clear()
+        self.waiting = self.lost = self.cpu_ns = 0
+        self._fresh()
+        self.exporter.after_fork()

@@ -1,0 +1,220 @@
+"""The two meeting points with OpenTelemetry in the same process: its current context, and the application's own provider.
+
+Imported only once the program itself has imported `opentelemetry`. `RuntimeContext` makes OpenTelemetry keep its current
+context in the variable the call path uses: a span opened by hand inside a woven function has that function's span
+as parent, and the reverse, and what propagators send is true. An OpenTelemetry `Context` is only built when somebody
+asks for one.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace as otel
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.context.context import Context, _RuntimeContext
+from opentelemetry.trace import propagation
+
+from autoscope.errors import notice
+from autoscope.runtime import sampling
+from autoscope.runtime.context import Attached, Unsampled, current
+from autoscope.runtime.spans import Details, Record, Trace, epoch_offset
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+_SPAN_KEY = propagation._SPAN_KEY
+_EMPTY = Context()
+
+
+class RuntimeContext(_RuntimeContext):
+    """OpenTelemetry's current context, kept in our variable; entry point `autoscope` of `opentelemetry_context`."""
+
+    def __init__(self, before: Any = None) -> None:
+        self.before = before
+        """The runtime context in use until now: tokens it handed out are still its own."""
+
+    def attach(self, context: Context) -> Token[Any]:
+        return current.set(attached(context))
+
+    def get_current(self) -> Context:
+        value = current.get()
+        if value is None:
+            return self.before.get_current() if self.before is not None else _EMPTY
+        if type(value) is Attached:
+            return value.context  # type: ignore[no-any-return]
+        if value:
+            under = value[0].context
+            span: otel.Span = otel.NonRecordingSpan(span_context(value[0], value[1]))
+        elif type(value) is Unsampled:
+            under = value.context
+            span = otel.NonRecordingSpan(_unsampled(value))
+        else:
+            return _EMPTY
+        entries = dict(under) if under is not None else {}
+        entries[_SPAN_KEY] = span
+        return Context(entries)
+
+    def detach(self, token: Token[Any]) -> None:
+        if token.var is current:
+            current.reset(token)
+        elif self.before is not None:
+            self.before.detach(token)
+
+
+def attached(context: Context) -> Attached:
+    """What the variable holds while OpenTelemetry code has made `context` current."""
+    span = context.get(_SPAN_KEY)
+    parent = span.get_span_context() if isinstance(span, otel.Span) else None
+    if context.get(_SUPPRESS_INSTRUMENTATION_KEY):
+        # An exporter of the program's at work: what it calls is not to be traced.
+        value = Attached()
+        value.sampled = False
+    elif parent is None or not parent.is_valid:
+        value = Attached()
+        value.sampled = None
+    elif not parent.trace_flags.sampled:
+        value = Attached()
+        value.sampled = False
+    else:
+        trace = Trace(
+            parent.trace_id,
+            remote_parent=parent.span_id,
+            tracestate=parent.trace_state.to_header() if parent.trace_state else "",
+            flags=int(parent.trace_flags),
+            context=context,
+        )
+        value = Attached((trace, parent.span_id))
+        value.sampled = True
+    value.context = context
+    return value
+
+
+def span_context(trace: Trace, span_id: int) -> otel.SpanContext:
+    """A span of ours as OpenTelemetry names it."""
+    state = otel.TraceState.from_header([trace.tracestate]) if trace.tracestate else None
+    return otel.SpanContext(trace.trace_id, span_id, False, otel.TraceFlags(trace.flags), state)
+
+
+def _unsampled(mark: Unsampled) -> otel.SpanContext:
+    if not mark.span_id:
+        from autoscope.runtime import sites
+
+        mark.span_id = sites.random.getrandbits(62) | 1
+    return otel.SpanContext(mark.trace_id, mark.span_id, False, otel.TraceFlags(2))
+
+
+def take_over(module: ModuleType | None = None) -> None:
+    """Make OpenTelemetry's context ours, now that `opentelemetry.context` is loaded. Safe to call again."""
+    from opentelemetry import context as api
+
+    before = api._RUNTIME_CONTEXT
+    if isinstance(before, RuntimeContext):
+        return
+    api._RUNTIME_CONTEXT = RuntimeContext(before)
+
+    def foreign() -> Attached | None:
+        context = before.get_current()
+        return attached(context) if context else None
+
+    sampling.foreign = foreign
+
+
+def give_back() -> None:
+    """Undo `take_over`."""
+    api = sys.modules.get("opentelemetry.context")
+    if api is not None and isinstance(api._RUNTIME_CONTEXT, RuntimeContext):
+        before = api._RUNTIME_CONTEXT.before
+        if before is not None:
+            api._RUNTIME_CONTEXT = before
+    sampling.foreign = None
+
+
+def application_provider() -> Any:
+    """The SDK `TracerProvider` the application has set, None if it has set none."""
+    provider = otel._TRACER_PROVIDER
+    return provider if hasattr(provider, "_active_span_processor") and hasattr(provider, "resource") else None
+
+
+class Bridge:
+    """Hands our spans to the span processors of the application's own provider, with its resource."""
+
+    def __init__(self, provider: Any) -> None:
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+        from autoscope import __version__
+
+        self.provider = provider
+        self.scope = InstrumentationScope("autoscope", __version__)
+        self.exported = 0
+        self.dropped = 0
+
+    def export(self, records: list[Record]) -> None:
+        processor = self.provider._active_span_processor
+        for record in records:
+            try:
+                processor.on_end(self.readable(record))
+                self.exported += 1
+            except Exception as error:
+                self.dropped += 1
+                notice("processor-failed", f"a span processor of the program's raised {type(error).__name__}: {error}")
+
+    def readable(self, record: Record) -> Any:
+        """One record as the SDK's `ReadableSpan`."""
+        from opentelemetry.sdk.trace import Event, ReadableSpan
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+
+        site, span, parent, start, end, details = record
+        trace = span[0]
+        offset = epoch_offset()
+        attributes: dict[str, Any] = {
+            "code.function.name": site.name,
+            "code.file.path": site.file,
+            "code.line.number": site.line,
+        }
+        if not parent:
+            attributes["thread.id"] = trace.thread_id
+            attributes["thread.name"] = trace.thread_name
+        events = []
+        status = Status(StatusCode.UNSET)
+        if isinstance(details, Details):
+            attributes.update(details.attributes or {})
+            if details.error_type:
+                attributes["error.type"] = details.error_type
+                status = Status(StatusCode.ERROR, details.error_message)
+            exception = details.exception
+            if exception is not None:
+                described = {
+                    "exception.type": exception.type,
+                    "exception.message": exception.message,
+                    "exception.stacktrace": exception.stacktrace(),
+                }
+                events.append(Event("exception", described, exception.time + offset))
+        parent_id = parent[1] if parent else trace.remote_parent
+        return ReadableSpan(
+            name=site.name,
+            context=span_context(trace, span[1]),
+            parent=span_context(trace, parent_id) if parent_id else None,
+            resource=self.provider.resource,
+            attributes=attributes,
+            events=events,
+            kind=SpanKind.INTERNAL,
+            status=status,
+            start_time=start + offset,
+            end_time=end + offset,
+            instrumentation_scope=self.scope,
+        )
+
+    def close(self, deadline_seconds: float) -> None:
+        """The provider is the application's: it is flushed, not shut down."""
+        try:
+            self.provider.force_flush(int(deadline_seconds * 1000))
+        except Exception as error:
+            notice("processor-failed", f"the program's TracerProvider raised {type(error).__name__}: {error}")
+
+    def before_fork(self) -> None: ...
+
+    def after_fork(self) -> None:
+        self.exported = self.dropped = 0

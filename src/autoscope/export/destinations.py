@@ -1,0 +1,88 @@
+"""Where a process's spans go, decided once there is something to send.
+
+The application's own `TracerProvider` if it has set one, else OTLP if an endpoint is configured; and the local store where
+it was asked for or where there is no endpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from autoscope.errors import notice
+from autoscope.export.behind import Behind
+from autoscope.runtime.drain import DEFAULT_QUEUE, Exporter
+
+
+class Provider:
+    """The application's provider where there is one, else `otherwise` (which may be nothing)."""
+
+    def __init__(self, otherwise: Exporter | None) -> None:
+        self.otherwise = otherwise
+        self.bridge: Any = None
+
+    @property
+    def exported(self) -> int:
+        return sum(exporter.exported for exporter in (self.bridge, self.otherwise) if exporter is not None)
+
+    @property
+    def dropped(self) -> int:
+        return sum(exporter.dropped for exporter in (self.bridge, self.otherwise) if exporter is not None)
+
+    def export(self, records: list[Any]) -> None:
+        if self.bridge is None and "opentelemetry.sdk.trace" in sys.modules:
+            self.find_bridge()
+        exporter = self.bridge or self.otherwise
+        if exporter is not None:
+            exporter.export(records)
+
+    def find_bridge(self) -> None:
+        try:
+            from autoscope.export import bridge
+
+            provider = bridge.application_provider()
+            if provider is not None:
+                self.bridge = bridge.Bridge(provider)
+        except (ImportError, AttributeError) as error:
+            notice("otel-unknown", f"this OpenTelemetry is not one known here: {error}; its provider gets no spans")
+
+    def close(self, deadline_seconds: float) -> None:
+        for exporter in (self.bridge, self.otherwise):
+            if exporter is not None:
+                exporter.close(deadline_seconds)
+
+    def before_fork(self) -> None:
+        if self.otherwise is not None:
+            self.otherwise.before_fork()
+
+    def after_fork(self) -> None:
+        for exporter in (self.bridge, self.otherwise):
+            if exporter is not None:
+                exporter.after_fork()
+
+
+def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str | None = None) -> list[Exporter]:
+    """The exporters of this process. `store` is a directory, None for "where there is no endpoint", `""` for none."""
+    from autoscope.export import resource
+    from autoscope.export.settings import Settings
+
+    settings = Settings.from_environ(os.environ, endpoint=otlp)
+    found: list[Exporter] = []
+    sender: Exporter | None = None
+    if settings.otlp_wanted:
+        from autoscope.export.otlp import OtlpExporter
+
+        sender = Behind(OtlpExporter(settings), settings.max_queue_size or DEFAULT_QUEUE)
+    elif settings.console_wanted:
+        from autoscope.export.otlp import ConsoleExporter
+
+        sender = ConsoleExporter(settings)
+    asked_for_nothing = settings.exporters == ()
+    found.append(Provider(sender))
+    if store or (store is None and sender is None and not asked_for_nothing):
+        from autoscope.export.store import StoreExporter
+
+        directory = os.path.abspath(store or ".autoscope")
+        found.append(StoreExporter(directory, run_id=run_id, resource=resource.describe_process(settings), info=info))
+    return found

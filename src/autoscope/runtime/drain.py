@@ -1,0 +1,230 @@
+"""The drain: takes finished calls out of the buffer and hands them to the exporters, in a thread of its own.
+
+The thread is started by the first recorded call, not before; a process that records nothing has no thread. It is a
+bare `_thread`, so `threading.enumerate()`, trace and profile hooks and the wait for threads at exit know nothing of it.
+It stops around `fork`, so that no lock of ours is held in a child and `os.fork` finds the threads it would have found.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from autoscope.errors import notice
+from autoscope.runtime import sites
+from autoscope.runtime.sites import counters
+
+# Taken at import: a program may replace or freeze any of these later.
+_monotonic = time.monotonic
+_thread_time = time.thread_time_ns
+_getpid = os.getpid
+
+DEFAULT_QUEUE = 1 << 17
+"""Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
+CHUNK = 4096
+"""Records handed to the exporters at a time; the buffer's length is looked at in between."""
+
+
+class Exporter(Protocol):
+    """Where records go. `export` never raises; what it loses it counts."""
+
+    exported: int
+    dropped: int
+
+    def export(self, records: list[Any]) -> None: ...
+    def close(self, deadline_seconds: float) -> None: ...
+    def before_fork(self) -> None: ...
+    def after_fork(self) -> None: ...
+
+
+class Drain:
+    """One process's drain. `exporters` is asked once, in the drain's thread, when there is something to send."""
+
+    def __init__(
+        self,
+        make_exporters: Callable[[], list[Exporter]],
+        *,
+        interval: float = 0.1,
+        queue: int = DEFAULT_QUEUE,
+        look_round: Callable[[], None] | None = None,
+    ) -> None:
+        self.make_exporters = make_exporters
+        self.interval = interval
+        self.queue = queue
+        self.look_round = look_round
+        """Called about once a second in the drain's thread."""
+        self.exporters: list[Exporter] | None = None
+        self.lock = allocate_lock()
+        """Held while records are being handed over."""
+        self.bell = allocate_lock()
+        """Held while the thread sleeps; released to wake it."""
+        self.bell.acquire()
+        self.running = False
+        self.stopping = False
+        self.closed = False
+        self.gone = allocate_lock()
+        """Held for as long as the thread lives."""
+        self.cpu_ns = 0
+        """CPU time the drain's thread has used."""
+
+    # Starting, sleeping, stopping.
+
+    def arm(self) -> None:
+        """From now on the first recorded call starts the thread."""
+        if not self.closed:
+            sites.set_append(self.first)
+
+    def first(self, record: Any) -> None:
+        """Stands in for the buffer's `append` while there is no thread."""
+        sites.records.append(record)
+        sites.set_append(sites.records.append)
+        self.start()
+
+    def start(self) -> None:
+        if self.closed or not self.gone.acquire(blocking=False):
+            return
+        self.running = True
+        self.stopping = False
+        try:
+            start_new_thread(self.run, ())
+        except RuntimeError:
+            # The interpreter is on its way out, or the system has no thread for us: what is left goes at exit.
+            self.running = False
+            _release(self.gone)
+
+    def run(self) -> None:
+        try:
+            looked = _monotonic()
+            while not self.stopping:
+                if self.bell.acquire(timeout=self.interval) and self.stopping:
+                    break
+                self.drain()
+                self.cpu_ns = _thread_time()
+                if self.look_round is not None and _monotonic() - looked >= 1.0:
+                    looked = _monotonic()
+                    self.look_round()
+        except Exception as error:
+            self.failed(error)
+        finally:
+            self.running = False
+            _release(self.gone)
+
+    def stop(self, seconds: float) -> bool:
+        """Ask the thread to end and wait; False if it is still busy after `seconds`."""
+        if not self.running:
+            return True
+        self.stopping = True
+        _release(self.bell)
+        if self.gone.acquire(timeout=seconds):
+            _release(self.gone)
+            return True
+        return False
+
+    # Handing over.
+
+    def drain(self) -> None:
+        """Hand over everything buffered. Returns at once where another thread is at it."""
+        if not self.lock.acquire(blocking=False):
+            return
+        try:
+            self._drain()
+        finally:
+            self.lock.release()
+
+    def _drain(self) -> None:
+        records = sites.records
+        while True:
+            waiting = len(records)
+            if waiting > self.queue:
+                sites.set_append(sites.drop)
+            elif sites.append is sites.drop and waiting < self.queue // 2:
+                sites.set_append(records.append)
+            if not waiting:
+                return
+            count = min(waiting, CHUNK)
+            chunk = records[:count]
+            del records[:count]
+            counters.taken += count
+            if self.exporters is None:
+                self.exporters = self.make_exporters()
+            for exporter in self.exporters:
+                exporter.export(chunk)
+
+    def flush(self, seconds: float) -> bool:
+        """Hand over what is buffered now, in the calling thread; False if the drain was busy all that time."""
+        if not self.lock.acquire(timeout=seconds):
+            return False
+        started = _thread_time()
+        try:
+            self._drain()
+            return True
+        except Exception as error:
+            self.failed(error)
+            return False
+        finally:
+            self.lock.release()
+            if not self.running:
+                self.cpu_ns += _thread_time() - started
+
+    def close(self, seconds: float) -> None:
+        """Flush, then let the exporters finish; nothing is recorded afterwards."""
+        if self.closed:
+            return
+        self.closed = True
+        end = _monotonic() + seconds
+        self.stop(min(seconds, 1.0))
+        self.flush(max(end - _monotonic(), 0.1))
+        for exporter in self.exporters or ():
+            try:
+                exporter.close(max(end - _monotonic(), 0.1))
+            except Exception as error:
+                self.failed(error)
+        sites.set_append(sites.drop)
+
+    def failed(self, error: Exception) -> None:
+        """Our own failure: nothing more is recorded, the program goes on."""
+        if "AUTOSCOPE_STRICT" in os.environ:
+            raise error
+        for site in sites.sites:
+            site.armed = False
+        sites.set_append(sites.drop)
+        notice("drain-failed", f"tracing stops in this process: {type(error).__name__}: {error}")
+
+    # Fork.
+
+    def before_fork(self) -> None:
+        """The thread ends; if it is in the middle of sending, it is not waited for long."""
+        self.stop(0.2)
+        for exporter in self.exporters or ():
+            exporter.before_fork()
+        self.locked = self.lock.acquire(timeout=0.2)
+
+    def after_fork_parent(self) -> None:
+        if self.locked:
+            self.lock.release()
+        self.arm()
+
+    def after_fork_child(self) -> None:
+        """The child starts with nothing: what was buffered is the parent's to send."""
+        self.lock = allocate_lock()
+        self.bell = allocate_lock()
+        self.bell.acquire()
+        self.gone = allocate_lock()
+        self.running = self.stopping = False
+        self.cpu_ns = 0
+        sites.after_fork()
+        for exporter in self.exporters or ():
+            exporter.after_fork()
+        self.arm()
+
+    locked = False
+
+
+def _release(lock: Any) -> None:
+    try:
+        lock.release()
+    except RuntimeError:
+        pass  # it was not held

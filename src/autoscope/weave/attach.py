@@ -1,0 +1,101 @@
+"""Weaving in place: modules that were imported before us, or that another import hook loaded.
+
+Functions are found by walking what a module and its classes hold, through the ordinary wrappers of decorators.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterator
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from autoscope.runtime import sites
+from autoscope.weave import weaver
+from autoscope.weave.weaver import Weaver
+
+
+def attach(weave: Weaver, module: ModuleType, how: str = "in place") -> int:
+    """Weave the functions of a module that exists already; returns how many."""
+    name = module.__name__
+    twins: dict[int, tuple[CodeType, CodeType]] = {}
+    count = sum(weave.function(function, name, twins) for function in functions_of(module))
+    weaver.seen[name] = how
+    return count
+
+
+def attach_everything(weave: Weaver, modules: dict[str, ModuleType]) -> int:
+    """The same for many modules at once, with closures and whatever else the garbage collector knows."""
+    import gc
+
+    namespaces = {id(module.__dict__): name for name, module in modules.items()}
+    twins: dict[int, tuple[CodeType, CodeType]] = {}
+    count = 0
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType:
+            name = namespaces.get(id(thing.__globals__))
+            if name is not None:
+                count += weave.function(thing, name, twins)
+    for name in modules:
+        weaver.seen[name] = "in place"
+    return count
+
+
+def functions_of(module: ModuleType) -> Iterator[FunctionType]:
+    """Every function a module defines and still holds: its own, its classes', and those behind decorators."""
+    namespace = module.__dict__
+    found: set[int] = set()
+    work: list[Any] = list(namespace.values())
+    while work:
+        thing = work.pop()
+        if id(thing) in found:
+            continue
+        found.add(id(thing))
+        kind = type(thing)
+        if kind is FunctionType:
+            if thing.__globals__ is namespace:
+                yield thing
+            work.extend(_behind(thing))
+        elif isinstance(thing, type):
+            # Asked of the type itself, so that no metaclass of the program's runs.
+            if type.__getattribute__(thing, "__module__") == module.__name__:
+                work.extend(type.__dict__["__dict__"].__get__(thing).values())
+        elif kind in (staticmethod, classmethod, MethodType):
+            work.append(thing.__func__)
+        elif kind is property:
+            work.extend((thing.fget, thing.fset, thing.fdel))
+        elif kind is functools.cached_property:
+            work.append(thing.func)
+        elif kind is functools.partial or kind is functools.partialmethod:
+            work.append(thing.func)
+        elif kind is functools.singledispatchmethod:
+            work.append(thing.func)
+        elif kind.__module__ == "functools" and kind.__name__ == "_lru_cache_wrapper":
+            work.append(thing.__wrapped__)
+
+
+def _behind(function: FunctionType) -> Iterator[Any]:
+    """What a decorator's function hides: its `__wrapped__` and the functions in its cells."""
+    wrapped = function.__dict__.get("__wrapped__")
+    if wrapped is not None:
+        yield wrapped
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            pass  # the cell is empty still
+
+
+def loaded_unseen(weave: Weaver, wanted: Any) -> dict[str, ModuleType]:
+    """Modules the plan wants that are loaded and that neither our finder nor `attach` has seen."""
+    unseen = {}
+    for name, module in list(sys.modules.items()):
+        if name not in weaver.seen and type(module) is ModuleType and module.__name__ == name and wanted(name, module):
+            unseen[name] = module
+    return unseen
+
+
+def woven(function: FunctionType) -> sites.Site | None:
+    """The site of a function, None if it is not woven now."""
+    return sites.by_code.get(function.__code__)

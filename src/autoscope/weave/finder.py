@@ -1,0 +1,170 @@
+"""The import hook: lets the others find, then sees to it that what is loaded is woven.
+
+The loader that was found stays the loader. For one load, its instance carries a `get_code` that gives the woven
+code, which serves the import system and `runpy` alike, and which takes itself away when used; everything else of
+the loader protocol is untouched. A loader that executes in a way of its own (pytest's, typeguard's) does so, and the
+module is woven in place afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from autoscope.errors import notice
+from autoscope.weave import attach, weaver
+from autoscope.weave.weaver import Weaver, own
+
+_FROZEN = "<frozen importlib._bootstrap_external>"
+
+
+def _as_importlib(function: Any) -> Any:
+    """Make a function's frame one that Python cuts out of tracebacks of failed imports, as it does its own."""
+    assert isinstance(function, FunctionType)
+    function.__code__ = function.__code__.replace(co_filename=_FROZEN)
+    return function
+
+
+class Finder:
+    """On `sys.meta_path`; asks the finders behind and in front of it, weaves what the plan selects."""
+
+    def __init__(self, weave: Weaver) -> None:
+        self.weave = weave
+        self.after_import: dict[str, Callable[[ModuleType], None]] = {}
+        """Module name -> what is to happen once it is loaded."""
+        self.finding = 0
+        """Specs asked of the others: the dear part, counted for a test."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        then = self.after_import.get(name)
+        selected = self.weave.plan.selects(name)
+        if then is None and (selected is False or (selected is None and _standard(name))):
+            return None
+        self.to_the_front()
+        spec = self.ask_others(name, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        try:
+            if then is not None:
+                on_load(spec.loader, name, then)
+            if selected or (selected is None and own(spec.origin)):
+                self.take(spec, spec.loader)
+        except Exception as error:
+            if "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            notice("module-untraced", f"{name} runs untraced: {type(error).__name__}: {error}")
+        return spec
+
+    def to_the_front(self) -> None:
+        """Hooks installed after us (pytest's) stand before us and answer without our knowing: go before them again.
+
+        Safe while an import walks the list: what stands behind our old place stays where it is.
+        """
+        others = sys.meta_path
+        if others and others[0] is not self:
+            try:
+                others.remove(self)  # type: ignore[arg-type]
+            except ValueError:
+                return
+            others.insert(0, self)  # type: ignore[arg-type]
+
+    def ask_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+        self.finding += 1
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            find = getattr(finder, "find_spec", None)
+            if find is not None:
+                spec: ModuleSpec | None = find(name, path, target)
+                if spec is not None:
+                    return spec
+        return None
+
+    def take(self, spec: ModuleSpec, loader: Any) -> None:
+        """See to it that the module is woven when this loader loads it."""
+        execute = getattr(type(loader), "exec_module", None)
+        if execute is None:
+            weaver.seen[spec.name] = f"its loader ({type(loader).__name__}) is of the old kind"
+            return
+        if not hasattr(type(loader), "get_code"):
+            # An extension module, or a loader that makes modules out of something else.
+            on_load(loader, spec.name, self.in_place)
+        elif execute.__module__ in ("_frozen_importlib_external", "zipimport", "importlib._bootstrap_external"):
+            _replace_get_code(self.weave, loader, spec.name)
+        else:
+            on_load(loader, spec.name, self.in_place)
+
+    def in_place(self, module: ModuleType) -> None:
+        from autoscope.weave import wrap
+
+        attach.attach(self.weave, module, "in place, after its own loader")
+        wrap.wrap_named(self.weave, module)
+
+
+def _standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:
+    existing = loader.__dict__.get("get_code")
+    if existing is not None:
+        existing.names.add(name)  # a zipimporter serves all modules of its archive
+        return
+    original = type(loader).get_code
+    names = {name}
+
+    def get_code(fullname: str = name) -> CodeType | None:
+        code: CodeType | None = original(loader, fullname)
+        if fullname not in names:
+            return code
+        names.discard(fullname)
+        if not names:
+            loader.__dict__.pop("get_code", None)
+        if code is None:
+            return code
+        return weave.module_code(code, fullname, lambda: _source(loader, fullname))
+
+    get_code.names = names  # type: ignore[attr-defined]
+    loader.get_code = _as_importlib(get_code)
+
+
+def _source(loader: Any, name: str) -> bytes | str | None:
+    get_filename, get_data = getattr(loader, "get_filename", None), getattr(loader, "get_data", None)
+    if get_filename is None or get_data is None:
+        return None
+    path = get_filename(name)
+    if not path.endswith((".py", ".pyw")):
+        return None
+    data: bytes = get_data(path)
+    return data
+
+
+def on_load(loader: Any, name: str, then: Callable[[ModuleType], None]) -> None:
+    """Have `then(module)` called once this loader has executed module `name`."""
+    if isinstance(loader, type) or not hasattr(loader, "__dict__"):
+        return  # BuiltinImporter and the like, shared by everybody: found at the next look round
+    existing = loader.__dict__.get("exec_module")
+    if hasattr(existing, "waiting"):
+        existing.waiting.setdefault(name, []).append(then)
+        return
+    execute = type(loader).exec_module
+    waiting = {name: [then]}
+
+    def exec_module(module: ModuleType) -> None:
+        execute(loader, module)
+        for action in waiting.pop(module.__name__, ()):
+            try:
+                action(module)
+            except Exception as error:
+                if "AUTOSCOPE_STRICT" in os.environ:
+                    raise
+                notice("module-untraced", f"{module.__name__}: {type(error).__name__}: {error}")
+
+    exec_module.waiting = waiting  # type: ignore[attr-defined]
+    loader.exec_module = _as_importlib(exec_module)

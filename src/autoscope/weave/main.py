@@ -1,0 +1,130 @@
+"""The entry script: `python app.py` compiles `__main__` in C, without asking any import hook.
+
+But before it does, the interpreter asks `sys.path_hooks` whether the script is a directory or an archive, and if a hook says
+yes it calls `runpy._run_module_as_main` instead of compiling the file (CPython, `Modules/main.c`, `pymain_run_python`).
+So for the one question about our script a hook says yes, and for the one import of `runpy` that follows, a
+stand-in answers whose `_run_module_as_main` *is* the script: a function object made of its woven code. C calls it,
+hence the script's frame is the outermost, as it would have been. Then everything is put as it was: nothing of ours
+remains in `sys.path_hooks`, `sys.path_importer_cache`, `sys.path` or `sys.modules`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from autoscope.weave import weaver
+from autoscope.weave.weaver import Weaver, own
+
+_VARARGS = 0x4
+
+
+def script() -> str | None:
+    """The script this interpreter is about to run, None for `-m`, `-c`, standard input, and what needs care we do not take."""
+    arguments = getattr(sys, "argv", [""])
+    if not arguments or arguments[0] in ("", "-", "-c", "-m") or sys.flags.interactive or sys.flags.inspect:
+        return None
+    path = os.path.abspath(arguments[0])
+    options = sys.orig_argv[1 : max(len(sys.orig_argv) - len(arguments), 0) + 1]
+    if "-x" in options or not os.path.isfile(path) or path.endswith(".pyc"):
+        return None
+    return path
+
+
+def take_over(weave: Weaver, path: str) -> bool:
+    """Arrange for the script at `path` to run woven; False, and nothing is arranged, where it runs as it is.
+
+    A plan may speak of it as `__main__` or, as its author does, by the name of its file.
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    selected = weave.plan.selects("__main__") or weave.plan.selects(stem)
+    if selected is False:
+        weaver.seen["__main__"] = "not included in the plan"
+        return False
+    if selected is None and not own(path):
+        weaver.seen["__main__"] = "not the application's own"
+        return False
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        if b"\0" in source:
+            return False  # an archive or compiled code: the interpreter knows what to do
+        code = compile(source, path, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return False  # the interpreter will say what is wrong, in its own words
+    woven = weave.module_code(code, "__main__", lambda: source)
+    if woven is code:
+        return False
+    weaver.seen["__main__"] = "main"
+    _Stage(path, woven).open()
+    return True
+
+
+class _Stage:
+    """What stands in for the machinery between the question about the script and its first instruction."""
+
+    def __init__(self, path: str, code: CodeType) -> None:
+        self.path = path
+        self.code = code
+
+    def open(self) -> None:
+        sys.path_hooks.insert(0, self.path_hook)
+
+    def path_hook(self, entry: str) -> Any:
+        if entry != self.path:
+            raise ImportError
+        sys.path_hooks.remove(self.path_hook)
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        return self
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "runpy":
+            return None
+        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        return ModuleSpec("runpy", self)  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Runpy("runpy", self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+    def main(self) -> FunctionType:
+        """The script as a function, and the interpreter's state as a plain run has it at this point."""
+        sys.modules.pop("runpy", None)
+        sys.path_importer_cache[self.path] = None  # what the question leaves behind for any plain file
+        if sys.path and sys.path[0] == self.path:
+            del sys.path[0]
+            if not sys.flags.safe_path:
+                sys.path.insert(0, os.path.dirname(os.path.realpath(self.path)))
+        module = sys.modules["__main__"]
+        namespace = module.__dict__
+        namespace["__file__"] = self.path
+        namespace["__cached__"] = None
+        namespace["__loader__"] = SourceFileLoader("__main__", self.path)
+        # C calls it with two arguments; a module's code has no parameters, but may swallow any number.
+        code = self.code
+        code = code.replace(
+            co_flags=code.co_flags | _VARARGS,
+            co_varnames=code.co_varnames or ("@",),
+            co_nlocals=code.co_nlocals or 1,
+        )
+        return FunctionType(code, namespace, "<module>")
+
+
+class _Runpy(ModuleType):
+    """Stands in for `runpy` for the length of one attribute look-up."""
+
+    def __init__(self, name: str, stage: _Stage) -> None:
+        super().__init__(name)
+        self.stage = stage
+
+    @property
+    def _run_module_as_main(self) -> FunctionType:
+        return self.stage.main()

@@ -1,0 +1,207 @@
+"""From a plan and a code object to woven code: sites are made here, whichever path the code came by.
+
+A module's code object is woven from the inside out: every function in it gets a traced twin, and the code around it a
+copy with the twin among its constants. The author's own code objects are kept in the sites.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING
+
+from autoscope.errors import notice
+from autoscope.runtime import calls, sampling, sites
+from autoscope.runtime.sites import Site
+from autoscope.weave import assemble, choose
+from autoscope.weave.recode import CannotWeave, parameters, recode
+
+if TYPE_CHECKING:
+    from autoscope.plan.model import Capture, Plan, Rule
+
+left_alone: list[tuple[str, str, str]] = []
+"""(module, qualname, reason) of every function seen and not woven."""
+seen: dict[str, str] = {}
+"""Module name -> how it came to be woven: `import`, `in place`, `main`, or why it was not."""
+
+
+def captured(code: CodeType, capture: Capture) -> tuple[str, ...]:
+    """Names of the parameters a capture asks for, in signature order."""
+    names = parameters(code)
+    if capture.args is True:
+        return names
+    if capture.args is False:
+        return ()
+    return tuple(name for name in names if name in capture.args)
+
+
+def describe(site: Site, rule: Rule) -> None:
+    """Give a site what the plan says of it."""
+    site.level = rule.level
+    site.rate = rule.rate
+    site.capture = rule.capture
+    if rule.rate < 1.0:
+        site.get = sampling.thinned(rule.rate)
+
+
+class Weaver:
+    """Weaves code for one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.path = os.environ.get("AUTOSCOPE_WEAVE", "") or ("bytecode" if assemble.SUPPORTED else "ast")
+        """`bytecode` or `ast`; the variable is for our own tests."""
+
+    def rule(self, module: str, code: CodeType, qualname: str | None = None) -> Rule | None:
+        """What the plan wants of this function, None for nothing; the reason goes to `left_alone`."""
+        name = qualname or code.co_qualname
+        rule = self.plan.rule_for(module, name)
+        if rule.level == "off":
+            left_alone.append((module, name, "off in the plan"))
+            return None
+        reason = "" if rule.named else choose.left_out(code, rule.level)
+        if reason:
+            left_alone.append((module, name, reason))
+            return None
+        return rule
+
+    def site(self, module: str, code: CodeType, qualname: str, path: str, rule: Rule) -> Site:
+        site = sites.new_site(
+            name=f"{module}.{qualname}",
+            module=module,
+            qualname=qualname,
+            file=os.path.abspath(code.co_filename) if code.co_filename[:1] != "<" else code.co_filename,
+            line=code.co_firstlineno,
+            kind=choose.kind_of(code),
+            path=path,
+            parameters=captured(code, rule.capture),
+        )
+        describe(site, rule)
+        if site.parameters or rule.capture.returns or site.kind != "function":
+            site.undo = calls.undo_full
+        site.author = site.off = code
+        return site
+
+    def code(self, code: CodeType, module: str, qualname: str | None = None) -> CodeType:
+        """`code` with every function in it that the plan wants woven, itself included."""
+        inner = tuple(
+            self.code(constant, module) if isinstance(constant, CodeType) else constant for constant in code.co_consts
+        )
+        # Compared by identity: equal constants may differ in type (1 and True, 0.0 and -0.0).
+        changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
+        off = code.replace(co_consts=inner) if changed else code
+        if not choose.is_function(code):
+            return off
+        rule = self.rule(module, code, qualname)
+        if rule is None:
+            return off
+        site = self.site(module, code, qualname or code.co_qualname, "bytecode", rule)
+        try:
+            traced = recode(off, site, capture=site.parameters, returns=rule.capture.returns)
+        except Exception as error:
+            if "AUTOSCOPE_STRICT" in os.environ and not isinstance(error, CannotWeave):
+                raise
+            sites.sites.pop()
+            reason = str(error) if isinstance(error, CannotWeave) else f"{type(error).__name__}: {error}"
+            left_alone.append((module, site.qualname, reason))
+            return off
+        site.off = off
+        site.traced = traced
+        sites.by_code[traced] = site
+        site.armed = True
+        return traced
+
+    def module_code(self, code: CodeType, module: str, source: Callable[[], bytes | str | None]) -> CodeType:
+        """A module's code, woven by whichever path this interpreter has; any failure gives the author's back."""
+        count = len(sites.sites)
+        try:
+            if self.path == "ast":
+                from autoscope.weave import rewrite
+
+                text = source()
+                if text is None:
+                    seen[module] = "its source cannot be read"
+                    return code
+                woven = rewrite.weave(self, code, module, text)
+            else:
+                woven = self.code(code, module)
+            seen[module] = "import"
+            return woven
+        except Exception as error:
+            if "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            for site in sites.sites[count:]:
+                site.armed = False
+            del sites.sites[count:]
+            seen[module] = f"{type(error).__name__}: {error}"
+            notice("module-untraced", f"{module} runs untraced: weaving it failed with {type(error).__name__}: {error}")
+            return code
+
+    def function(self, function: FunctionType, module: str, twins: dict[int, tuple[CodeType, CodeType]]) -> bool:
+        """Weave a function that exists already; True if it is woven now.
+
+        `twins` maps the identity of code already woven to (that code, its twin): closures share their code.
+        """
+        code = function.__code__
+        if code in sites.by_code:
+            return False
+        known = twins.get(id(code))
+        if known is None:
+            if self.path != "bytecode" or not choose.is_function(code):
+                # Lambdas stay the author's; what is defined inside them still counts.
+                return False
+            twin = self.code(code, module, function.__qualname__)
+            twins[id(code)] = known = (code, twin)
+        twin = known[1]
+        if twin is code:
+            return False
+        function.__code__ = twin
+        return True
+
+
+def switch_off(site: Site) -> None:
+    """No call of this function records from now on; the code objects stay as they are."""
+    site.armed = False
+
+
+def give_back() -> int:
+    """Give every function in the process its author's own code object; returns how many there were."""
+    import gc
+
+    for site in sites.sites:
+        site.armed = False
+    by_code = sites.by_code
+    count = 0
+    for thing in gc.get_objects():
+        if type(thing) is FunctionType:
+            site_ = by_code.get(thing.__code__)
+            if site_ is not None and site_.author is not None:
+                thing.__code__ = site_.author
+                count += 1
+    return count
+
+
+def own(file: str | None) -> bool:
+    """Whether a file is the application's own: not the standard library's, not installed, not ours."""
+    if not file or file[0] == "<":
+        return False
+    path = os.path.abspath(file)
+    if any(f"{os.sep}{part}{os.sep}" in path for part in ("site-packages", "dist-packages")):
+        return False
+    return not path.startswith(_not_own())
+
+
+_outside: tuple[str, ...] = ()
+
+
+def _not_own() -> tuple[str, ...]:
+    global _outside
+    if not _outside:
+        standard = os.path.dirname(os.__file__)
+        scripts = [os.path.join(prefix, "bin") for prefix in {sys.prefix, sys.base_prefix}]
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        places = {standard, os.path.realpath(standard), *scripts, here}
+        _outside = tuple(place.rstrip(os.sep) + os.sep for place in places)
+    return _outside
