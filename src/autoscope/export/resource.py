@@ -11,13 +11,13 @@ from autoscope.export.settings import Settings
 UNKNOWN_SERVICE = "unknown_service:python"
 
 
-def describe_process(settings: Settings) -> dict[str, str | int]:
+def attributes(settings: Settings) -> dict[str, str | int]:
     """Resource attributes of this process, now; call it again in a forked child.
 
     What `OTEL_RESOURCE_ATTRIBUTES` says wins over what is found out here, `OTEL_SERVICE_NAME` over both.
     Command line, user and environment are left out: they hold secrets too often.
     """
-    attributes: dict[str, str | int] = {
+    found: dict[str, str | int] = {
         "service.name": UNKNOWN_SERVICE,
         "service.instance.id": _random_uuid(),
         "host.name": os.uname().nodename,
@@ -25,14 +25,14 @@ def describe_process(settings: Settings) -> dict[str, str | int]:
         "process.runtime.name": sys.implementation.name,
         "process.runtime.version": ".".join(map(str, sys.version_info[:3])),
     }
-    attributes.update(settings.resource_attributes)
+    found.update(settings.resource_attributes)
     if settings.service_name:
-        attributes["service.name"] = settings.service_name
+        found["service.name"] = settings.service_name
     # The specification keeps `opentelemetry` for its own SDKs; whoever is not one says its own name.
-    attributes["telemetry.sdk.name"] = "autoscope"
-    attributes["telemetry.sdk.language"] = "python"
-    attributes["telemetry.sdk.version"] = autoscope.__version__
-    return {key: value for key, value in attributes.items() if value != ""}
+    found["telemetry.sdk.name"] = "autoscope"
+    found["telemetry.sdk.language"] = "python"
+    found["telemetry.sdk.version"] = autoscope.__version__
+    return {key: value for key, value in found.items() if value != ""}
 
 
 def _random_uuid() -> str:
