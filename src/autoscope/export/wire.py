@@ -38,6 +38,7 @@ _KIND_INTERNAL = b"\x30\x01"
 _STATUS_ERROR = b"\x18\x02"
 _SEVERITY_ERROR = b"\x10\x11" + b"\x1a\x05ERROR"
 
+_SITE_KEYS = frozenset({"code.function.name", "code.file.path", "code.line.number"})
 _names: dict[str, bytes] = {}
 _BYTE = [bytes((number,)) for number in range(0x80)]
 _double = Struct("<d").pack
@@ -237,6 +238,8 @@ def own_attributes(root: Trace | None, details: Details | None) -> dict[str, Any
             attributes["error.type"] = details.error_type
         if details.attributes:
             attributes.update(details.attributes)
+            if not _SITE_KEYS.isdisjoint(attributes):  # a key must not come twice: the site's stand
+                attributes = {key: value for key, value in attributes.items() if key not in _SITE_KEYS}
     return attributes
 
 
