@@ -1,3 +1,126 @@
-"""autoscope shows what a Python program's own functions do, as OpenTelemetry spans, without a line of it changing."""
+"""autoscope shows what a Python program's own functions do, as OpenTelemetry spans, without a line of it changing.
+
+Three times, and the rooms of each:
+
+- plan time explains itself: `plan` (YAML to one resolved plan), `cli`;
+- import time steps aside: `weave` (modules in, woven modules out), `bootstrap`;
+- call time costs almost nothing: `runtime` (a call in, a record out);
+
+then `export` (records to OTLP or the local store) and, afterwards, `read` (the store to a report).
+
+This module is the front door. Importing it loads none of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autoscope.errors import AutoscopeError, AutoscopeWarning, PlanError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from autoscope.plan.model import Plan
 
 __version__ = "0.1.0"
+__all__ = [
+    "AutoscopeError",
+    "AutoscopeWarning",
+    "Handle",
+    "PlanError",
+    "__version__",
+    "flush",
+    "install",
+    "stats",
+    "update",
+]
+
+
+class Handle:
+    """What `install` gives: whoever holds it may end the tracing. Also a context manager that does."""
+
+    def __init__(self, running: object) -> None:
+        self._running = running
+
+    def uninstall(self) -> None:
+        """Flush, stop, and give every function its own code object back. Doing it twice does nothing."""
+        from autoscope import bootstrap
+
+        if bootstrap.running is self._running:
+            bootstrap.stop()
+
+    def __enter__(self) -> Handle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.uninstall()
+
+
+def install(
+    plan: str | os.PathLike[str] | Mapping[str, Any] | Plan | None = None,
+    *,
+    strategy: str | None = None,
+    include: Iterable[str] = (),
+    exclude: Iterable[str] = (),
+    rate: float | None = None,
+    budget: float | str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    otlp: str | None = None,
+) -> Handle:
+    """Trace this process from now on: what is imported already is woven in place, the rest when it is imported.
+
+    `plan` is a path, a mapping in the plan file's schema, or a `Plan`; the keywords win over it. `rate` is 0 to 1,
+    `budget` a share of CPU (`0.03` or `"3%"`), `store` the local store's directory, `otlp` an endpoint's URL.
+    A second call replaces the first. Raises `PlanError` for a plan that cannot be used.
+    """
+    import os
+
+    from autoscope import bootstrap
+    from autoscope.plan.resolve import resolve_any
+
+    resolved = resolve_any(
+        plan,
+        environ=os.environ,
+        strategy=strategy,
+        include=tuple(include),
+        exclude=tuple(exclude),
+        rate=rate,
+        budget=budget,
+    )
+    directory = os.environ.get("AUTOSCOPE_STORE") if store is None else os.fspath(store)
+    return Handle(bootstrap.start(resolved, store=directory, otlp=otlp))
+
+
+def update(
+    target: str, *, level: str | None = None, rate: float | None = None, capture: Any = None, for_: float | None = None
+) -> int:
+    """Change running sites whose names match the glob `target`; returns how many.
+
+    `rate` (0 to 1) thins a site's calls; `level="off"` gives the author's code back, any other level the traced code.
+    Raises `AutoscopeError` for a rate or level that does not exist, and for what cannot be changed live yet.
+    """
+    from autoscope.runtime import control
+
+    if capture is not None or for_ is not None:
+        raise AutoscopeError("update(capture=…) and update(for_=…) cannot be done live yet: change the plan and restart")
+    return control.update(target, level=level, rate=rate)
+
+
+def stats() -> dict[str, Any]:
+    """Counters of this process: woven, armed, recorded, dropped, sampled_out, exported, and `cost` in nanoseconds."""
+    from autoscope import bootstrap
+
+    if bootstrap.running is None:
+        return {"woven": 0, "armed": 0, "recorded": 0, "dropped": 0, "sampled_out": 0, "exported": 0, "cost": {}}
+    return bootstrap.running.stats()
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Drain and send what is buffered; `timeout` in seconds. True if everything buffered was handed over in time."""
+    from autoscope import bootstrap
+
+    return bootstrap.running is None or bootstrap.running.flush(timeout)

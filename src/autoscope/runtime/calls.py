@@ -16,6 +16,8 @@ from autoscope.runtime.spans import Details, ExceptionRecord, Frame, clock
 _set = context.set_current
 _get = context.get
 
+_SUSPENDING = frozenset(("generator", "coroutine", "async_generator"))
+
 MOST_FRAMES = 128
 """Lines of a stack trace kept; the middle of a longer one is left out."""
 MOST_CAUSES = 8
@@ -25,13 +27,13 @@ MOST_CAUSES = 8
 class Call:
     """One call in progress, where three values on the stack are not enough."""
 
-    __slots__ = ("attributes", "parent", "resumed", "running", "site", "span", "start", "steps", "undone")
+    __slots__ = ("attributes", "first_parent", "parent", "resumed", "running", "site", "span", "start", "steps")
 
     site: Site
     span: Any
     parent: Any
     """What was current before: put back while the call is suspended and when it ends."""
-    undone: Any
+    first_parent: Any
     """The parent the span is recorded under: the one at the start."""
 
 
@@ -48,7 +50,7 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         call = Call()
         call.site = site
         call.span = span
-        call.parent = call.undone = parent
+        call.parent = call.first_parent = parent
         call.steps = 1
         call.running = 0
         call.attributes = None
@@ -67,6 +69,28 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
 
 def leave(call: Call, result: Any) -> None:
     """The call returned."""
+    if call.span and call.site.capture.returns:
+        captured_result(call, result)
+    finish(call)
+
+
+def captured_result(call: Call, result: Any) -> None:
+    """Note what a call returns; a generator's return value is nobody's result."""
+    site = call.site
+    if site.kind == "generator" or site.kind == "async_generator" or not call.span:
+        return
+    try:
+        from autoscope.runtime import capture
+
+        if call.attributes is None:
+            call.attributes = {}
+        call.attributes["autoscope.return"] = capture.render(result, site.qualname)
+    except Exception as error:
+        broken(site, error)
+
+
+def finish(call: Call) -> None:
+    """A call that returned is recorded."""
     end = clock()
     _set(call.parent)
     if not call.span:
@@ -74,15 +98,10 @@ def leave(call: Call, result: Any) -> None:
     site = call.site
     try:
         attributes = call.attributes
-        if site.capture.returns and site.kind != "generator" and site.kind != "async_generator":
-            from autoscope.runtime import capture
-
-            attributes = {} if attributes is None else attributes
-            attributes["autoscope.return"] = capture.render(result, site.qualname)
-        if site.kind != "function":
+        if site.kind in _SUSPENDING:
             attributes = _steps(call, end, attributes)
         details = Details(attributes=attributes) if attributes else None
-        site.append((site, call.span, call.undone, call.start, end, details))
+        site.append((site, call.span, call.first_parent, call.start, end, details))
     except Exception as error:
         broken(site, error)
 
@@ -144,10 +163,10 @@ def fail_call(call: Call, exception: BaseException) -> None:
     site = call.site
     try:
         attributes = call.attributes
-        if site.kind != "function":
+        if site.kind in _SUSPENDING:
             attributes = _steps(call, end, attributes)
         details = _outcome(site, call.span, exception, end, attributes)
-        site.append((site, call.span, call.undone, call.start, end, details))
+        site.append((site, call.span, call.first_parent, call.start, end, details))
     except Exception as error:
         broken(site, error)
 

@@ -101,6 +101,26 @@ class Site:
     suspend: Callable[[Any], None]
     resume: Callable[[Any], None]
 
+    # What functions woven from source call; see `guard`.
+
+    def call(self, arguments: tuple[Any, ...]) -> Any:
+        from autoscope.runtime import guard
+
+        Site.call = guard.call  # type: ignore[assignment, method-assign]
+        Site.result = guard.result  # type: ignore[method-assign]
+        Site.pause = guard.pause  # type: ignore[method-assign]
+        Site.wake = guard.wake  # type: ignore[method-assign]
+        return guard.call(self, arguments)
+
+    def result(self, value: Any) -> Any:
+        return value
+
+    def pause(self, value: Any) -> Any:
+        return value
+
+    def wake(self, sent: Any) -> Any:
+        return sent
+
     def __repr__(self) -> str:
         return f"<site {self.name}>"
 

@@ -1,0 +1,54 @@
+"""The command line: one module a command. The only rooms that print.
+
+A command module has `add_parser(subparsers)` and `run(arguments) -> exit code`; what it cannot do it raises as
+`AutoscopeError`, which is said in one line on standard error with exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from autoscope import __version__
+from autoscope.errors import AutoscopeError
+
+COMMANDS = ("run", "report", "export", "show", "env", "doctor")
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line, as everywhere."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise AutoscopeError(f"{message}; see `{self.prog} --help`")
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, or, to load no more than needed, that of one command."""
+    top = Parser(prog="autoscope", description="Shows what a Python program's own functions do, as OpenTelemetry spans.")
+    top.add_argument("--version", action="version", version=f"autoscope {__version__}")
+    subparsers = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for name in COMMANDS:
+        if only is None or name == only:
+            import_module(f"autoscope.cli.{name}").add_parser(subparsers)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    only = given[0] if given and given[0] in COMMANDS else None
+    try:
+        arguments = parser(only).parse_args(given)
+        result: int = arguments.command(arguments)
+        return result
+    except AutoscopeError as error:
+        print(f"autoscope: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # `autoscope report | head`: the reader has seen enough.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,120 @@
+"""`autoscope run`: plan, prepare a run in the local store, and become the program.
+
+This process replaces itself (`execve`) by a plain `python app.py` with the environment set, so the program has the
+process id, the signals, the standard streams and the exit code it would have had: there is nobody in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from autoscope.cli import plan_options
+from autoscope.errors import AutoscopeError
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="run a program traced",
+        usage="autoscope run [options] [--] SCRIPT | -m MODULE [args]",
+        description="Run a program traced; exit code, signals and standard streams are the program's.",
+    )
+    plan_options.add(parser)
+    parser.add_argument("--store", metavar="DIR", help="the local store (default .autoscope/)")
+    parser.add_argument("--no-store", action="store_true", help="write nothing to disk")
+    parser.add_argument("--otlp", metavar="URL", help="send spans to this OTLP endpoint")
+    parser.add_argument("--quiet", action="store_true", help="no summary at the end")
+    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module, as python -m does")
+    parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    command = _program(arguments)
+    if arguments.store and arguments.no_store:
+        raise AutoscopeError("--store and --no-store were both given: choose one")
+    ignored = [name for name, on in (("-I", sys.flags.isolated), ("-E", sys.flags.ignore_environment),
+                                     ("-S", sys.flags.no_site)) if on]  # fmt: skip
+    if ignored:
+        raise AutoscopeError(f"python {ignored[0]} ignores the environment that carries the plan: start without {ignored[0]}")
+    plan = plan_options.resolve(arguments)
+    environment = dict(os.environ)
+    if environment.get("AUTOSCOPE_DISABLED", "0") in ("", "0"):
+        _prepare(environment, arguments, plan)
+    python = sys.executable
+    argv = [python, *subprocess._args_from_interpreter_flags(), *command]  # type: ignore[attr-defined]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "nt":
+        return subprocess.call(argv, env=environment)
+    os.execve(python, argv, environment)
+
+
+def _program(arguments: argparse.Namespace) -> list[str]:
+    """What comes behind `python`: the script or `-m` and the module, with their arguments."""
+    if arguments.module is not None:
+        if not arguments.module:
+            raise AutoscopeError("-m needs the name of a module: autoscope run -m MODULE [args]")
+        return ["-m", *arguments.module]
+    program = list(arguments.program)
+    if program and program[0] == "--":
+        program = program[1:]
+    if program and program[0] == "-m":
+        if len(program) == 1:
+            raise AutoscopeError("-m needs the name of a module: autoscope run -m MODULE [args]")
+        return program
+    if not program:
+        raise AutoscopeError("nothing to run: autoscope run [options] SCRIPT | -m MODULE [args]")
+    if not os.path.exists(program[0]):
+        raise AutoscopeError(f"cannot run {program[0]}: no such file; for a module write: autoscope run -m MODULE")
+    return program
+
+
+def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: object) -> None:
+    """Put into the environment what the program's process needs to know."""
+    import tempfile
+
+    from autoscope.cli.env import site_directory
+    from autoscope.export.settings import Settings
+    from autoscope.plan.model import Plan
+
+    assert isinstance(plan, Plan)
+    store = "" if arguments.no_store else arguments.store or environment.get("AUTOSCOPE_STORE")
+    otlp = arguments.otlp
+    if otlp:
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp
+        environment.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
+    wanted = store is None and not Settings.from_environ(environment).otlp_wanted
+    text = plan.to_json()
+    if store or wanted:
+        from autoscope.export import store as stores
+
+        directory = os.path.abspath(store or ".autoscope")
+        from autoscope.bootstrap import describe_run
+
+        info = describe_run(plan)
+        info["argv"] = list(sys.argv)
+        run_id = stores.create_run(directory, info)
+        environment["AUTOSCOPE_RUN_ID"] = run_id
+        environment["AUTOSCOPE_STORE"] = directory
+        file = os.path.join(directory, "runs", run_id, "plan.json")
+    else:
+        environment["AUTOSCOPE_STORE"] = ""
+        file = ""
+    if file and os.path.isdir(os.path.dirname(file)):
+        with open(file, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    else:
+        # Nowhere of ours to put it. The program may start others at any time, so nobody can know when to delete it.
+        handle, file = tempfile.mkstemp(prefix="autoscope-plan-", suffix=".json")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    environment["AUTOSCOPE_PLAN"] = file
+    environment["AUTOSCOPE_PREFIX"] = sys.prefix
+    if not arguments.quiet:
+        environment["AUTOSCOPE_SUMMARY"] = str(os.getpid())
+    path = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = site_directory() + (os.pathsep + path if path else "")
