@@ -1,0 +1,253 @@
+"""Run folders: made, described, ended, and the oldest removed. `store` fills them, `read` reads them.
+
+<store>/.gitignore                      *
+<store>/runs/<run id>/run.json          what was started: argv, cwd, time, versions, plan
+<store>/runs/<run id>/end.json          how it ended, if it did
+<store>/runs/<run id>/<pid>-<n>.db      what one process recorded
+<store>/runs/<run id>/<pid>-<n>.alive   locked while that process lives
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from autoscope.errors import AutoscopeError, notice
+
+_TOP = 1 << 63
+
+
+def new_run_id() -> str:
+    """`20261121-053012-4f3a`: UTC, so that names sort as the runs began."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex()
+
+
+def describe_run() -> dict[str, Any]:
+    """What is known of a run without being told: argv, cwd, start time, versions."""
+    import sys
+
+    import autoscope
+
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = ""  # the working directory was removed
+    return {
+        "argv": list(getattr(sys, "argv", [])),
+        "cwd": cwd,
+        "started": time.time_ns(),
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "autoscope": autoscope.__version__,
+    }
+
+
+def create_run(directory: str, info: dict[str, Any]) -> str:
+    """Make the folder of a new run and write its `run.json`; its id. `info` goes over what `describe_run` finds."""
+    try:
+        while True:
+            run_id = new_run_id()
+            folder = os.path.join(_make_store(directory), run_id)
+            if _make_private(folder):
+                write_json(os.path.join(folder, "run.json"), {**describe_run(), **info})
+                return run_id
+    except OSError as error:
+        raise AutoscopeError(
+            f"can't make a run in {directory}: {error.strerror}; name another place with --store DIR or use --no-store"
+        ) from error
+
+
+def finish_run(directory: str, run_id: str, info: dict[str, Any]) -> None:
+    """Write `end.json`: how the run's own process ended. Raises nothing."""
+    try:
+        write_json(os.path.join(directory, "runs", run_id, "end.json"), {"ended": time.time_ns(), **info})
+    except Exception as error:
+        notice("store-failed", f"can't write the end of run {run_id}: {error}")
+
+
+YOUNG_SECONDS = 60
+"""A run this young is never removed: its process may not have got as far as opening its file."""
+
+
+def prune(
+    directory: str, keep_runs: int = 50, keep_bytes: int = 1_000_000_000, *, current: str = ""
+) -> tuple[str, ...]:
+    """Remove the oldest runs beyond either limit; the ids of those removed.
+
+    Never `current`, never a run with a living process, never what does not look like a run. Several processes may do
+    this at once: a run is renamed before it is emptied, and only one of them can rename it. Raises nothing.
+    """
+    runs = os.path.join(directory, "runs")
+    try:
+        names = sorted(os.listdir(runs), reverse=True)
+    except OSError:
+        return ()
+    removed = []
+    kept_bytes = kept = 0
+    full = False
+    for name in names:
+        folder = os.path.join(runs, name)
+        if name.startswith(".removing-"):
+            _remove(folder)  # somebody was stopped in the middle
+        elif _is_run_id(name):
+            size = _size(folder)
+            full = full or kept >= keep_runs or kept_bytes + size > keep_bytes
+            if not full or name == current or _is_alive(folder):
+                kept += 1
+                kept_bytes += size
+            elif _retire(runs, name):
+                removed.append(name)
+    return tuple(removed)
+
+
+def _is_run_id(name: str) -> bool:
+    date, _, rest = name.partition("-")
+    clock_time, _, suffix = rest.partition("-")
+    digits = date.isdigit() and clock_time.isdigit() and len(date) == 8 and len(clock_time) == 6
+    return digits and len(suffix) == 4 and all(char in "0123456789abcdef" for char in suffix)
+
+
+def _size(folder: str) -> int:
+    total = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                total += entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        pass  # it is being removed by somebody else, or written to
+    return total
+
+
+def _is_alive(folder: str) -> bool:
+    """Whether one of the run's processes still holds its lock, or the run is too young to tell."""
+    try:
+        if time.time() - os.stat(folder).st_mtime < YOUNG_SECONDS and not _has_begun(folder):
+            return True
+        return any(name.endswith(".alive") and _is_locked(os.path.join(folder, name)) for name in os.listdir(folder))
+    except OSError:
+        return False
+
+
+def _has_begun(folder: str) -> bool:
+    names = os.listdir(folder)
+    return any(name.endswith(".db") for name in names) or "end.json" in names
+
+
+def _is_locked(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not take_lock(descriptor, wait=False)
+    finally:
+        os.close(descriptor)
+
+
+def _retire(runs: str, name: str) -> bool:
+    hidden = os.path.join(runs, f".removing-{os.getpid()}-{name}")
+    try:
+        os.rename(os.path.join(runs, name), hidden)
+    except OSError:
+        return False
+    _remove(hidden)
+    return True
+
+
+def _remove(folder: str) -> None:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    _remove(entry.path)
+                else:
+                    os.unlink(entry.path)
+        os.rmdir(folder)
+    except OSError:
+        pass  # another process removes it too, or may not; the next prune tries again
+
+
+def take_lock(descriptor: int, *, wait: bool) -> bool:
+    """Whether the lock is ours now. A file system without locks says yes."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def make_run(directory: str, run_id: str) -> str:
+    """The run's folder, made if need be."""
+    folder = os.path.join(_make_store(directory), run_id)
+    _make_private(folder)
+    return folder
+
+
+def _make_store(directory: str) -> str:
+    directory = os.path.abspath(directory)
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    if _make_private(directory):  # only in a folder we made: `*` would hide everything in someone else's
+        with open(os.path.join(directory, ".gitignore"), "w") as file:
+            file.write("*\n")
+    runs = os.path.join(directory, "runs")
+    _make_private(runs)
+    return runs
+
+
+def _make_private(folder: str) -> bool:
+    """Whether it had to be made. Others may not look in: a trace holds arguments and messages."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
+        return False
+    return True
+
+
+def write_json(path: str, value: Any) -> None:
+    """Whole or not at all: a reader may come at any moment."""
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="ascii") as file:
+        file.write(to_json(value) + "\n")
+    os.replace(temporary, path)
+
+
+def to_json(value: Any) -> str:
+    """JSON in ASCII. Calls no method that a subclass of the program's own may have given its value."""
+    import json
+
+    return json.dumps(_plain(value))
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """`value` as what JSON has; anything else, and what is nested too deep, as the name of its type."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        whole = int.__add__(value, 0)
+        # JSON readers keep 64 bits, and Python refuses to write very long numbers in decimal.
+        return whole if -_TOP <= whole < _TOP else hex(whole)
+    if isinstance(value, float):
+        number = float.__add__(value, 0.0)
+        return number if number - number == 0 else float.__repr__(number)  # JSON has no infinity
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    if depth < 16:
+        if isinstance(value, dict):
+            return {_key(key): _plain(item, depth + 1) for key, item in dict.items(value)}
+        if isinstance(value, list):
+            return [_plain(item, depth + 1) for item in list.__iter__(value)]
+        if isinstance(value, tuple):
+            return [_plain(item, depth + 1) for item in tuple.__iter__(value)]
+    return f"<{type(value).__name__}>"
+
+
+def _key(key: Any) -> str:
+    return str.__str__(key) if isinstance(key, str) else repr(_plain(key, 16))
