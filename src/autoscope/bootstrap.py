@@ -107,6 +107,8 @@ class Running:
             queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
             look_round=self.look_round,
         )
+        self.early: list[str] = []
+        """Modules that were imported before us and woven in place."""
         self.late: list[str] = []
         """Modules that came past the finder and were woven in place when they were noticed."""
         self.handler_before: Any = None
@@ -143,6 +145,7 @@ class Running:
         # `__main__` at the start of a process is an empty namespace, which `main` sees to.
         if "__main__" in loaded and not getattr(loaded["__main__"], "__file__", None):
             del loaded["__main__"]
+        self.early = list(loaded)
         if loaded:
             attach.attach_everything(self.weave, loaded)
         for name in self.plan.modules:

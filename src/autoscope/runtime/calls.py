@@ -27,7 +27,7 @@ MOST_CAUSES = 8
 class Call:
     """One call in progress, where three values on the stack are not enough."""
 
-    __slots__ = ("attributes", "first_parent", "parent", "resumed", "running", "site", "span", "start", "steps")
+    __slots__ = ("attributes", "first_parent", "parent", "paused", "resumed", "running", "site", "span", "start", "steps")
 
     site: Site
     span: Any
@@ -51,6 +51,7 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         call.site = site
         call.span = span
         call.parent = call.first_parent = parent
+        call.paused = False
         call.steps = 1
         call.running = 0
         call.attributes = None

@@ -9,7 +9,7 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from autoscope.runtime import calls
+from autoscope.runtime import calls, context
 from autoscope.runtime.calls import Call
 from autoscope.runtime.sites import Site
 
@@ -42,6 +42,9 @@ class Guard:
         call = self.call
         if call is not None:
             del _open[self.frame]
+            if call.paused:
+                # Something was thrown in: it was never woken, so what is current is its consumer's.
+                call.parent = context.get()
             if error is None:
                 calls.finish(call)
             else:
@@ -77,7 +80,8 @@ def result(site: Site, value: Any) -> Any:
 def pause(site: Site, value: Any) -> Any:
     """`yield value` becomes `site.wake((yield site.pause(value)))`: between the two its span is nobody's current one."""
     running = _open.get(id(_frame(1)))
-    if running is not None:
+    if running is not None and not running.paused:
+        running.paused = True
         calls.suspend(running)
     return value
 
@@ -86,5 +90,6 @@ def wake(site: Site, sent: Any) -> Any:
     """See `pause`."""
     running = _open.get(id(_frame(1)))
     if running is not None:
+        running.paused = False
         calls.resume(running)
     return sent

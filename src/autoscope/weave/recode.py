@@ -348,12 +348,13 @@ class _Recoder:
             self.pending = (done, send, thrown)
         yield Instruction(_YIELD, arg, None, item.position, thrown)
         stubs.append(stub)
-        # kept…, what the entry keeps, lasti, exception
+        # kept…, what the entry keeps, lasti, exception. No position: it would be one more line event.
         above = entry.depth - self.kept + 2
+        self.position = NOWHERE
         for instruction in self.tell("resume", above):
             instruction.entry = entry
             stubs.append(instruction)
-        stubs.append(Instruction(OP["RERAISE"], 1, None, item.position, entry))
+        stubs.append(Instruction(OP["RERAISE"], 1, None, NOWHERE, entry))
 
     def sender(self, items: list[Item], index: int) -> Label | None:
         """Where the SEND right before this yield goes when the delegation ends (3.11 only)."""

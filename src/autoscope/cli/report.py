@@ -1,0 +1,57 @@
+"""`autoscope report`: what a run saw, function by function."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+
+from autoscope.read.report import FORMATS, SORTS, arrange, build_report, render
+from autoscope.read.runs import open_run
+
+DEFAULT_STORE = ".autoscope"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "report",
+        help="what a run saw, function by function",
+        description="Shows what a run saw, function by function. Without RUN: the newest one in the store.",
+    )
+    parser.add_argument("run", metavar="RUN", nargs="?", help="a run's id, the beginning of one, or its folder")
+    parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="(default: table)")
+    parser.add_argument("--sort", choices=tuple(SORTS), default="own", help="what comes first (default: own)")
+    parser.add_argument("--limit", metavar="N", type=_count, help="show so many functions (default: 30 in a table)")
+    parser.set_defaults(command=run)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = "whole number above 0"  # argparse says `invalid … value`
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report."""
+    report = build_report(open_run(args.store or os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE, args.run))
+    limit = args.limit or (30 if args.format == "table" else None)
+    shown = arrange(report, args.sort, limit)
+    width = shutil.get_terminal_size((100, 24)).columns
+    write(render(shown, args.format, width=max(40, width)))
+    hidden = len(report.functions) - len(shown.functions)
+    if hidden and args.format == "table" and not args.limit:
+        write(f"and {hidden} more functions; --limit N shows more\n")
+    return 0
+
+
+def write(text: str) -> None:
+    """To standard output, whatever its encoding has no character for written as an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -1,0 +1,42 @@
+"""What every test may rely on: sites, finder and context as a fresh process has them, our own failures loud."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+os.environ["AUTOSCOPE_STRICT"] = "1"
+# A traced suite would trace the tests' own woven code.
+for _name in [name for name in os.environ if name.startswith(("AUTOSCOPE_", "OTEL_")) and name != "AUTOSCOPE_STRICT"]:
+    del os.environ[_name]
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_fresh_process():
+    """Nothing a test weaves, records or installs is seen by the next."""
+    meta_path = list(sys.meta_path)
+    path = list(sys.path)
+    modules = set(sys.modules)
+    yield
+    bootstrap = sys.modules.get("autoscope.bootstrap")
+    if bootstrap is not None:
+        bootstrap.stop()
+    sites = sys.modules.get("autoscope.runtime.sites")
+    if sites is not None:
+        from autoscope import errors
+        from autoscope.runtime import context
+        from autoscope.weave import weaver
+
+        sites.reset()
+        weaver.left_alone.clear()
+        weaver.seen.clear()
+        errors.notices.clear()
+        context.current.set(None)
+    sys.meta_path[:] = meta_path
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if "pytest-of" in file:
+            del sys.modules[name]
