@@ -6,15 +6,14 @@ Nothing here imports anything heavy, because every room may import it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class AutoscopeError(Exception):
     """Something was asked that cannot be done. The message is one line: what was asked, why not, what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where in a plan file something stands; `line` and `column` count from 1, 0 where unknown."""
 
     file: str

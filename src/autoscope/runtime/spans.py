@@ -6,7 +6,6 @@ The record itself is a tuple, because a tuple is the cheapest thing to make: see
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -85,18 +84,31 @@ class Frame(NamedTuple):
     name: str
 
 
-@dataclass(slots=True)
 class ExceptionRecord:
     """An exception at the moment it first left a woven function; text is made later, off the call path."""
 
-    type: str
-    message: str
-    frames: tuple[Frame, ...]
+    __slots__ = ("cause", "explicit", "frames", "message", "time", "type")
+
     time: int
     """`perf_counter_ns` of the moment."""
-    cause: ExceptionRecord | None = None
-    explicit: bool = False
+    explicit: bool
     """True where `cause` was given by `raise … from …`, False where it was being handled."""
+
+    def __init__(
+        self,
+        type: str,
+        message: str,
+        frames: tuple[Frame, ...],
+        time: int,
+        cause: ExceptionRecord | None = None,
+        explicit: bool = False,
+    ) -> None:
+        self.type = type
+        self.message = message
+        self.frames = frames
+        self.time = time
+        self.cause = cause
+        self.explicit = explicit
 
     def stacktrace(self) -> str:
         """The traceback as Python prints it, source lines looked up now."""
@@ -121,14 +133,22 @@ class ExceptionRecord:
         return "".join(lines)
 
 
-@dataclass(slots=True)
 class Details:
-    """What only some spans have."""
+    """What only some spans have. Plain classes: `dataclasses` would load `inspect` into every traced program."""
 
-    error_type: str = ""
-    error_message: str = ""
-    exception: ExceptionRecord | None = None
-    attributes: dict[str, Any] | None = None
+    __slots__ = ("attributes", "error_message", "error_type", "exception")
+
+    def __init__(
+        self,
+        error_type: str = "",
+        error_message: str = "",
+        exception: ExceptionRecord | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> None:
+        self.error_type = error_type
+        self.error_message = error_message
+        self.exception = exception
+        self.attributes = attributes
 
 
 Record = tuple["Site", Span, "Span | None", int, int, "Details | None"]

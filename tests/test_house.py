@@ -1,0 +1,105 @@
+"""The house: who may import whom, and what importing us loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import autoscope
+
+ROOT = Path(autoscope.__file__).parent
+ALLOWED = {
+    # room: rooms it may import from when imported, and rooms it may ask inside a function
+    "__init__": ({"errors"}, {"bootstrap", "plan", "runtime"}),
+    "__main__": ({"cli"}, set()),
+    "errors": (set(), set()),
+    "bootstrap": ({"errors", "runtime", "weave"}, {"__init__", "export", "plan", "read"}),
+    "plan": ({"errors", "plan"}, {"errors", "plan", "__init__"}),
+    "weave": ({"errors", "runtime", "weave"}, {"errors", "runtime", "weave"}),
+    "runtime": ({"errors", "runtime"}, {"errors", "runtime"}),
+    "export": ({"__init__", "errors", "export", "runtime"}, {"__init__", "errors", "export", "runtime"}),
+    "read": ({"__init__", "errors", "read", "export.runs"}, {"errors", "read", "export.runs", "runtime.spans"}),
+    "cli": (
+        {"__init__", "errors", "cli", "read", "weave"},
+        {"__init__", "errors", "cli", "plan", "read", "weave", "export", "bootstrap"},
+    ),
+}
+"""plan -> (file) -> weave -> runtime -> export -> (file) -> read: each room knows those it hands over to, none behind it.
+
+`weave` is given the plan as a value. `bootstrap` asks `plan` when it must read YAML, `export` when there is something to
+send, and `read` for the summary at the end of `autoscope run`.
+"""
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports(file: Path) -> list[tuple[str, bool, int]]:
+    """(module, whether at the top, line) of every import of ours; those for types only do not count."""
+    found: list[tuple[str, bool, int]] = []
+
+    def visit(node: ast.AST, top: bool) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, top, node.lineno) for alias in node.names if alias.name.split(".")[0] == "autoscope")
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "autoscope":
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                is_module = (ROOT / Path(*name.split(".")[1:])).with_suffix(".py").exists()
+                is_room = (ROOT / Path(*name.split(".")[1:])).is_dir()
+                found.append((name if is_module or is_room else node.module, top, node.lineno))
+        inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for child in ast.iter_child_nodes(node):
+            visit(child, top and not inside)
+
+    visit(ast.parse(file.read_text()), True)
+    return found
+
+
+FILES = sorted(path for path in ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_rooms_import_only_what_they_may(file):
+    """The table above holds for every module."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    room = parts[0]
+    at_top, inside = ALLOWED[room]
+    for module, top, line in imports(file):
+        target = room_of(module)
+        names = {target, ".".join(module.split(".")[1:3])}
+        allowed = at_top if top else at_top | inside
+        assert names & allowed, f"{file.name}:{line}: {room} may not import {module}{' at its top' if top else ''}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+HEAVY = ("yaml", "rich", "argparse", "autoscope.cli", "autoscope.plan.load", "opentelemetry", "wrapt", "sqlite3", "grpc",
+         "asyncio", "logging", "inspect", "dis", "http.client", "json")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import autoscope", "import autoscope.bootstrap", "import autoscope.runtime.drain, autoscope.runtime.capture"],
+)
+def test_a_running_program_loads_little(statement):
+    """Neither the front door nor the runtime loads YAML, the command line, the planner or OpenTelemetry."""
+    loaded = loaded_by(statement)
+    assert "autoscope" in loaded
+    heavy = {name for name in loaded if name.startswith(HEAVY)}
+    assert set() == heavy
+
+
+def test_the_test_above_can_fail():
+    """What plan time loads is seen by `loaded_by`."""
+    assert "yaml" in loaded_by("import autoscope.plan.load")
