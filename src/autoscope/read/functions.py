@@ -1,0 +1,245 @@
+"""Statistics function by function, made of a run's spans in one pass over each process.
+
+What the words mean (docs/store.md has examples):
+
+- *own* time of a call is its duration without the time in which a recorded child of it ran: the children's intervals
+  are cut to the parent's and joined first, so that children running at the same time are not taken off twice.
+- A *generator* runs only while it is asked for the next value. Its own time is its running time without that of its
+  children; and its parent loses its running time, not the whole stretch from first to last value.
+- *total* adds up the calls that have no caller of the same function above them: recursion is not counted twice.
+
+Children are looked for in the same process, because clocks of two processes need not agree.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from autoscope.read.runs import Process, Run
+
+GENERATORS = ("generator", "async_generator")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """All recorded calls of one function, in all processes. Times are nanoseconds."""
+
+    name: str
+    file: str
+    line: int
+    kind: str
+    calls: int
+    errors: int
+    own_ns: int
+    total_ns: int
+    mean_ns: int
+    """Of the durations of all calls, recursive ones included; so are the four below."""
+    p50_ns: int
+    p95_ns: int
+    max_ns: int
+    waiting_ns: int = 0
+    """Part of the durations in which coroutines and generators were suspended."""
+
+
+class Place(NamedTuple):
+    """Which function: two definitions of one name in a file are two functions."""
+
+    name: str
+    file: str
+    line: int
+    kind: str
+
+
+LOST = Place("(unknown function)", "", 0, "function")
+"""Where a damaged file has a call but no longer its function."""
+
+
+class Path:
+    """One way functions called each other, root first, and what its calls came to: a node of the call tree."""
+
+    __slots__ = ("above", "below", "calls", "is_recursive", "own_ns", "parent", "site", "total_ns")
+
+    def __init__(self, site: int, parent: Path | None) -> None:
+        self.site = site
+        self.parent = parent
+        self.calls = 0
+        self.own_ns = 0
+        self.total_ns = 0
+        """Durations, of recursive calls too."""
+        self.below: dict[int, Path] = {}
+        self.above: frozenset[int] = frozenset()
+        """This function and those above it; one set shared by all of a recursion."""
+        self.is_recursive = False
+        if parent is not None:
+            self.is_recursive = site in parent.above
+            self.above = parent.above if self.is_recursive else parent.above | {site}
+
+    def child(self, site: int) -> Path:
+        found = self.below.get(site)
+        if found is None:
+            found = self.below[site] = Path(site, self)
+        return found
+
+
+Row = tuple[int, int, int, int, int]
+"""What is needed of a span: span, parent, site, start, duration."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """The calls of one process, added up along the ways they were called."""
+
+    root: Path
+    paths: list[Path]
+    durations: dict[int, array[int]]
+    """Site -> duration of every call."""
+
+
+def grow_tree(
+    rows: Iterable[Row],
+    running: dict[int, int] | None = None,
+    generators: frozenset[int] = frozenset(),
+) -> Tree:
+    """One pass over `Row`s in order of start, parents first.
+
+    `running` has the running time of spans that were suspended, `generators` the sites whose spans go by it.
+    """
+    root = Path(-1, None)
+    paths: list[Path] = []
+    durations: dict[int, array[int]] = {}
+    running = running or {}
+    index: dict[int, int] = {}
+    path_of: list[Path] = []
+    # Of every span: where it ends, up to where its children have been seen, and how much own time is left to take from.
+    ends = array("q")
+    seen = array("q")
+    left = array("q")
+    for number, (span, parent, site, start, duration) in enumerate(rows):
+        end = start + duration
+        busy = running.get(span) if running else None
+        own = busy if busy is not None and site in generators else duration
+        above = index.get(parent) if parent else None
+        if above is None:
+            path = root.below.get(site) or _begin_path(root, site, paths, durations)
+        else:
+            parent_path = path_of[above]
+            path = parent_path.below.get(site) or _begin_path(parent_path, site, paths, durations)
+            if busy is not None and (site in generators or parent_path.site in generators):
+                covered = busy
+            else:
+                lower = seen[above]
+                upper = ends[above]
+                if start > lower:
+                    lower = start
+                if end < upper:
+                    upper = end
+                covered = upper - lower
+                if covered > 0:
+                    seen[above] = upper
+            if covered > 0:
+                rest = left[above]
+                if covered > rest:
+                    covered = rest
+                left[above] = rest - covered
+                parent_path.own_ns -= covered
+        path.calls += 1
+        path.own_ns += own
+        path.total_ns += duration
+        durations[site].append(duration)
+        index[span] = number
+        path_of.append(path)
+        ends.append(end)
+        seen.append(start)
+        left.append(own)
+    return Tree(root, paths, durations)
+
+
+def _begin_path(parent: Path, site: int, paths: list[Path], durations: dict[int, array[int]]) -> Path:
+    path = parent.child(site)
+    paths.append(path)
+    durations.setdefault(site, array("q"))
+    return path
+
+
+def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
+    """The call tree of one process's file."""
+    generators = frozenset(site for site, place in places.items() if place.kind in GENERATORS)
+    running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
+    # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
+    rows = connection.execute("SELECT span, parent, site, start_ns, duration_ns FROM spans ORDER BY start_ns, span")
+    return grow_tree(rows, running, generators)
+
+
+def read_places(connection: Connection) -> dict[int, Place]:
+    """Site -> function."""
+    rows = connection.execute("SELECT id, name, file, line, kind FROM sites")
+    return {site: Place(name, file, line, kind) for site, name, file, line, kind in rows}
+
+
+class _Sum:
+    """What the processes saw of one function."""
+
+    __slots__ = ("durations", "errors", "own", "total", "waiting")
+
+    def __init__(self) -> None:
+        self.durations: array[int] = array("q")
+        self.errors = 0
+        self.own = 0
+        self.total = 0
+        self.waiting = 0
+
+
+def measure_run(run: Run) -> list[Function]:
+    """Statistics of every function that was called, most own time first."""
+    sums: dict[Place, _Sum] = {}
+
+    def add(connection: Connection, process: Process) -> None:
+        places = read_places(connection)
+        tree = read_tree(connection, places)
+        mine = {site: sums.setdefault(places.get(site, LOST), _Sum()) for site in tree.durations}
+        for path in tree.paths:
+            of = mine[path.site]
+            of.own += path.own_ns
+            if not path.is_recursive:
+                of.total += path.total_ns
+        for site, durations in tree.durations.items():
+            mine[site].durations.extend(durations)
+        for site, errors, waiting in connection.execute(_DETAILS):
+            mine[site].errors += errors
+            mine[site].waiting += waiting or 0
+
+    run.ask(add)
+    functions = [_function(place, found) for place, found in sums.items() if found.durations]
+    return sorted(functions, key=lambda function: (-function.own_ns, function.name))
+
+
+_DETAILS = """
+SELECT s.site, sum(d.error_type != ''), sum(max(0, s.duration_ns - d.running_ns))
+FROM details d JOIN spans s ON s.span = d.span GROUP BY s.site
+"""
+
+
+def _function(place: Place, found: _Sum) -> Function:
+    ordered = sorted(found.durations)
+    return Function(
+        *place,
+        calls=len(ordered),
+        errors=found.errors,
+        own_ns=found.own,
+        total_ns=found.total,
+        mean_ns=sum(ordered) // len(ordered),
+        p50_ns=percentile(ordered, 50),
+        p95_ns=percentile(ordered, 95),
+        max_ns=ordered[-1],
+        waiting_ns=found.waiting,
+    )
+
+
+def percentile(ordered: list[int], share: int) -> int:
+    """The smallest duration that at least `share` per cent of the calls did not exceed."""
+    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
