@@ -1,0 +1,25 @@
+"""Where the plans are that come with autoscope: one for each strategy."""
+
+from __future__ import annotations
+
+import os
+
+from autoscope.errors import Place
+from autoscope.plan.model import STRATEGIES
+from autoscope.plan.values import did_you_mean, refuse, shown
+
+PRESETS = STRATEGIES
+
+
+def preset_path(name: str, place: Place | None = None) -> str:
+    """The file of a preset: `autoscope/presets/` where installed, the repository's `plans/` in a checkout."""
+    if name not in PRESETS:
+        known = ", ".join(f"autoscope:{preset}" for preset in PRESETS)
+        raise refuse("extends", f"no preset {shown(name)}", f"{did_you_mean(name, PRESETS)}known are {known}", place)
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    checkout = os.path.dirname(os.path.dirname(package))
+    for directory in (os.path.join(package, "presets"), os.path.join(checkout, "plans")):
+        path = os.path.join(directory, f"{name}.yaml")
+        if os.path.isfile(path):
+            return path
+    raise refuse(f"autoscope:{name}", f"{package} has no presets", "install autoscope again", place)
