@@ -80,17 +80,23 @@ def install(
     import os
 
     from autoscope import bootstrap
-    from autoscope.plan.resolve import resolve_any
+    from autoscope.plan import resolve as plans
+    from autoscope.plan.model import Plan
 
-    resolved = resolve_any(
-        plan,
-        environ=os.environ,
-        strategy=strategy,
-        include=tuple(include),
-        exclude=tuple(exclude),
-        rate=rate,
-        budget=budget,
-    )
+    over: dict[str, Any] = {
+        "environ": os.environ,
+        "strategy": strategy,
+        "include": tuple(include),
+        "exclude": tuple(exclude),
+        "rate": rate,
+        "budget": budget,
+    }
+    if isinstance(plan, Plan):
+        resolved = plans.resolve_plan(plan, **over)
+    elif plan is None or isinstance(plan, (str, os.PathLike)):
+        resolved = plans.resolve(plan_file=None if plan is None else os.fspath(plan), **over)
+    else:
+        resolved = plans.resolve_mapping(plan, **over)
     directory = os.environ.get("AUTOSCOPE_STORE") if store is None else os.fspath(store)
     return Handle(bootstrap.start(resolved, store=directory, otlp=otlp))
 
@@ -106,7 +112,9 @@ def update(
     from autoscope.runtime import control
 
     if capture is not None or for_ is not None:
-        raise AutoscopeError("update(capture=…) and update(for_=…) cannot be done live yet: change the plan and restart")
+        raise AutoscopeError(
+            "update(capture=…) and update(for_=…) cannot be done live yet: change the plan and restart"
+        )
     return control.update(target, level=level, rate=rate)
 
 

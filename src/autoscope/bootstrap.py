@@ -155,7 +155,7 @@ class Running:
 
     def wants(self, name: str, module: ModuleType) -> bool:
         """Whether the plan selects a module that is loaded already."""
-        if name.partition(".")[0] == "autoscope":
+        if name.partition(".")[0] in ("autoscope", "sitecustomize"):
             return False
         selected = self.plan.selects(name)
         if selected is None:
@@ -179,7 +179,7 @@ class Running:
         from autoscope.export.destinations import destinations
 
         if not self.run_id:
-            from autoscope.export.store import new_run_id
+            from autoscope.export.runs import new_run_id
 
             self.run_id = new_run_id()
             # Subprocesses that are traced too belong to the same run.

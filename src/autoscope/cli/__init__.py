@@ -26,7 +26,9 @@ class Parser(argparse.ArgumentParser):
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole command line, or, to load no more than needed, that of one command."""
-    top = Parser(prog="autoscope", description="Shows what a Python program's own functions do, as OpenTelemetry spans.")
+    top = Parser(
+        prog="autoscope", description="Shows what a Python program's own functions do, as OpenTelemetry spans."
+    )
     top.add_argument("--version", action="version", version=f"autoscope {__version__}")
     subparsers = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     for name in COMMANDS:

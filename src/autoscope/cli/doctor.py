@@ -76,7 +76,9 @@ def _packages(say: Any) -> None:
             say("ok", f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             needed = name in ("pyyaml", "rich")
-            say("bad" if needed else "note", f"{name} is not installed", f"pip install {name}" if needed else "optional")
+            say(
+                "bad" if needed else "note", f"{name} is not installed", f"pip install {name}" if needed else "optional"
+            )
 
 
 def _hook(say: Any) -> None:
@@ -113,9 +115,17 @@ def _hook(say: Any) -> None:
         say("bad", "a fresh interpreter did not start", "read the lines above")
         return
     if not probe["active"]:
-        say("bad", "the hook is not active in a fresh interpreter", "read the lines above; is autoscope installed there?")
+        say(
+            "bad",
+            "the hook is not active in a fresh interpreter",
+            "read the lines above; is autoscope installed there?",
+        )
     elif not probe["first"]:
-        say("bad", "the hook is bypassed: " + probe["finders"][0] + " stands before it", "import that hook before autoscope")
+        say(
+            "bad",
+            "the hook is bypassed: " + probe["finders"][0] + " stands before it",
+            "import that hook before autoscope",
+        )
     else:
         say("ok", "the import hook is active and first: " + ", ".join(probe["finders"]))
     if probe["before"]:
@@ -138,7 +148,11 @@ def _exporters(say: Any) -> None:
             pass
         say("ok", f"the OTLP endpoint {url.hostname}:{port} ({settings.traces.protocol}) accepts connections")
     except OSError as error:
-        say("bad", f"the OTLP endpoint {url.hostname}:{port} does not answer ({error})", "start it, or unset OTEL_EXPORTER_OTLP_ENDPOINT")
+        say(
+            "bad",
+            f"the OTLP endpoint {url.hostname}:{port} does not answer ({error})",
+            "start it, or unset OTEL_EXPORTER_OTLP_ENDPOINT",
+        )
     if settings.traces.protocol == "grpc":
         try:
             metadata.version("grpcio")

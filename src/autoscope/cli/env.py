@@ -33,7 +33,9 @@ def site_directory() -> str:
     for directory in (package / "site", package.parent.parent):
         if (directory / "sitecustomize.py").is_file():
             return str(directory)
-    raise AutoscopeError(f"no sitecustomize.py beside {package}: the installation is incomplete, install autoscope again")
+    raise AutoscopeError(
+        f"no sitecustomize.py beside {package}: the installation is incomplete, install autoscope again"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plan", metavar="FILE", help="the plan file")
     parser.add_argument("--strategy", metavar="S", help="minimal, balanced or full_trace")
     parser.add_argument("--include", metavar="GLOB", action="append", default=[], help="modules to trace (repeatable)")
-    parser.add_argument("--exclude", metavar="GLOB", action="append", default=[], help="modules to leave alone (repeatable)")
+    parser.add_argument(
+        "--exclude", metavar="GLOB", action="append", default=[], help="modules to leave alone (repeatable)"
+    )
     parser.add_argument("--rate", metavar="R", help="share of traces recorded, 0..1")
     parser.add_argument("--budget", metavar="B", help="share of the program's CPU time, as 3%%")
 

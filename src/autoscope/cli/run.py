@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from autoscope.cli import plan_options
-from autoscope.errors import AutoscopeError
+from autoscope.errors import AutoscopeError, notice
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     ignored = [name for name, on in (("-I", sys.flags.isolated), ("-E", sys.flags.ignore_environment),
                                      ("-S", sys.flags.no_site)) if on]  # fmt: skip
     if ignored:
-        raise AutoscopeError(f"python {ignored[0]} ignores the environment that carries the plan: start without {ignored[0]}")
+        raise AutoscopeError(
+            f"python {ignored[0]} ignores the environment that carries the plan: start without {ignored[0]}"
+        )
     plan = plan_options.resolve(arguments)
     environment = dict(os.environ)
     if environment.get("AUTOSCOPE_DISABLED", "0") in ("", "0"):
@@ -77,7 +79,9 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
     """Put into the environment what the program's process needs to know."""
     import tempfile
 
+    from autoscope.bootstrap import describe_run
     from autoscope.cli.env import site_directory
+    from autoscope.export.runs import create_run
     from autoscope.export.settings import Settings
     from autoscope.plan.model import Plan
 
@@ -89,21 +93,20 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
         environment.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
     wanted = store is None and not Settings.from_environ(environment).otlp_wanted
     text = plan.to_json()
+    file = ""
+    environment["AUTOSCOPE_STORE"] = ""
     if store or wanted:
-        from autoscope.export import store as stores
-
         directory = os.path.abspath(store or ".autoscope")
-        from autoscope.bootstrap import describe_run
-
         info = describe_run(plan)
         info["argv"] = list(sys.argv)
-        run_id = stores.create_run(directory, info)
-        environment["AUTOSCOPE_RUN_ID"] = run_id
-        environment["AUTOSCOPE_STORE"] = directory
-        file = os.path.join(directory, "runs", run_id, "plan.json")
-    else:
-        environment["AUTOSCOPE_STORE"] = ""
-        file = ""
+        try:
+            run_id = create_run(directory, info)
+        except AutoscopeError as error:
+            notice("store-unusable", f"{error}; the program runs traced, nothing is stored")
+        else:
+            environment["AUTOSCOPE_RUN_ID"] = run_id
+            environment["AUTOSCOPE_STORE"] = directory
+            file = os.path.join(directory, "runs", run_id, "plan.json")
     if file and os.path.isdir(os.path.dirname(file)):
         with open(file, "w", encoding="utf-8") as stream:
             stream.write(text)

@@ -125,10 +125,10 @@ def take_over(module: ModuleType | None = None) -> None:
 def give_back() -> None:
     """Undo `take_over`."""
     api = sys.modules.get("opentelemetry.context")
-    if api is not None and isinstance(api._RUNTIME_CONTEXT, RuntimeContext):
-        before = api._RUNTIME_CONTEXT.before
+    if api is not None and isinstance(api.__dict__["_RUNTIME_CONTEXT"], RuntimeContext):
+        before = api.__dict__["_RUNTIME_CONTEXT"].before
         if before is not None:
-            api._RUNTIME_CONTEXT = before
+            api.__dict__["_RUNTIME_CONTEXT"] = before
     sampling.foreign = None
 
 
@@ -213,8 +213,6 @@ class Bridge:
             self.provider.force_flush(int(deadline_seconds * 1000))
         except Exception as error:
             notice("processor-failed", f"the program's TracerProvider raised {type(error).__name__}: {error}")
-
-    def before_fork(self) -> None: ...
 
     def after_fork(self) -> None:
         self.exported = self.dropped = 0

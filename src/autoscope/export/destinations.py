@@ -53,8 +53,9 @@ class Provider:
                 exporter.close(deadline_seconds)
 
     def before_fork(self) -> None:
-        if self.otherwise is not None:
-            self.otherwise.before_fork()
+        settle = getattr(self.otherwise, "before_fork", None)
+        if settle is not None:
+            settle()
 
     def after_fork(self) -> None:
         for exporter in (self.bridge, self.otherwise):
@@ -75,7 +76,7 @@ def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str
 
         sender = Behind(OtlpExporter(settings), settings.max_queue_size or DEFAULT_QUEUE)
     elif settings.console_wanted:
-        from autoscope.export.otlp import ConsoleExporter
+        from autoscope.export.console import ConsoleExporter
 
         sender = ConsoleExporter(settings)
     asked_for_nothing = settings.exporters == ()
@@ -84,5 +85,5 @@ def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str
         from autoscope.export.store import StoreExporter
 
         directory = os.path.abspath(store or ".autoscope")
-        found.append(StoreExporter(directory, run_id=run_id, resource=resource.describe_process(settings), info=info))
+        found.append(StoreExporter(directory, run_id=run_id, resource=resource.attributes(settings), info=info))
     return found

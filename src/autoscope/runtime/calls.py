@@ -6,6 +6,8 @@ lets nothing of ours out: a failure switches the site off, says so once, and the
 
 from __future__ import annotations
 
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import any, id, isinstance, len, min, range, type
 import os
 from typing import Any
 
@@ -27,10 +29,29 @@ MOST_CAUSES = 8
 class Call:
     """One call in progress, where three values on the stack are not enough."""
 
-    __slots__ = ("attributes", "first_parent", "parent", "paused", "resumed", "running", "site", "span", "start", "steps")
+    __slots__ = (
+        "attributes",
+        "first_parent",
+        "parent",
+        "paused",
+        "resumed",
+        "running",
+        "site",
+        "span",
+        "start",
+        "steps",
+    )
 
     site: Site
     span: Any
+    start: int
+    resumed: int
+    running: int
+    """Nanoseconds it ran itself, up to `resumed`."""
+    steps: int
+    paused: bool
+    """Whether it stands at a yield; only kept for functions woven from source."""
+    attributes: dict[str, Any] | None
     parent: Any
     """What was current before: put back while the call is suspended and when it ends."""
     first_parent: Any

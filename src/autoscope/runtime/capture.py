@@ -7,6 +7,8 @@ something. What a name says is secret is never rendered. Nothing is kept but the
 
 from __future__ import annotations
 
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import all, any, len, range, repr, type, zip
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -144,11 +146,7 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
     if kind is dict:
         parts = []
         for key, item in first:
-            shown = (
-                REDACTED
-                if type(key) is str and is_secret(key)
-                else _text(item, type(item), depth - 1, left)
-            )
+            shown = REDACTED if type(key) is str and is_secret(key) else _text(item, type(item), depth - 1, left)
             parts.append(f"{_text(key, type(key), 0, left)}: {shown}")
         return "{" + ", ".join(parts) + more + "}"
     inside = ", ".join(_text(item, type(item), depth - 1, left) for item in first) + more

@@ -7,6 +7,8 @@ It stops around `fork`, so that no lock of ours is held in a child and `os.fork`
 
 from __future__ import annotations
 
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import len, max, min
 import os
 import time
 from _thread import allocate_lock, start_new_thread
@@ -31,12 +33,13 @@ CHUNK = 4096
 class Exporter(Protocol):
     """Where records go. `export` never raises; what it loses it counts."""
 
-    exported: int
-    dropped: int
+    @property
+    def exported(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
 
     def export(self, records: list[Any]) -> None: ...
     def close(self, deadline_seconds: float) -> None: ...
-    def before_fork(self) -> None: ...
     def after_fork(self) -> None: ...
 
 
@@ -199,7 +202,9 @@ class Drain:
         """The thread ends; if it is in the middle of sending, it is not waited for long."""
         self.stop(0.2)
         for exporter in self.exporters or ():
-            exporter.before_fork()
+            settle = getattr(exporter, "before_fork", None)
+            if settle is not None:
+                settle()
         self.locked = self.lock.acquire(timeout=0.2)
 
     def after_fork_parent(self) -> None:

@@ -5,6 +5,8 @@ There is no hidden local to keep a call in, so it is found by the frame it runs 
 
 from __future__ import annotations
 
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import id
 import sys
 from types import TracebackType
 from typing import Any

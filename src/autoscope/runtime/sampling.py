@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import type
+import os
 import threading
 from _thread import get_ident
 from typing import Any
@@ -49,7 +51,7 @@ def root(parent: Any) -> Span | Unsampled | None:
                 attached = foreign()
                 if attached is not None:
                     if attached:
-                        return Trace_under(attached), sites.next_id()
+                        return attached[0], sites.next_id()
                     if attached.sampled is False:
                         return None
             inherited = None
@@ -72,22 +74,18 @@ def root(parent: Any) -> Span | Unsampled | None:
         # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
         name = thread.name if thread is not None else ""
         return (
-            Trace(identity, tracestate=tracestate, flags=3, thread_id=ident, thread_name=name, context=inherited),
+            Trace(identity, 0, tracestate, 3, ident, name, inherited),
             sites.next_id(),
         )
     except Exception as error:
-        return _give_up(error)
-
-
-def Trace_under(attached: Attached) -> Trace:  # noqa: N802
-    """The trace of a span that OpenTelemetry code made current."""
-    return attached[0]  # type: ignore[no-any-return]
+        _give_up(error)
+        return None
 
 
 def _give_up(error: Exception) -> None:
     from autoscope.errors import notice
 
-    if "pytest" in sys.modules and "AUTOSCOPE_STRICT" in __import__("os").environ:
+    if "AUTOSCOPE_STRICT" in os.environ:
         raise error
     notice("root-failed", f"a trace could not be begun: {type(error).__name__}: {error}; the call ran untraced")
 

@@ -106,10 +106,8 @@ class Site:
     def call(self, arguments: tuple[Any, ...]) -> Any:
         from autoscope.runtime import guard
 
-        Site.call = guard.call  # type: ignore[assignment, method-assign]
-        Site.result = guard.result  # type: ignore[method-assign]
-        Site.pause = guard.pause  # type: ignore[method-assign]
-        Site.wake = guard.wake  # type: ignore[method-assign]
+        for name in ("call", "result", "pause", "wake"):
+            setattr(Site, name, getattr(guard, name))
         return guard.call(self, arguments)
 
     def result(self, value: Any) -> Any:

@@ -54,7 +54,6 @@ class Trace:
     def __init__(
         self,
         trace_id: int,
-        *,
         remote_parent: int = 0,
         tracestate: str = "",
         flags: int = 3,

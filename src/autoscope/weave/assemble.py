@@ -63,7 +63,12 @@ class Instruction:
     __slots__ = ("arg", "entry", "label", "offset", "op", "position", "size")
 
     def __init__(
-        self, op: int, arg: int = 0, label: Label | None = None, position: Position = NOWHERE, entry: Entry | None = None
+        self,
+        op: int,
+        arg: int = 0,
+        label: Label | None = None,
+        position: Position = NOWHERE,
+        entry: Entry | None = None,
     ) -> None:
         self.op = op
         self.arg = arg
@@ -126,7 +131,9 @@ def write_table(rows: Sequence[tuple[int, int, int, int, bool]]) -> bytes:
     out = bytearray()
 
     def varint(value: int, first: int = 0) -> None:
-        shift = 24 if value >= 1 << 24 else 18 if value >= 1 << 18 else 12 if value >= 1 << 12 else 6 if value >= 64 else 0
+        shift = (
+            24 if value >= 1 << 24 else 18 if value >= 1 << 18 else 12 if value >= 1 << 12 else 6 if value >= 64 else 0
+        )
         while shift:
             out.append(value >> shift & 63 | 64 | first)
             shift -= 6

@@ -23,7 +23,9 @@ SHORT = 24
 _WORK = frozenset(
     op
     for name, op in OP.items()
-    if name.startswith(("CALL", "JUMP_BACKWARD", "IMPORT_", "RAISE_", "SEND", "YIELD", "BEFORE_", "WITH_", "MAKE_FUNCTION"))
+    if name.startswith(
+        ("CALL", "JUMP_BACKWARD", "IMPORT_", "RAISE_", "SEND", "YIELD", "BEFORE_", "WITH_", "MAKE_FUNCTION")
+    )
     and op < 256
     and not name.startswith("CALL_INTRINSIC")
 )

@@ -28,7 +28,7 @@ def script() -> str | None:
     arguments = getattr(sys, "argv", [""])
     if not arguments or arguments[0] in ("", "-", "-c", "-m") or sys.flags.interactive or sys.flags.inspect:
         return None
-    path = os.path.abspath(arguments[0])
+    path: str = os.path.abspath(arguments[0])
     options = sys.orig_argv[1 : max(len(sys.orig_argv) - len(arguments), 0) + 1]
     if "-x" in options or not os.path.isfile(path) or path.endswith(".pyc"):
         return None

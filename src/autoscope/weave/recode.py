@@ -230,9 +230,7 @@ class _Recoder:
         yield self.op("LOAD_CONST", self.site)
         for name in self.capture:
             # An argument that is also a cell has kept its place among the fast locals.
-            yield self.op(
-                "LOAD_DEREF" if name in code.co_cellvars else "LOAD_FAST", code.co_varnames.index(name)
-            )
+            yield self.op("LOAD_DEREF" if name in code.co_cellvars else "LOAD_FAST", code.co_varnames.index(name))
         yield self.op("BUILD_TUPLE", len(self.capture))
         yield from self.call(2)
         yield self.op("COPY", 1)
