@@ -161,7 +161,7 @@ COLUMNS: tuple[tuple[str, Callable[[Function], str]], ...] = (
     ("max", lambda function: human_time(function.max_ns)),
 )
 
-DROP_ORDER = ("p50", "max", "mean", "errors")
+DROP_ORDER = ("p50", "max", "mean", "p95", "errors", "calls")
 """Columns that make room for the names, in this order."""
 
 
