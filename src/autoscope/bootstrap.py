@@ -114,6 +114,8 @@ class Running:
         self.handler_before: Any = None
 
     def begin(self, script: str | None) -> None:
+        for warning in (*self.plan.warnings, *not_heeded(self.plan)):
+            notice("plan", warning)
         sampling.set_rate(self.plan.sampling.rate)
         capture.set_redact(self.plan.redact)
         self.drain.arm()
@@ -317,6 +319,20 @@ class Running:
         if util is not None:
             # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.
             util.register_after_fork(self, _flush_at_end_of_child)
+
+
+def not_heeded(plan: Plan) -> list[str]:
+    """What a plan asks for that is read and checked, but not in force in this version: said, never silently missed."""
+    asked = []
+    if plan.budget_overhead is not None:
+        asked.append("budget")
+    if plan.sampling.keep_errors or plan.sampling.keep_slower_than_ns is not None:
+        asked.append("sampling.keep")
+    if plan.sampling.fold_under_ns is not None:
+        asked.append("sampling.fold_under")
+    if (plan.capture.state or "none") != "none":
+        asked.append("capture.state")
+    return [f"{key} is read and checked, but this version does not act on it yet" for key in asked]
 
 
 def _flush_at_end_of_child(this: Running) -> None:
