@@ -1,14 +1,14 @@
 """The plan as a value: what is watched, how closely, how often.
 
-Imported by the running program, so: no YAML, no parsing of people's words (`schema` does that), no judgement.
-A plan crosses from plan time to the program as JSON: `Plan.to_json()` there, `Plan.from_dict()` here.
+Imported by the running program, so: no YAML, no parsing of people's words (`schema` does that), no judgement, and named
+tuples, because `dataclasses` would cost every start of a program 6 ms and more. A plan crosses from plan time to the
+program as JSON: `Plan.to_json()` there, `Plan.from_dict()` here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 VERSION = 1
 """The version of the plan file's schema."""
@@ -33,11 +33,11 @@ REDACT = (
 )
 """Names whose values are never shown, in every plan; a plan's own come after them."""
 
+NONE: Mapping[str, Any] = {}
 _GLOB = frozenset("*?[")
 
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+class Capture(NamedTuple):
     """What a span tells beside its times, every question answered."""
 
     args: bool | tuple[str, ...] = False
@@ -48,8 +48,7 @@ class Capture:
     """Of the object a method belongs to: `none`, `before`, `after` or `diff`."""
 
 
-@dataclass(frozen=True, slots=True)
-class CapturePatch:
+class CapturePatch(NamedTuple):
     """What one place in a plan says about capturing; None where it says nothing."""
 
     args: bool | tuple[str, ...] | None = None
@@ -85,8 +84,7 @@ _FULL = CapturePatch(args=True, returns=True)
 """What `full_trace` means where the same place in the plan, or a nearer one, says nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionRule:
+class FunctionRule(NamedTuple):
     """What a plan says of one function, or of those a glob names; None where it says nothing."""
 
     level: str | None = None
@@ -94,18 +92,16 @@ class FunctionRule:
     capture: CapturePatch = SILENT
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleRule:
+class ModuleRule(NamedTuple):
     """What a plan says of one module, or of those a glob names; `functions` by qualified name or glob."""
 
     level: str | None = None
     rate: float | None = None
     capture: CapturePatch = SILENT
-    functions: Mapping[str, FunctionRule] = field(default_factory=dict)
+    functions: Mapping[str, FunctionRule] = NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What a plan comes to for one function."""
 
     level: str
@@ -116,8 +112,7 @@ class Rule:
     """Whether the plan means this function in particular: by its name, or by a glob that gives a level."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(NamedTuple):
     """Which traces are kept."""
 
     rate: float = 1.0
@@ -128,9 +123,8 @@ class Sampling:
     fold_under_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything one run is told, every question answered."""
+class _Settings(NamedTuple):
+    """What a plan consists of."""
 
     version: int = VERSION
     strategy: str = "balanced"
@@ -142,35 +136,39 @@ class Plan:
     sampling: Sampling = Sampling()
     capture: CapturePatch = SILENT
     redact: tuple[str, ...] = REDACT
-    modules: Mapping[str, ModuleRule] = field(default_factory=dict)
+    modules: Mapping[str, ModuleRule] = NONE
     provenance: Mapping[str, Any] | None = None
     """What the planner computed this plan from; free-form."""
     source: str = ""
     """The file it was read from, `<mapping>`, or empty."""
     warnings: tuple[str, ...] = ()
     """What was overlooked on the way here, one line each, to be said once."""
-    _seen: dict[str, _Module] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+
+class Plan(_Settings):
+    """Everything one run is told, every question answered. Derive another with `_replace`."""
+
+    _lookup: _Lookup
 
     def rule_for(self, module: str, qualname: str) -> Rule:
         """What this plan comes to for one function; `docs/plan.md`, "Which value wins", is the law."""
-        known = self._seen.get(module)
-        if known is None:
-            known = self._seen[module] = _Module(self, module)
-        return known.rule_for(qualname)
+        return self.lookup().rule_for(module, qualname)
 
     def selects(self, module: str) -> bool | None:
         """Whether a module is watched; None where the plan leaves it to whether it is the application's own."""
         if any(matches_module(pattern, module) for pattern in self.exclude):
             return False
-        if any(matches_module(pattern, module) for pattern in self.include) or self._names(module):
+        if any(matches_module(pattern, module) for pattern in self.include) or self.lookup().names(module):
             return True
         return False if self.include else None
 
-    def _names(self, module: str) -> bool:
-        """Whether `modules` speaks of it by name; `*` and `*.models` speak of what is watched anyway."""
-        if module in self.modules:
-            return True
-        return any(pattern[0] not in _GLOB and matches_module(pattern, module) for pattern in _globs(self.modules))
+    def lookup(self) -> _Lookup:
+        """What is worked out once for all questions about single modules and functions."""
+        try:
+            return self._lookup
+        except AttributeError:
+            self._lookup = lookup = _Lookup(self)
+            return lookup
 
     def to_dict(self) -> dict[str, Any]:
         """This plan as JSON can hold it; `from_dict` is the way back."""
@@ -265,13 +263,42 @@ def _function_from_list(data: list[Any], shared: dict[Any, FunctionRule]) -> Fun
     return known
 
 
+class _Lookup:
+    """A plan's answers: it is asked at every import, and for every function."""
+
+    __slots__ = ("globs", "modules", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.globs = _globs(plan.modules)
+        self.modules: dict[str, _Module] = {}
+
+    def rule_for(self, module: str, qualname: str) -> Rule:
+        known = self.modules.get(module)
+        if known is None:
+            known = self.modules[module] = _Module(self.plan, self.entries(module))
+        return known.rule_for(qualname)
+
+    def entries(self, module: str) -> list[ModuleRule]:
+        """The entries that speak of a module: its own first, then the globs that match it, longest first."""
+        rules = self.plan.modules
+        found = [rules[pattern] for pattern in self.globs if matches_module(pattern, module)]
+        exact = rules.get(module)
+        return found if exact is None else [exact, *found]
+
+    def names(self, module: str) -> bool:
+        """Whether `modules` speaks of it by name; `*` and `*.models` speak of what is watched anyway."""
+        if module in self.plan.modules:
+            return True
+        return any(pattern[0] not in _GLOB and matches_module(pattern, module) for pattern in self.globs)
+
+
 class _Module:
     """What a plan says of one module, in order of nearness: asked once for each function of it."""
 
     __slots__ = ("exact", "otherwise", "outer", "patterns")
 
-    def __init__(self, plan: Plan, module: str) -> None:
-        entries = _nearest(plan.modules, module)
+    def __init__(self, plan: Plan, entries: list[ModuleRule]) -> None:
         self.outer: list[FunctionRule | ModuleRule] = [*entries, FunctionRule(plan.strategy, None, plan.capture)]
         """What holds for every function of the module, nearest first; always ends in a level."""
         self.exact = [entry.functions for entry in entries if entry.functions]
@@ -316,13 +343,6 @@ def _settle(rules: list[FunctionRule | ModuleRule], named: bool) -> Rule:
         if rate is None:
             rate = rule.rate
     return Rule(level or "off", 1.0 if rate is None else rate, capture.settle(), named)
-
-
-def _nearest(rules: Mapping[str, ModuleRule], module: str) -> list[ModuleRule]:
-    """The entries that speak of a module: its own first, then the globs that match it, longest first."""
-    exact = rules.get(module)
-    found = [rules[pattern] for pattern in _globs(rules) if matches_module(pattern, module)]
-    return found if exact is None else [exact, *found]
 
 
 def is_glob(pattern: str) -> bool:

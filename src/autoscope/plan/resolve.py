@@ -16,7 +16,18 @@ from autoscope.plan.load import extend, load, read_bytes
 from autoscope.plan.model import REDACT, RESOLVED, STRATEGIES, VERSION, Plan, Sampling
 from autoscope.plan.presets import preset_path
 from autoscope.plan.schema import Layer, from_python, read_layer
-from autoscope.plan.values import parse_budget, parse_module_glob, parse_rate, parse_word, printable, refuse, shown
+from autoscope.plan.values import (
+    parse_budget,
+    parse_duration,
+    parse_module_glob,
+    parse_rate,
+    parse_word,
+    printable,
+    refuse,
+    shown,
+)
+
+__all__ = ["parse_budget", "parse_duration", "parse_rate", "resolve", "resolve_mapping", "resolve_plan"]
 
 MAPPING = "<mapping>"
 Globs = str | Iterable[str]
@@ -108,9 +119,8 @@ def _settle(options: Layer, file: Layer | None, environ: Mapping[str, str], sour
 def _override(plan: Plan, options: Layer) -> Plan:
     sampling = plan.sampling
     if options.rate is not None:
-        sampling = replace(sampling, rate=options.rate, rate_given=True)
-    return replace(
-        plan,
+        sampling = sampling._replace(rate=options.rate, rate_given=True)
+    return plan._replace(
         strategy=options.strategy or plan.strategy,
         include=plan.include if options.include is None else options.include,
         exclude=tuple(dict.fromkeys(plan.exclude + options.exclude)),
