@@ -16,7 +16,7 @@ from autoscope.errors import AutoscopeError, notice
 from autoscope.export import resource as process
 from autoscope.export.console import ConsoleExporter as ConsoleExporter
 from autoscope.export.settings import Endpoint, Settings
-from autoscope.export.transport import Answer, Transport, open_transport, read_fields, show_url
+from autoscope.export.transport import Answer, Transport, grpc_is_running, open_transport, read_fields, show_url
 from autoscope.export.wire import Encoder
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 TRACES_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LOGS_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
+
+FORKED = (
+    "can't send from a child process forked after gRPC was used: gRPC may hang there, so the child's spans are lost; "
+    "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf has no such limit"
+)
 
 BATCH = 4096
 REQUEST_LIMIT = 3_900_000
@@ -57,6 +62,8 @@ class OtlpSender:
         self._failures = 0
         self._rest_until = 0.0
         self._lost_in_a_row = 0
+        self._forks_grpc = False
+        """Not usable in a forked child, because gRPC was running in its parent."""
 
     def send(self, body: bytes, count: int, deadline: float | None = None) -> bool:
         """Send one request holding `count` spans; False if they are lost. Takes no longer than the endpoint's timeout.
@@ -64,6 +71,8 @@ class OtlpSender:
         `deadline` is on `clock`, and shortens that.
         """
         transport = self._open()
+        if self._forks_grpc and self._unusable:
+            notice("export-grpc-fork", FORKED)
         if transport is None or self._closed or self._resting():
             self._lose(count)
             return False
@@ -163,18 +172,22 @@ class OtlpSender:
             self._transport.close()
 
     def before_fork(self) -> None:
-        """A gRPC channel has threads and locks, which a fork would copy in any state."""
-        if self._transport is not None and self.endpoint.protocol == "grpc":
-            self._transport.close()
+        """Close a gRPC channel: a fork would copy its locks in any state. `grpc_is_running` says more."""
+        if self.endpoint.protocol == "grpc":
+            self._forks_grpc = grpc_is_running()
+            if self._transport is not None:
+                self._transport.close()
 
     def after_fork(self) -> None:
         """In a forked child: own connections, own counters, nothing known about the server but its address."""
-        transport = self._transport
+        transport, unusable = self._transport, self._unusable
         if transport is not None:
             transport.forget()
-        unusable = self._unusable
+        forks_grpc = self._forks_grpc or (self.endpoint.protocol == "grpc" and transport is not None)
         self.__init__(self.endpoint, self._method, self._what)  # type: ignore[misc]
-        self._transport, self._unusable = transport, unusable
+        self._forks_grpc = forks_grpc
+        self._unusable = unusable or forks_grpc
+        self._transport = None if self._unusable else transport
 
 
 class OtlpExporter:
@@ -268,6 +281,8 @@ class OtlpExporter:
 
     def before_fork(self) -> None:
         """Let go of what does not survive a fork. The parent connects anew when it next sends."""
+        if self._settings.traces.protocol != "grpc" and self._settings.logs.protocol != "grpc":
+            return
         if self._lock.acquire(blocking=False):
             for sender in self._senders():
                 sender.before_fork()

@@ -5,6 +5,8 @@ When to try again is for `otlp` to decide. The standard library is enough for HT
 
 from __future__ import annotations
 
+import os
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -199,7 +201,6 @@ class GrpcTransport:
         self._metadata = tuple(endpoint.headers)
         self._channel: Any = None
         self._call: Any = None
-        self._abandoned: list[Any] = []
 
     def _read_credentials(self) -> Any:
         files = (self._endpoint.certificate, self._endpoint.client_key, self._endpoint.client_certificate)
@@ -237,8 +238,29 @@ class GrpcTransport:
 
     def forget(self) -> None:
         # Neither closed nor collected: both would wait for threads that only the parent has.
-        self._abandoned.append((self._channel, self._call))
+        _abandoned.append((self._channel, self._call))
         self._channel = self._call = None
+
+
+_abandoned: list[Any] = []
+
+
+def grpc_is_running() -> bool:
+    """Whether gRPC, ours or the program's, has threads in this process; where that can't be seen, whether it is loaded.
+
+    A child forked from such a process may not use gRPC: now and then a lock is copied that nobody will release, and
+    then making a channel stops the whole child, the interpreter's lock in hand (grpc/grpc#15334).
+    """
+    if "grpc" not in sys.modules:
+        return False
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{thread}/comm") as file:
+                if file.read().startswith(("grpc", "event_engine")):
+                    return True
+    except OSError:
+        return True
+    return False
 
 
 def show_url(url: str) -> str:
@@ -394,8 +416,6 @@ def _read(name: str) -> bytes:
 
 def _proxy(scheme: str, host: str) -> SplitResult | None:
     """The proxy the environment names for a host, by the rules of `urllib.request`."""
-    import os
-
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
     import urllib.request  # late: it is not small, and most programs have no proxy
