@@ -21,7 +21,7 @@ from autoscope.plan.model import CapturePatch, Plan
 from autoscope.runtime import sampling, sites
 from autoscope.weave.weaver import Weaver, give_back
 
-SOURCE = '''
+SOURCE = """
 def tiny(x):
     return x + 1
 
@@ -88,7 +88,7 @@ def call_twenty(n):
             twenty(1)
         except ValueError:
             pass
-'''
+"""
 
 KINDS = ("tiny", "medium", "method", "generator", "coroutine", "raises", "twenty")
 TARGETS = ("tiny", "medium", "method", "generator", "coroutine", "raises", "twenty")

@@ -13,14 +13,14 @@ This module is the front door. Importing it loads none of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from autoscope.errors import AutoscopeError, AutoscopeWarning, PlanError
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
     from types import TracebackType
+    from typing import Any
 
     from autoscope.plan.model import Plan
 

@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Any
 
 from autoscope.errors import AutoscopeError, notice, notices
 from autoscope.runtime import calls, capture, sampling, sites
@@ -21,7 +20,10 @@ from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import Finder
 from autoscope.weave.weaver import Weaver
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from typing import Any
+
     from autoscope.plan.model import Plan
 
 FLUSH_SECONDS = 5.0
@@ -130,7 +132,7 @@ class Running:
             _take_over_context()
         else:
             self.finder.after_import["opentelemetry.context"] = _take_over_context
-        sys.meta_path.insert(0, self.finder)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self.finder)
         self.attach_loaded()
         if script is not None:
             main.take_over(self.weave, script)
@@ -285,7 +287,7 @@ class Running:
         self.at_exit()
         atexit.unregister(self.at_exit)
         if self.finder in sys.meta_path:
-            sys.meta_path.remove(self.finder)  # type: ignore[arg-type]
+            sys.meta_path.remove(self.finder)
         weaver.give_back()
         if "wrapt" in sys.modules:
             from autoscope.weave import wrap

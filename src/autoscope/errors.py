@@ -6,19 +6,30 @@ Nothing here imports anything heavy, because every room may import it.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 
 class AutoscopeError(Exception):
     """Something was asked that cannot be done. The message is one line: what was asked, why not, what to do."""
 
 
-class Place(NamedTuple):
+class Place:
     """Where in a plan file something stands; `line` and `column` count from 1, 0 where unknown."""
 
-    file: str
-    line: int = 0
-    column: int = 0
+    __slots__ = ("column", "file", "line")
+
+    def __init__(self, file: str, line: int = 0, column: int = 0) -> None:
+        self.file = file
+        self.line = line
+        self.column = column
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __repr__(self) -> str:
+        return f"Place({self.file!r}, {self.line}, {self.column})"
 
     def __str__(self) -> str:
         if self.line:

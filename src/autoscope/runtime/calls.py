@@ -6,14 +6,18 @@ lets nothing of ours out: a failure switches the site off, says so once, and the
 
 from __future__ import annotations
 
+import os
+
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import any, id, isinstance, len, min, range, type
-import os
-from typing import Any
 
 from autoscope.runtime import context
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Details, ExceptionRecord, Frame, clock
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _set = context.set_current
 _get = context.get
@@ -226,7 +230,7 @@ def _known_message(trace: Any, exception: BaseException, traceback: Any) -> str 
     below = traceback.tb_next
     while below is not None:
         if id(below) == failed[1]:
-            return failed[3] if below.tb_frame.f_code is failed[2] else None  # type: ignore[no-any-return]
+            return failed[3] if below.tb_frame.f_code is failed[2] else None
         below = below.tb_next
     return None
 

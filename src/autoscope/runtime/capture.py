@@ -9,9 +9,11 @@ from __future__ import annotations
 
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import all, any, len, range, repr, type, zip
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from typing import Any
+
     from autoscope.runtime.sites import Site
 
 MOST_CHARACTERS = 256

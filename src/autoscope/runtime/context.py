@@ -11,7 +11,10 @@ What the variable holds decides what a woven call does, by one truth test:
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 current: ContextVar[Any] = ContextVar("autoscope.current", default=None)
 get = current.get
@@ -38,7 +41,7 @@ class Thinned(tuple[()]):
 THINNED = Thinned()
 
 
-class Attached(tuple[Any, ...]):
+class Attached(tuple[object, ...]):
     """Current is what OpenTelemetry code attached: `(trace, span_id)` of its recorded span, else empty."""
 
     context: Any

@@ -7,17 +7,35 @@ It stops around `fork`, so that no lock of ours is held in a child and `os.fork`
 
 from __future__ import annotations
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import len, max, min
 import os
 import time
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable
-from typing import Any, Protocol
+
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import len, max, min
 
 from autoscope.errors import notice
 from autoscope.runtime import sites
 from autoscope.runtime.sites import counters
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Exporter(Protocol):
+        """Where records go. `export` never raises; what it loses it counts."""
+
+        @property
+        def exported(self) -> int: ...
+        @property
+        def dropped(self) -> int: ...
+
+        def export(self, records: list[Any]) -> None: ...
+        def close(self, deadline_seconds: float) -> None: ...
+        def after_fork(self) -> None: ...
+else:
+    Exporter = object
 
 # Taken at import: a program may replace or freeze any of these later.
 _monotonic = time.monotonic
@@ -28,19 +46,6 @@ DEFAULT_QUEUE = 1 << 17
 """Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
 CHUNK = 4096
 """Records handed to the exporters at a time; the buffer's length is looked at in between."""
-
-
-class Exporter(Protocol):
-    """Where records go. `export` never raises; what it loses it counts."""
-
-    @property
-    def exported(self) -> int: ...
-    @property
-    def dropped(self) -> int: ...
-
-    def export(self, records: list[Any]) -> None: ...
-    def close(self, deadline_seconds: float) -> None: ...
-    def after_fork(self) -> None: ...
 
 
 class Drain:

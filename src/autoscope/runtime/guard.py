@@ -5,15 +5,19 @@ There is no hidden local to keep a call in, so it is found by the frame it runs 
 
 from __future__ import annotations
 
+import sys
+
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import id
-import sys
 from types import TracebackType
-from typing import Any
 
 from autoscope.runtime import calls, context
 from autoscope.runtime.calls import Call
 from autoscope.runtime.sites import Site
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _frame = sys._getframe
 _open: dict[int, Call] = {}

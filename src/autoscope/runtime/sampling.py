@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from _thread import get_ident
+
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import type
-import os
-import threading
-from _thread import get_ident
-from typing import Any
 
 from autoscope.runtime import context, sites
 from autoscope.runtime.context import Attached, Unsampled
 from autoscope.runtime.spans import Span, Trace
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 rate: float = 1.0
 """Share of traces recorded; live."""
@@ -32,10 +36,16 @@ def threshold(share: float) -> str:
     return f"{rejected:014x}".rstrip("0") or "0"
 
 
+_RANDOMNESS = (1 << 56) - 1
+rejected: int = 0
+"""Traces whose randomness is below this are not recorded; follows `rate`."""
+
+
 def set_rate(share: float) -> None:
     """Record this share of traces from now on."""
-    global rate, tracestate
+    global rate, rejected, tracestate
     rate = share
+    rejected = round((1 - share) * (1 << 56))
     value = threshold(share)
     tracestate = f"ot=th:{value}" if value else ""
 
@@ -63,16 +73,17 @@ def root(parent: Any) -> Span | Unsampled | None:
             return None
         identity = sites.random.getrandbits(128)
         # The last 56 bits of the id are the randomness that consistent samplers further on compare with `th`.
-        if rate < 1.0 and (identity & (1 << 56) - 1) < (1 - rate) * (1 << 56):
+        if rejected and (identity & _RANDOMNESS) < rejected:
             sites.counters.sampled_out += 1
             mark = Unsampled()
             mark.trace_id = identity
             mark.context = inherited
             return mark
         ident = get_ident()
-        thread = threading._active.get(ident)  # type: ignore[attr-defined]
         # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
-        name = thread.name if thread is not None else ""
+        threading = sys.modules.get("threading")
+        thread = threading._active.get(ident) if threading is not None else None
+        name = thread.name if thread is not None else "MainThread" if threading is None else ""
         return (
             Trace(identity, 0, tracestate, 3, ident, name, inherited),
             sites.next_id(),

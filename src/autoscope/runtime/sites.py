@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import itertools
 import os
-from random import Random
+from _random import Random
 from types import CodeType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
 from autoscope.runtime import context
 from autoscope.runtime.spans import clock
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from autoscope.plan.model import Capture
 
@@ -143,7 +144,7 @@ by_code: dict[CodeType, Site] = {}
 records: list[Any] = []
 """Finished calls not yet taken by the drain. Never replaced: woven code holds its `append`."""
 
-random = Random(os.urandom(16))
+random = Random(int.from_bytes(os.urandom(16), "big"))
 """Our own, so that a program that seeds `random` sees the numbers it would have seen."""
 
 
@@ -214,7 +215,7 @@ def after_fork() -> None:
     """In a new child: what the parent recorded is the parent's to send; ids must differ from its."""
     global next_id
     records.clear()
-    random.seed(os.urandom(16))
+    random.seed(int.from_bytes(os.urandom(16), "big"))
     next_id = _fresh_ids()
     for site in sites:
         site.next = next_id
@@ -229,5 +230,5 @@ def reset() -> None:
     by_code.clear()
     records.clear()
     counters.dropped = counters.sampled_out = counters.taken = 0
-    sampling.rate = 1.0
+    sampling.set_rate(1.0)
     set_append(records.append)

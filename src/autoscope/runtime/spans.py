@@ -6,9 +6,11 @@ The record itself is a tuple, because a tuple is the cheapest thing to make: see
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from typing import Any
+
     from autoscope.runtime.sites import Site
 
 # Taken at import, so that a program that patches or freezes the clock neither breaks us nor is asked by us.
@@ -75,12 +77,15 @@ Span = tuple[Trace, int]
 """A span in progress: its trace and its span id. This is what the context variable holds."""
 
 
-class Frame(NamedTuple):
+class Frame:
     """One line of a stack trace, kept as values so that no frame stays alive."""
 
-    file: str
-    line: int
-    name: str
+    __slots__ = ("file", "line", "name")
+
+    def __init__(self, file: str, line: int, name: str) -> None:
+        self.file = file
+        self.line = line
+        self.name = name
 
 
 class ExceptionRecord:

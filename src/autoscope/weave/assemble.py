@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import opcode
 import sys
-from collections.abc import Iterator, Sequence
 from types import CodeType
-from typing import Any
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
 VERSION = sys.version_info[:2]
 SUPPORTED = (3, 11) <= VERSION <= (3, 13) and sys.implementation.name == "cpython"

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
 
 from autoscope.runtime import sites
 from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 def attach(weave: Weaver, module: ModuleType, how: str = "in place") -> int:
@@ -65,11 +68,12 @@ def functions_of(module: ModuleType) -> Iterator[FunctionType]:
             work.append(thing.__func__)
         elif kind is property:
             work.extend((thing.fget, thing.fset, thing.fdel))
-        elif kind is functools.cached_property:
-            work.append(thing.func)
-        elif kind is functools.partial or kind is functools.partialmethod:
-            work.append(thing.func)
-        elif kind is functools.singledispatchmethod:
+        elif (
+            kind is functools.cached_property
+            or kind is functools.partial
+            or kind is functools.partialmethod
+            or kind is functools.singledispatchmethod
+        ):
             work.append(thing.func)
         elif kind.__module__ == "functools" and kind.__name__ == "_lru_cache_wrapper":
             work.append(thing.__wrapped__)

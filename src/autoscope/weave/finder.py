@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
 
 from autoscope.errors import notice
 from autoscope.weave import attach, weaver
 from autoscope.weave.weaver import Weaver, own
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 _FROZEN = "<frozen importlib._bootstrap_external>"
 
@@ -69,10 +72,10 @@ class Finder:
         others = sys.meta_path
         if others and others[0] is not self:
             try:
-                others.remove(self)  # type: ignore[arg-type]
+                others.remove(self)
             except ValueError:
                 return
-            others.insert(0, self)  # type: ignore[arg-type]
+            others.insert(0, self)
 
     def ask_others(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
         self.finding += 1

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
 
 from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver, own
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 _VARARGS = 0x4
 
@@ -78,7 +81,7 @@ class _Stage:
         if entry != self.path:
             raise ImportError
         sys.path_hooks.remove(self.path_hook)
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
         return self
 
     def find_spec(
@@ -86,7 +89,7 @@ class _Stage:
     ) -> ModuleSpec | None:
         if name != "runpy":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         return ModuleSpec("runpy", self)  # type: ignore[arg-type]
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:

@@ -29,9 +29,7 @@ The names of the site's attributes begin with `@`, which no program's own names 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import CodeType
-from typing import Any
 
 from autoscope.weave.assemble import (
     NOWHERE,
@@ -50,6 +48,11 @@ from autoscope.weave.assemble import (
     write_positions,
     write_table,
 )
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 GENERATOR = 0x20
 COROUTINE = 0x80

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING
 
 from autoscope.errors import notice
 from autoscope.runtime import calls, sampling, sites
@@ -18,7 +16,10 @@ from autoscope.runtime.sites import Site
 from autoscope.weave import assemble, choose
 from autoscope.weave.recode import CannotWeave, parameters, recode
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoscope.plan.model import Capture, Plan, Rule
 
 left_alone: list[tuple[str, str, str]] = []

@@ -6,12 +6,15 @@ Only those a plan names exactly. `wrapt` is an optional dependency, imported whe
 from __future__ import annotations
 
 from types import FunctionType, ModuleType
-from typing import Any
 
 from autoscope.errors import notice
 from autoscope.runtime import calls, sites
 from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _GLOB = frozenset("*?[")
 wrapped: list[tuple[Any, str, Any]] = []

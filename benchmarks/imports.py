@@ -1,0 +1,62 @@
+"""What importing a package costs woven, whole process, with warm and with no `.pyc` files.
+
+    python benchmarks/imports.py [--json] [--rounds N] [PACKAGE ...]
+
+Packages not installed are left out; without any named, those of `PACKAGES`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from processes import ROOT, environment, in_turn, show, table
+
+PACKAGES = {
+    "django": "import django.db.models, django.http, django.template, django.forms, django.contrib.auth.hashers",
+    "sqlalchemy": "import sqlalchemy, sqlalchemy.orm",
+    "sympy": "import sympy",
+    "yaml": "import yaml",
+    "argparse": "import argparse",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("packages", nargs="*")
+    arguments = parser.parse_args()
+    from autoscope.plan.resolve import resolve
+
+    result = []
+    for package in arguments.packages or PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            continue
+        command = ["-c", PACKAGES.get(package, f"import {package}")]
+        with tempfile.TemporaryDirectory() as folder:
+            variants = {"plain, warm .pyc": (command, environment())}
+            for strategy in ("balanced", "full_trace"):
+                plan = Path(folder) / f"{strategy}.json"
+                include = (f"{package}.*",)
+                plan.write_text(resolve(environ={}, strategy=strategy, include=include, rate=0.0).to_json())
+                on = {"PYTHONPATH": str(ROOT), "AUTOSCOPE_PLAN": str(plan), "AUTOSCOPE_STORE": ""}
+                variants[f"woven at {strategy}, warm .pyc"] = (command, environment(**on))
+                if strategy == "full_trace":
+                    cold = environment(PYTHONPYCACHEPREFIX=f"{folder}/none", PYTHONDONTWRITEBYTECODE="1")
+                    variants["plain, no .pyc"] = (command, cold)
+                    variants["woven at full_trace, no .pyc"] = (command, {**cold, **on})
+            rows = table(in_turn(variants, arguments.rounds), "plain, warm .pyc")
+        result.append({"package": package, "rows": rows})
+        if not arguments.json:
+            show(f"import {package}", rows)
+    if arguments.json:
+        print(json.dumps({"python": sys.version.split()[0], "packages": result}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
