@@ -53,7 +53,7 @@ class _Loading:
         """Real path -> path as shown, from the plan down to the file being read."""
 
     def file(self, path: str, place: Place | None, data: bytes | None = None) -> Layer:
-        real = os.path.realpath(path)
+        real = _real(path, place)
         if real in self.done:
             return self.done[real]
         if real in self.open:
@@ -85,14 +85,22 @@ class _Loading:
         return self.file(os.path.join(directory, os.path.expanduser(word.text)), word.place)
 
 
+def _real(path: str, place: Place | None) -> str:
+    try:
+        if path:
+            return os.path.realpath(path)
+    except ValueError:
+        pass  # what no file system can hold
+    raise refuse("extends" if place else "", f"{shown(path)} is not the name of a file", "name a plan file", place)
+
+
 def read_bytes(path: str, place: Place | None = None) -> bytes:
-    """A plan's bytes, never more than a plan may have. `place` is where the file is named, if a plan names it."""
+    """A plan's bytes, but never more than a plan may have. `place` is where the file is named, if a plan names it."""
     here = place or Place(printable(path))
     name = f"extends: {printable(path)}" if place else ""
-    if not path or "\0" in path:
-        raise refuse(name, f"{shown(path)} is not the name of a file", "name a plan file", here)
+    real = _real(path, place)
     try:
-        with open(path, "rb") as file:
+        with open(real, "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         way = "name a plan that exists, or write one with `autoscope plan PATH -o FILE`"
@@ -189,8 +197,8 @@ class _Tree:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
-            way = "take the tag out: a plan's values need none"
-            raise refuse("", f"the tag {shown(str(event.tag))}", way, self.place(event))
+            way = "take it out: the values of a plan need none"
+            raise refuse("", f"{shown(str(event.tag))} is a tag", way, self.place(event))
         if depth > MOST_DEPTH:
             way = "a plan needs six: modules, a module, functions, a function, capture, args"
             raise refuse("", f"more than {MOST_DEPTH} levels deep", way, self.place(event))

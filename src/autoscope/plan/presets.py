@@ -15,7 +15,7 @@ def preset_path(name: str, place: Place | None = None) -> str:
     """The file of a preset: `autoscope/presets/` where installed, the repository's `plans/` in a checkout."""
     if name not in PRESETS:
         known = ", ".join(f"autoscope:{preset}" for preset in PRESETS)
-        raise refuse("extends", f"no preset {shown(name)}", f"{did_you_mean(name, PRESETS)}known are {known}", place)
+        raise refuse("extends", f"no preset {shown(name)}", f"{did_you_mean(name, PRESETS)}known: {known}", place)
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     checkout = os.path.dirname(os.path.dirname(package))
     for directory in (os.path.join(package, "presets"), os.path.join(checkout, "plans")):

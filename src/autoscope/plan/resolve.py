@@ -193,7 +193,7 @@ def _sampler(environ: Mapping[str, str]) -> tuple[float | None, tuple[str, ...]]
         return (1.0 if kind == "always_on" else 0.0), ()
     if kind != "traceidratio":
         known = "always_on, always_off and traceidratio, each also with parentbased_"
-        return None, (f"OTEL_TRACES_SAMPLER={shown(value)[1:-1]}: not known here and not used; known are {known}",)
+        return None, (f"OTEL_TRACES_SAMPLER={shown(value)[1:-1]}: not known here and not used; known: {known}",)
     argument = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     try:
         return (parse_rate(argument) if argument else 1.0), ()

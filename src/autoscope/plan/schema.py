@@ -312,7 +312,7 @@ def _told(node: Table, path: str, known: tuple[str, ...], null: str = "") -> Tol
     told = {}
     for key, (place, value) in node.entries.items():
         if key not in known:
-            way = f"{did_you_mean(key, known)}known {'here' if path else 'keys'} are {', '.join(known)}"
+            way = f"{did_you_mean(key, known)}known {'here' if path else 'keys'}: {', '.join(known)}"
             raise refuse(path, f"unknown key {shown(key)}", way, place)
         if key == null or not (isinstance(value, Scalar) and value.is_null):
             told[key] = value
@@ -405,7 +405,7 @@ def _kind(node: Node) -> str:
         return "a mapping"
     if isinstance(node, Listing):
         return "a list"
-    return "nothing" if node.is_null else shown(node.text) if node.plain else f"the text {shown(node.text)}"
+    return "an empty value" if node.is_null else shown(node.text) if node.plain else f"the text {shown(node.text)}"
 
 
 def from_python(value: object, place: Place, name: str = "", depth: int = 0) -> Node:

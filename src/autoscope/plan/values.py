@@ -59,7 +59,7 @@ def parse_rate(text: str, name: str = "", place: Place | None = None) -> float:
     """`0.2` or `20%`; from 0 to 1. `name` begins the message of a refusal: `AUTOSCOPE_RATE=2`, `--rate 2`."""
     share = _share(text, _SHARE, name, place)
     if not 0 <= share <= 1:
-        raise refuse(name, f"{shown(text)} is not between 0 and 1", _SHARE, place)
+        raise refuse(name, f"{shown(text)} is not between 0 and 1", _percent(text, share) + _SHARE, place)
     return share
 
 
@@ -71,8 +71,12 @@ def parse_budget(text: str, name: str = "", place: Place | None = None) -> float
             name, "a budget of nothing leaves nothing to watch with", f"{_BUDGET}, or do not turn autoscope on", place
         )
     if not 0 < share <= 1:
-        raise refuse(name, f"{shown(text)} is not between 0 and 1", _BUDGET, place)
+        raise refuse(name, f"{shown(text)} is not between 0 and 1", _percent(text, share) + _BUDGET, place)
     return share
+
+
+def _percent(text: str, share: float) -> str:
+    return f"did you mean `{text.strip()}%`? " if 1 < share <= 100 and "%" not in text else ""
 
 
 def parse_duration(text: str, name: str = "", place: Place | None = None) -> int:
@@ -128,7 +132,7 @@ def parse_word(text: str, known: Sequence[str], name: str = "", place: Place | N
 
 
 def _choices(text: str, known: Sequence[str]) -> str:
-    return f"{did_you_mean(text, known)}known are {', '.join(known)}"
+    return f"{did_you_mean(text, known)}known: {', '.join(known)}"
 
 
 def did_you_mean(text: str, known: Sequence[str]) -> str:
