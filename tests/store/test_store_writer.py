@@ -466,3 +466,56 @@ def test_the_newest_of_one_second_is_the_newest(tmp_path):
         (tmp_path / "runs" / name / "run.json").write_text(json.dumps({"started": started}))
 
     assert list_runs(str(tmp_path)) == ["20261121-000000-0000", "20261121-000000-ffff"]
+
+
+# -- places that need a file system of their own
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB, where we may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_disk_that_is_really_full(small_disk):
+    """What fitted is readable, the rest is counted; with room made, recording goes on."""
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 3_000_000)
+    store = open_store(str(small_disk / "s"))
+    for k in range(30):
+        store.export(batch(2000, k * 10_000))
+    assert store.dropped > 0
+    before = store.exported
+
+    filler.unlink()
+    store.export(batch(500, 10_000_000))
+    store.close(5)
+
+    assert (store.exported, slugs()) == (before + 500, ["store-failed"])
+    run = open_run(str(small_disk / "s"))
+    assert (run.count_spans(), run.notes) == (store.exported, [])
+
+
+@pytest.mark.parametrize("ended", ["well", "killed"])
+def test_a_run_on_a_read_only_disk(small_disk, ended):
+    """Also one whose last batches stand only in the write-ahead log."""
+    code = "s = open_store(sys.argv[1]); s.export(batch(1000))\nif sys.argv[2] == 'well': s.close(5)\nos._exit(1)"
+    run_python(code, small_disk / "s", ended)
+    (folder,) = (small_disk / "s" / "runs").iterdir()
+    for file in folder.glob("*-shm"):
+        file.unlink()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+
+    run = open_run(str(small_disk / "s"))
+
+    assert (run.count_spans(), run.notes) == (1000, [])
+    assert len(run.functions()) == 1
+    store = open_store(str(small_disk / "s"))
+    store.export(batch(3))
+    assert (store.dropped, slugs()) == (3, ["store-failed"])

@@ -16,6 +16,7 @@ from typing import Any
 from autoscope.errors import AutoscopeError, notice
 
 _TOP = 1 << 63
+_DEPTH = 16
 
 
 def new_run_id() -> str:
@@ -226,8 +227,14 @@ def to_json(value: Any) -> str:
 
 def _plain(value: Any, depth: int = 0) -> Any:
     """`value` as what JSON has; anything else, and what is nested too deep, as the name of its type."""
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
         return value
+    if kind is dict and depth < _DEPTH:
+        return {
+            key if type(key) is str else _key(key): item if type(item) is str else _plain(item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -239,7 +246,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return number if number - number == 0 else float.__repr__(number)  # JSON has no infinity
     if isinstance(value, (bytes, bytearray)):
         return bytes(value).decode("utf-8", "backslashreplace")
-    if depth < 16:
+    if depth < _DEPTH:
         if isinstance(value, dict):
             return {_key(key): _plain(item, depth + 1) for key, item in dict.items(value)}
         if isinstance(value, list):
@@ -250,4 +257,4 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _key(key: Any) -> str:
-    return str.__str__(key) if isinstance(key, str) else repr(_plain(key, 16))
+    return str.__str__(key) if isinstance(key, str) else repr(_plain(key, _DEPTH))

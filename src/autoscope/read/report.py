@@ -28,7 +28,7 @@ SORTS: dict[str, Callable[[Function], Any]] = {
     "name": lambda function: function.name,
 }
 
-SUMMARY_SPANS = 300_000
+SUMMARY_SPANS = 200_000
 """Above so many spans the summary at a program's end names no functions: half a second is enough to wait for it."""
 
 

@@ -41,6 +41,16 @@ class Span(NamedTuple):
     kind: str
     thread_id: int
     thread_name: str
+    tracestate: str
+    flags: int
+
+
+class Event(NamedTuple):
+    """Something that happened during a span: an exception that left it."""
+
+    time_ns: int
+    name: str
+    attributes: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,28 @@ class Run:
     def spans(self) -> Iterator[Span]:
         """Every span, process by process, in order of start."""
         for process in self.processes:
-            try:
-                with connect(process.path) as connection:
-                    for row in connection.execute(_SPANS):
-                        yield _span(row)
-            except (DatabaseError, OSError) as error:
-                self.note(process, error)
+            yield from self.spans_of(process)
+
+    def spans_of(self, process: Process) -> Iterator[Span]:
+        """The spans of one process, parents before their children."""
+        try:
+            with connect(process.path) as connection:
+                for row in connection.execute(_SPANS):
+                    yield _span(row)
+        except (DatabaseError, OSError) as error:
+            self.note(process, error)
+
+    def events_of(self, process: Process) -> dict[int, list[Event]]:
+        """Span id -> its events, for the spans that have any."""
+        found: dict[int, list[Event]] = {}
+        try:
+            with connect(process.path) as connection:
+                rows = connection.execute("SELECT span, time_ns, name, attributes FROM events ORDER BY id")
+                for span, time_ns, name, attributes in rows:
+                    found.setdefault(unsigned(span), []).append(Event(time_ns, name, json.loads(attributes)))
+        except (DatabaseError, OSError) as error:
+            self.note(process, error)
+        return found
 
     def functions(self) -> list[Function]:
         """Statistics function by function."""
@@ -111,7 +137,8 @@ class Run:
 
 _SPANS = """
 SELECT s.span, s.parent, t.remote_parent, t.trace_id, f.name, s.start_ns, s.duration_ns, d.error_type, d.error_message,
-    d.attributes, f.file, f.line, f.kind, t.thread_id, t.thread_name
+    d.attributes, f.file, f.line, f.kind, t.thread_id, t.thread_name,
+    t.tracestate, t.flags
 FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
 ORDER BY s.start_ns, s.span
 """
