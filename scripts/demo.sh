@@ -1,0 +1,23 @@
+#!/bin/sh
+# The main job, from nothing: an environment of its own, autoscope and the example shop installed, the shop traced
+# under its load, and the report of what was seen.
+set -eu
+cd "$(dirname "$0")/.."
+python=$(sh scripts/pythons.sh | tail -n 1 | cut -d' ' -f2-)
+if [ -z "$python" ]; then
+    echo "no CPython 3.11 or newer with venv, ssl and sqlite3 found: install one and run this again" >&2
+    exit 2
+fi
+bin=.venv-demo/bin
+if [ ! -x "$bin/autoscope" ]; then
+    echo "== setting up .venv-demo ($("$python" --version))"
+    rm -rf .venv-demo
+    "$python" -m venv .venv-demo
+    "$bin/python" -m pip install --quiet --disable-pip-version-check . flask
+fi
+store=.venv-demo/store
+echo "== autoscope run examples/shop/run.py"
+"$bin/autoscope" run --quiet --store "$store" --plan examples/shop/plan.yaml examples/shop/run.py
+echo
+echo "== autoscope report"
+"$bin/autoscope" report --store "$store" --limit 20

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Runs the tests under every supported CPython found, then lint and types under the first. Fails if anything fails.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+found=$(sh scripts/pythons.sh)
+if [ -z "$found" ]; then
+    echo "no CPython 3.11 to 3.14 with venv, ssl and sqlite3 found: install one and run this again" >&2
+    exit 2
+fi
+echo "$found" | sed 's/^/found CPython /'
+failed=""
+first=""
+for version in $(echo "$found" | cut -d' ' -f1); do
+    python=$(echo "$found" | sed -n "s/^$version //p")
+    bin=.venv/$version/bin
+    first=${first:-$bin}
+    if ! { [ -f ".venv/$version/done" ] && cmp -s pyproject.toml ".venv/$version/done"; }; then
+        echo "== CPython $version: setting up .venv/$version"
+        rm -rf ".venv/$version"
+        "$python" -m venv ".venv/$version" &&
+            "$bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]' &&
+            cp pyproject.toml ".venv/$version/done" || { failed="$failed setup-$version"; continue; }
+    fi
+    echo "== CPython $version: pytest"
+    "$bin/python" -m pytest "$@" || failed="$failed pytest-$version"
+done
+echo "== lint and types"
+"$first/ruff" check . || failed="$failed ruff"
+"$first/ruff" format --check . || failed="$failed format"
+"$first/mypy" || failed="$failed mypy"
+if [ -n "$failed" ]; then
+    echo "FAILED:$failed"
+    exit 1
+fi
+echo "all passed on CPython $(echo "$found" | cut -d' ' -f1 | tr '\n' ' ')"
