@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plan_options.resolve(arguments)
     environment = dict(os.environ)
     if environment.get("AUTOSCOPE_DISABLED", "0") in ("", "0"):
-        _prepare(environment, arguments, plan)
+        _prepare(environment, arguments, plan, command)
     python = sys.executable
     argv = [python, *subprocess._args_from_interpreter_flags(), *command]  # type: ignore[attr-defined]
     sys.stdout.flush()
@@ -75,7 +75,7 @@ def _program(arguments: argparse.Namespace) -> list[str]:
     return program
 
 
-def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: object) -> None:
+def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: object, command: list[str]) -> None:
     """Put into the environment what the program's process needs to know."""
     import tempfile
 
@@ -98,7 +98,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
     if store or wanted:
         directory = os.path.abspath(store or ".autoscope")
         info = describe_run(plan)
-        info["argv"] = list(sys.argv)
+        info["argv"] = command
         try:
             run_id = create_run(directory, info)
         except AutoscopeError as error:
