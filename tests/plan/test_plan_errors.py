@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -130,7 +131,7 @@ def test_aliases_cannot_multiply():
     lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     started = time.perf_counter()
     assert refusal("\n".join(lines)) == (
-        "plan.yaml:6:16: aliases repeat more than 20000 values; write out what is meant"
+        "plan.yaml:6:17: aliases repeat more than 20000 values; write out what is meant"
     )
     assert time.perf_counter() - started < 1
 
@@ -337,4 +338,4 @@ def test_whatever_a_mapping_holds_it_is_a_plan_or_refused_in_one_line(mapping):
     except PlanError as error:
         check_form(str(error))
     else:
-        assert plan.from_dict(__import__("json").loads(plan.to_json())) == plan
+        assert plan.from_dict(json.loads(plan.to_json())) == plan

@@ -98,9 +98,9 @@ def read_bytes(path: str, place: Place | None = None) -> bytes:
     """A plan's bytes, but never more than a plan may have. `place` is where the file is named, if a plan names it."""
     here = place or Place(printable(path))
     name = f"extends: {printable(path)}" if place else ""
-    real = _real(path, place)
+    _real(path, place)
     try:
-        with open(real, "rb") as file:
+        with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         way = "name a plan that exists, or write one with `autoscope plan PATH -o FILE`"
