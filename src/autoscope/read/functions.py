@@ -60,9 +60,12 @@ LOST = Place("(unknown function)", "", 0, "function")
 
 
 class Path:
-    """One way functions called each other, root first, and what its calls came to: a node of the call tree."""
+    """One way functions called each other, root first, and what its calls came to: a node of the call tree.
 
-    __slots__ = ("above", "below", "calls", "is_recursive", "own_ns", "parent", "site", "total_ns")
+    Most paths are leaves, and a program may take a great many: what only a caller needs is made with its first callee.
+    """
+
+    __slots__ = ("_above", "_below", "calls", "is_recursive", "own_ns", "parent", "site", "total_ns")
 
     def __init__(self, site: int, parent: Path | None) -> None:
         self.site = site
@@ -71,19 +74,26 @@ class Path:
         self.own_ns = 0
         self.total_ns = 0
         """Durations, of recursive calls too."""
-        self.below: dict[int, Path] = {}
-        self.above: frozenset[int] = frozenset()
-        """This function and those above it; one set shared by all of a recursion."""
-        self.is_recursive = False
-        if parent is not None:
-            self.is_recursive = site in parent.above
-            self.above = parent.above if self.is_recursive else parent.above | {site}
+        self._below: dict[int, Path] | None = None
+        self._above: frozenset[int] = frozenset()
+        """This function and those above it, once it has called one."""
+        self.is_recursive = parent is not None and site in parent._above
 
-    def child(self, site: int) -> Path:
-        found = self.below.get(site)
-        if found is None:
-            found = self.below[site] = Path(site, self)
-        return found
+    def find(self, site: int) -> Path | None:
+        """The path one call further down, if one was taken."""
+        return self._below.get(site) if self._below else None
+
+    def add(self, site: int, sets: dict[frozenset[int], frozenset[int]]) -> Path:
+        """A path one call further down; `sets` holds one copy of each set of functions."""
+        if self._below is None:
+            self._below = {}
+            if self.parent is not None:
+                above = self.parent._above
+                if not self.is_recursive:
+                    above |= {self.site}
+                self._above = sets.setdefault(above, above)
+        path = self._below[site] = Path(site, self)
+        return path
 
 
 Row = tuple[int, int, int, int, int]
@@ -110,9 +120,10 @@ def grow_tree(
     `running` has the running time of spans that were suspended, `generators` the sites whose spans go by it.
     """
     root = Path(-1, None)
-    paths: list[Path] = []
     durations: dict[int, array[int]] = {}
+    tree = Tree(root, [], durations)
     running = running or {}
+    sets: dict[frozenset[int], frozenset[int]] = {}
     index: dict[int, int] = {}
     path_of: list[Path] = []
     # Of every span: where it ends, up to where its children have been seen, and how much own time is left to take from.
@@ -125,10 +136,10 @@ def grow_tree(
         own = busy if busy is not None and site in generators else duration
         above = index.get(parent) if parent else None
         if above is None:
-            path = root.below.get(site) or _begin_path(root, site, paths, durations)
+            path = root.find(site) or _begin_path(root, site, tree, sets)
         else:
             parent_path = path_of[above]
-            path = parent_path.below.get(site) or _begin_path(parent_path, site, paths, durations)
+            path = parent_path.find(site) or _begin_path(parent_path, site, tree, sets)
             if busy is not None and (site in generators or parent_path.site in generators):
                 covered = busy
             else:
@@ -156,13 +167,14 @@ def grow_tree(
         ends.append(end)
         seen.append(start)
         left.append(own)
-    return Tree(root, paths, durations)
+    return tree
 
 
-def _begin_path(parent: Path, site: int, paths: list[Path], durations: dict[int, array[int]]) -> Path:
-    path = parent.child(site)
-    paths.append(path)
-    durations.setdefault(site, array("q"))
+def _begin_path(parent: Path, site: int, tree: Tree, sets: dict[frozenset[int], frozenset[int]]) -> Path:
+    path = parent.add(site, sets)
+    tree.paths.append(path)
+    if site not in tree.durations:
+        tree.durations[site] = array("q")
     return path
 
 
