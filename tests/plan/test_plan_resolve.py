@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -103,6 +104,15 @@ def test_the_example_is_a_plan():
     for field in Layer.__slots__:
         if field not in ("extends", "rate_given"):
             assert getattr(layer, field) != getattr(silent, field), field
+
+
+REFERENCE = (Path(__file__).parents[2] / "docs/plan.md").read_text()
+
+
+@pytest.mark.parametrize("yaml", re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL))
+def test_the_examples_in_the_reference_are_plans(yaml):
+    """`docs/plan.md` can be copied from."""
+    assert plan_of(yaml).modules
 
 
 def test_presets_are_found_where_they_are_installed(tmp_path, monkeypatch):
