@@ -34,6 +34,13 @@ def open_store(directory, run_id="20261121-053012-4f3a"):
     return StoreExporter(directory, run_id=run_id, resource={"service.name": "shop"}, info={})
 
 
+def open_store_that_forks(directory):
+    """With the hook that the drain sets in a program."""
+    store = open_store(directory)
+    os.register_at_fork(before=store.before_fork)
+    return store
+
+
 PRELUDE = f"""
 import os, sys, time, signal
 sys.path.insert(0, {os.path.dirname(__file__)!r})

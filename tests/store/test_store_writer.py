@@ -204,7 +204,7 @@ def test_a_forked_child_writes_a_file_of_its_own(tmp_path):
     code = """
     import gc, threading, warnings
     warnings.simplefilter("ignore")  # 3.12 warns of every fork beside threads
-    store = open_store(sys.argv[1])
+    store = open_store_that_forks(sys.argv[1])
     store.export(batch(10))
     writing = True
     def write():

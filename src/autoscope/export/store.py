@@ -174,6 +174,15 @@ class StoreExporter:
             self._closed = True
             self._lock.release()
 
+    def before_fork(self) -> None:
+        """Wait for the batch being written, some milliseconds, and write nothing until the fork is over.
+
+        The drain calls this when its own thread has stopped. SQLite's own locks must not be held by another thread while
+        the process forks: the child could never open a file. What is taken here is given back by `_let_go`.
+        """
+        if self._lock.acquire(timeout=FORK_WAIT_SECONDS):
+            _held.append(self)
+
     def after_fork(self, resource: dict[str, Any] | None = None) -> None:
         """In a new child: begin anew, in another file. Safe to call twice.
 
@@ -443,23 +452,14 @@ _watching = False
 
 
 def _watch_forks() -> None:
-    """SQLite's own locks must not be held by another thread while the process forks: the child could never open a file.
-
-    So a fork waits for the batch being written, some milliseconds, and the child begins anew.
-    """
     global _watching
     if not _watching:
         _watching = True
-        os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_begin_anew)
+        os.register_at_fork(after_in_parent=_let_go, after_in_child=_begin_anew)
 
 
 _held: list[StoreExporter] = []
-
-
-def _hold() -> None:
-    for store in list(_live):
-        if store._lock.acquire(timeout=FORK_WAIT_SECONDS):
-            _held.append(store)
+"""Those that wait for a fork to be over."""
 
 
 def _let_go() -> None:
