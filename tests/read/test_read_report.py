@@ -253,6 +253,16 @@ def test_no_store_and_no_such_run(stored, tmp_path_factory):
     assert open_run(stored).id == "20261121-053013-0000"
 
 
+def test_reading_leaves_nothing_behind(stored):
+    """The folder of a finished run is as it was, also after a report."""
+    folder = os.path.join(stored, "runs", RUN)
+    before = sorted(os.listdir(folder))
+    build_report(open_run(stored))
+
+    assert sorted(os.listdir(folder)) == before
+    assert not [name for name in before if name.endswith(("-wal", "-shm", ".alive"))]
+
+
 def test_an_empty_run_is_reported(tmp_path):
     """Nothing recorded: said, not crashed on."""
     (tmp_path / "runs" / RUN).mkdir(parents=True)

@@ -272,9 +272,14 @@ def _read_json(path: str) -> dict[str, Any]:
 def connect(path: str) -> Iterator[Connection]:
     """A connection for reading, with what still stands in the write-ahead log of a process that lives or was killed.
 
-    SQLite wants to make a file beside the database for that. Where the disk is read-only: without a log the database is
-    read as it stands, with one a copy of both is read.
+    Without a log nobody is writing: the file is read as it stands, and nothing is left beside it. With one, SQLite wants
+    to make a file beside it; where the disk is read-only a copy of both is read.
     """
+    log = path + "-wal"
+    if not os.path.exists(log):
+        with closing(_open(path, "mode=ro&immutable=1")) as connection:
+            yield connection
+        return
     try:
         connection = _open(path, "mode=ro")
     except DatabaseError:
@@ -284,18 +289,14 @@ def connect(path: str) -> Iterator[Connection]:
         with closing(connection):
             yield connection
         return
-    log = path + "-wal"
-    if not (os.path.exists(log) and os.path.getsize(log)):
-        with closing(_open(path, "mode=ro&immutable=1")) as connection:
-            yield connection
-        return
     import shutil
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="autoscope-") as folder:
         copy = os.path.join(folder, os.path.basename(path))
         shutil.copyfile(path, copy)
-        shutil.copyfile(log, copy + "-wal")
+        if os.path.exists(log):
+            shutil.copyfile(log, copy + "-wal")
         with closing(_open(copy, "mode=rw")) as connection:
             yield connection
 
