@@ -86,8 +86,8 @@ def install(
     over: dict[str, Any] = {
         "environ": os.environ,
         "strategy": strategy,
-        "include": tuple(include),
-        "exclude": tuple(exclude),
+        "include": include,
+        "exclude": exclude,
         "rate": rate,
         "budget": budget,
     }

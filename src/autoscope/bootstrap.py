@@ -65,7 +65,7 @@ def plan_from_environment() -> Plan:
 
                     stream.seek(0)
                     return Plan.from_dict(json.load(stream))
-        except OSError:
+        except (OSError, ValueError, LookupError, TypeError):
             pass  # said better by whoever reads it as a plan
     from autoscope.plan.resolve import resolve
 

@@ -5,15 +5,13 @@ So that the drain, which watches the buffer's length, never waits.
 
 from __future__ import annotations
 
-import time
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 from typing import Any
 
 from autoscope.errors import notice
 from autoscope.runtime.drain import Exporter
-
-_monotonic = time.monotonic
+from autoscope.runtime.spans import Clock
 
 
 class Behind:
@@ -63,7 +61,7 @@ class Behind:
             self.idle.release()
 
     def run(self) -> None:
-        started = time.thread_time_ns()
+        started = Clock.thread_cpu()
         try:
             while self.chunks:
                 chunk = self.chunks.popleft()
@@ -75,7 +73,7 @@ class Behind:
                 count = len(chunk)
                 self.waiting -= count
         finally:
-            self.cpu_ns += time.thread_time_ns() - started
+            self.cpu_ns += Clock.thread_cpu() - started
             self.running = False
             try:
                 self.idle.release()
@@ -85,13 +83,16 @@ class Behind:
                 self.start()  # one came in between the last look and here
 
     def close(self, deadline_seconds: float) -> None:
-        end = _monotonic() + deadline_seconds
-        while self.waiting and _monotonic() < end:
+        hurry = getattr(self.exporter, "hurry", None)
+        if hurry is not None:
+            hurry(deadline_seconds)
+        end = Clock.monotonic() + deadline_seconds
+        while self.waiting and Clock.monotonic() < end:
             if self.chunks and not self.running:
                 self.start()
-            if self.idle.acquire(timeout=max(end - _monotonic(), 0.01)):
+            if self.idle.acquire(timeout=max(end - Clock.monotonic(), 0.01)):
                 self.idle.release()
-        self.exporter.close(max(end - _monotonic(), 0.1))
+        self.exporter.close(max(end - Clock.monotonic(), 0.1))
         if self.waiting:
             self.lost += self.waiting
 
@@ -99,6 +100,9 @@ class Behind:
         """Let what is under way finish, if it is quick."""
         if self.running and self.idle.acquire(timeout=0.1):
             self.idle.release()
+        settle = getattr(self.exporter, "before_fork", None)
+        if settle is not None:
+            settle()
 
     def after_fork(self) -> None:
         self.chunks.clear()

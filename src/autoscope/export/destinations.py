@@ -69,19 +69,18 @@ def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str
     from autoscope.export.settings import Settings
 
     settings = Settings.from_environ(os.environ, endpoint=otlp)
-    found: list[Exporter] = []
     sender: Exporter | None = None
     if settings.otlp_wanted:
         from autoscope.export.otlp import OtlpExporter
 
         sender = Behind(OtlpExporter(settings), settings.max_queue_size or DEFAULT_QUEUE)
-    elif settings.console_wanted:
+    found: list[Exporter] = [Provider(sender)]
+    if settings.console_wanted:
         from autoscope.export.console import ConsoleExporter
 
-        sender = ConsoleExporter(settings)
+        found.append(ConsoleExporter(settings))
     asked_for_nothing = settings.exporters == ()
-    found.append(Provider(sender))
-    if store or (store is None and sender is None and not asked_for_nothing):
+    if store or (store is None and sender is None and not found[1:] and not asked_for_nothing):
         from autoscope.export.store import StoreExporter
 
         directory = os.path.abspath(store or ".autoscope")

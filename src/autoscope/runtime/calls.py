@@ -1,5 +1,7 @@
 """What woven code calls when a call is more than a name and two clock readings.
 
+The clock is asked of the site: libraries that freeze time replace every module's name for a clock by their own.
+
 Capture, generators and coroutines, and exceptions. Every function here may be entered from the user's frame, so each
 lets nothing of ours out: a failure switches the site off, says so once, and the call goes on.
 """
@@ -13,7 +15,7 @@ from builtins import any, id, isinstance, len, min, range, type
 
 from autoscope.runtime import context
 from autoscope.runtime.sites import Site
-from autoscope.runtime.spans import Details, ExceptionRecord, Frame, clock
+from autoscope.runtime.spans import Details, ExceptionRecord, Frame
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
             from autoscope.runtime import capture
 
             call.attributes = capture.arguments(site, arguments)
-        call.start = call.resumed = clock()
+        call.start = call.resumed = site.clock()
         _set(span)
         return call
     except Exception as error:
@@ -117,7 +119,7 @@ def captured_result(call: Call, result: Any) -> None:
 
 def finish(call: Call) -> None:
     """A call that returned is recorded."""
-    end = clock()
+    end = call.site.clock()
     _set(call.parent)
     if not call.span:
         return
@@ -146,7 +148,7 @@ def _steps(call: Call, end: int, attributes: dict[str, Any] | None) -> dict[str,
 
 def suspend(call: Call) -> None:
     """It yields or awaits: until it is resumed its span is current for nobody."""
-    call.running += clock() - call.resumed
+    call.running += call.site.clock() - call.resumed
     _set(call.parent)
 
 
@@ -155,7 +157,7 @@ def resume(call: Call) -> None:
     call.parent = _get()
     call.steps += 1
     _set(call.span)
-    call.resumed = clock()
+    call.resumed = call.site.clock()
 
 
 def undo_lean(parent: Any) -> None:
@@ -170,7 +172,7 @@ def undo_full(call: Call) -> None:
 
 def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseException) -> None:
     """An exception leaves a plain function."""
-    end = clock()
+    end = site.clock()
     _set(parent)
     if not span:
         return
@@ -182,7 +184,7 @@ def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseExceptio
 
 def fail_call(call: Call, exception: BaseException) -> None:
     """The same, for a call with a `Call`."""
-    end = clock()
+    end = call.site.clock()
     _set(call.parent)
     if not call.span:
         return
@@ -305,6 +307,9 @@ def cost_of_a_record() -> int:
     """Nanoseconds a recorded call costs here, measured once with the same primitives in under a millisecond."""
     global _cost
     if _cost is None:
+        from autoscope.runtime.spans import Clock
+
+        clock = Clock.now
         kept: list[Any] = []
         before = _get()
         rounds = 200

@@ -8,7 +8,6 @@ It stops around `fork`, so that no lock of ours is held in a child and `os.fork`
 from __future__ import annotations
 
 import os
-import time
 from _thread import allocate_lock, start_new_thread
 
 # Ours from here on: a program may replace its builtins, and does in tests.
@@ -17,6 +16,7 @@ from builtins import len, max, min
 from autoscope.errors import notice
 from autoscope.runtime import sites
 from autoscope.runtime.sites import counters
+from autoscope.runtime.spans import Clock
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 else:
     Exporter = object
 
-# Taken at import: a program may replace or freeze any of these later.
-_monotonic = time.monotonic
-_thread_time = time.thread_time_ns
-_getpid = os.getpid
 
 DEFAULT_QUEUE = 1 << 17
 """Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
@@ -105,14 +101,14 @@ class Drain:
 
     def run(self) -> None:
         try:
-            looked = _monotonic()
+            looked = Clock.monotonic()
             while not self.stopping:
                 if self.bell.acquire(timeout=self.interval) and self.stopping:
                     break
                 self.drain()
-                self.cpu_ns = _thread_time()
-                if self.look_round is not None and _monotonic() - looked >= 1.0:
-                    looked = _monotonic()
+                self.cpu_ns = Clock.thread_cpu()
+                if self.look_round is not None and Clock.monotonic() - looked >= 1.0:
+                    looked = Clock.monotonic()
                     self.look_round()
         except Exception as error:
             self.failed(error)
@@ -165,7 +161,7 @@ class Drain:
         """Hand over what is buffered now, in the calling thread; False if the drain was busy all that time."""
         if not self.lock.acquire(timeout=seconds):
             return False
-        started = _thread_time()
+        started = Clock.thread_cpu()
         try:
             self._drain()
             return True
@@ -175,19 +171,19 @@ class Drain:
         finally:
             self.lock.release()
             if not self.running:
-                self.cpu_ns += _thread_time() - started
+                self.cpu_ns += Clock.thread_cpu() - started
 
     def close(self, seconds: float) -> None:
         """Flush, then let the exporters finish; nothing is recorded afterwards."""
         if self.closed:
             return
         self.closed = True
-        end = _monotonic() + seconds
+        end = Clock.monotonic() + seconds
         self.stop(min(seconds, 1.0))
-        self.flush(max(end - _monotonic(), 0.1))
+        self.flush(max(end - Clock.monotonic(), 0.1))
         for exporter in self.exporters or ():
             try:
-                exporter.close(max(end - _monotonic(), 0.1))
+                exporter.close(max(end - Clock.monotonic(), 0.1))
             except Exception as error:
                 self.failed(error)
         sites.set_append(sites.drop)

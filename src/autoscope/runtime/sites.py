@@ -13,7 +13,7 @@ from _random import Random
 from types import CodeType, SimpleNamespace
 
 from autoscope.runtime import context
-from autoscope.runtime.spans import clock
+from autoscope.runtime.spans import Clock
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def new_site(**facts: Any) -> Site:
     site.armed = False
     site.get = context.get
     site.set = context.set_current
-    site.clock = clock
+    site.clock = Clock.now
     site.next = next_id
     site.append = append
     site.root = sampling.root

@@ -13,14 +13,22 @@ if TYPE_CHECKING:
 
     from autoscope.runtime.sites import Site
 
-# Taken at import, so that a program that patches or freezes the clock neither breaks us nor is asked by us.
-clock = time.perf_counter_ns
-_epoch_offset = time.time_ns() - clock()
+
+class Clock:
+    """The clocks as they were when we were imported: a program that patches or freezes time neither breaks us nor is asked by us.
+
+    In a class, because what freezes time replaces the clocks it finds among the names of every loaded module.
+    """
+
+    now = staticmethod(time.perf_counter_ns)
+    monotonic = staticmethod(time.monotonic)
+    thread_cpu = staticmethod(time.thread_time_ns)
+    epoch_offset = time.time_ns() - time.perf_counter_ns()
 
 
 def epoch_offset() -> int:
     """Nanoseconds to add to a record's `start` or `end` to get Unix time."""
-    return _epoch_offset
+    return Clock.epoch_offset
 
 
 class Trace:
