@@ -47,7 +47,9 @@ def imports(file: Path) -> list[tuple[str, bool, int]]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             return
         if isinstance(node, ast.Import):
-            found.extend((alias.name, top, node.lineno) for alias in node.names if alias.name.split(".")[0] == "autoscope")
+            found.extend(
+                (alias.name, top, node.lineno) for alias in node.names if alias.name.split(".")[0] == "autoscope"
+            )
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "autoscope":
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from autoscope.runtime.spans import Details, ExceptionRecord, Frame, Trace, clock
+from autoscope.runtime.spans import Clock, Details, ExceptionRecord, Frame, Trace
 
 _indexes = itertools.count()
 _random = random.Random(7)
@@ -42,7 +42,7 @@ def new_id():
 
 def child(trace=None, site=SITE, details=None):
     trace = trace or new_trace()
-    start = clock()
+    start = Clock.now()
     return (site, (trace, new_id()), (trace, new_id()), start, start + 1000, details)
 
 
@@ -52,12 +52,12 @@ def children(count):
 
 
 def root(trace=None, site=SITE, details=None):
-    start = clock()
+    start = Clock.now()
     return (site, (trace or new_trace(), new_id()), None, start, start + 1000, details)
 
 
 def failure(message="no such sku", type="builtins.ValueError"):
-    exception = ExceptionRecord(type, message, (Frame("/srv/shop/cart.py", 13, "add"),), clock())
+    exception = ExceptionRecord(type, message, (Frame("/srv/shop/cart.py", 13, "add"),), Clock.now())
     return Details(error_type=type.removeprefix("builtins."), error_message=message, exception=exception)
 
 

@@ -33,7 +33,9 @@ class Seen:
     looks: dict[str, Any]
 
 
-def run(source: str, *, path: str | None = None, state: str = "captured", trace: bool = False) -> tuple[Seen, ModuleType]:
+def run(
+    source: str, *, path: str | None = None, state: str = "captured", trace: bool = False
+) -> tuple[Seen, ModuleType]:
     """Run a case plain (`path` None) or woven."""
     module = ModuleType("case")
     log: list[Any] = []
@@ -137,7 +139,11 @@ def _failure(error: BaseException) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    return value if isinstance(value, (int, str, float, tuple, list, dict, set, type(None), bool, bytes)) else repr(type(value))
+    return (
+        value
+        if isinstance(value, (int, str, float, tuple, list, dict, set, type(None), bool, bytes))
+        else repr(type(value))
+    )
 
 
 def _looks(module: ModuleType) -> dict[str, Any]:

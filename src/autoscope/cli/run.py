@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if os.name == "nt":
         return subprocess.call(argv, env=environment)
     os.execve(python, argv, environment)
+    raise AssertionError("execve came back")
 
 
 def _program(arguments: argparse.Namespace) -> list[str]:

@@ -19,7 +19,7 @@ from autoscope.export.runs import finish_run as finish_run
 from autoscope.export.runs import make_run, take_lock, to_json, write_json
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
-from autoscope.runtime.spans import clock, epoch_offset
+from autoscope.runtime.spans import Clock, epoch_offset
 
 if TYPE_CHECKING:
     import sqlite3
@@ -260,8 +260,8 @@ class StoreExporter:
             self.after_fork()
         if self._connection is not None and not self._intact():
             self._give_up(f"{self.path} was removed or closed while it was being written; what it held is lost")
-        if self._connection is None and clock() >= self._quiet_until:
-            self._quiet_until = clock() + RETRY_NS
+        if self._connection is None and Clock.now() >= self._quiet_until:
+            self._quiet_until = Clock.now() + RETRY_NS
             self._open()
         return self._connection
 
@@ -341,7 +341,7 @@ class StoreExporter:
         notice("store-failed", f"can't store spans in {place}: {reason}; they are dropped while this lasts")
         if self._connection is not None and getattr(error, "sqlite_errorname", "").startswith(_SPOILT):
             self._give_up(f"{self.path} is damaged; what it held may be lost")
-            self._quiet_until = clock() + RETRY_NS
+            self._quiet_until = Clock.now() + RETRY_NS
 
 
 _SPOILT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPEN")
