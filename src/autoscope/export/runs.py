@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
 
 from autoscope.errors import AutoscopeError, notice
+from autoscope.runtime.spans import Clock, epoch_offset
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 _TOP = 1 << 63
 _DEPTH = 16
@@ -21,7 +25,12 @@ _DEPTH = 16
 
 def new_run_id() -> str:
     """`20261121-053012-4f3a`: UTC, so that names sort as the runs began."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex()
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(_now_ns() // 1_000_000_000)) + os.urandom(2).hex()
+
+
+def _now_ns() -> int:
+    """Unix time; not asked of `time`, which the program may have frozen."""
+    return Clock.now() + epoch_offset()
 
 
 def describe_run() -> dict[str, Any]:
@@ -37,7 +46,7 @@ def describe_run() -> dict[str, Any]:
     return {
         "argv": list(getattr(sys, "argv", [])),
         "cwd": cwd,
-        "started": time.time_ns(),
+        "started": _now_ns(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "autoscope": autoscope.__version__,
     }
@@ -61,7 +70,7 @@ def create_run(directory: str, info: dict[str, Any]) -> str:
 def finish_run(directory: str, run_id: str, info: dict[str, Any]) -> None:
     """Write `end.json`: how the run's own process ended. Raises nothing."""
     try:
-        write_json(os.path.join(directory, "runs", run_id, "end.json"), {"ended": time.time_ns(), **info})
+        write_json(os.path.join(directory, "runs", run_id, "end.json"), {"ended": _now_ns(), **info})
     except Exception as error:
         notice("store-failed", f"can't write the end of run {run_id}: {error}")
 
@@ -122,7 +131,7 @@ def _size(folder: str) -> int:
 def _is_alive(folder: str) -> bool:
     """Whether one of the run's processes still holds its lock, or the run is too young to tell."""
     try:
-        if time.time() - os.stat(folder).st_mtime < YOUNG_SECONDS and not _has_begun(folder):
+        if _now_ns() - os.stat(folder).st_mtime_ns < YOUNG_SECONDS * 1_000_000_000 and not _has_begun(folder):
             return True
         return any(name.endswith(".alive") and _is_locked(os.path.join(folder, name)) for name in os.listdir(folder))
     except OSError:

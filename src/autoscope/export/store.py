@@ -7,10 +7,8 @@ as dropped and said once. Nothing here reads a store back; that is `read/`. How 
 from __future__ import annotations
 
 import os
-import threading
-import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from _thread import RLock
 
 from autoscope.errors import notice
 from autoscope.export.runs import create_run as create_run
@@ -21,9 +19,11 @@ from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
 from autoscope.runtime.spans import Clock, epoch_offset
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
+    from typing import Any
 
     from autoscope.runtime.sites import Site
     from autoscope.runtime.spans import Details, Record, Trace
@@ -101,7 +101,7 @@ class StoreExporter:
         """The file being written, "" before there is one."""
         self._resource = resource
         self._info = info
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._closed = False
         self._forget()
         _live.add(self)
@@ -163,7 +163,7 @@ class StoreExporter:
             return
         try:
             if self._connection is not None and self._pid == os.getpid() and self._intact():
-                self.put_meta("closed", time.time_ns())
+                self.put_meta("closed", Clock.now() + epoch_offset())
                 # The last connection folds the write-ahead log into the file; at most a few MB wait there.
                 self._connection.close()
                 self._release()
@@ -195,7 +195,7 @@ class StoreExporter:
             return
         if self._is_ours(self._alive):
             os.close(self._alive)  # a copy of it: the parent's lock stays
-        self._lock = threading.RLock()
+        self._lock = RLock()
         self._forget()
         self.path = ""
         self.exported = self.dropped = 0
@@ -298,7 +298,7 @@ class StoreExporter:
         # No fsync: what a killed process wrote is safe with the kernel; only a power cut could spoil the file, and
         # making the program's disk wait for its traces would be the worse harm.
         connection.execute("PRAGMA synchronous = OFF")
-        about = {"pid": os.getpid(), "started": time.time_ns(), "epoch_offset": epoch_offset()}
+        about = {"pid": os.getpid(), "started": Clock.now() + epoch_offset(), "epoch_offset": epoch_offset()}
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
