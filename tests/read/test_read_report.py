@@ -112,7 +112,7 @@ def test_80_columns_drop_columns_before_names(stored):
             assert max(len(line.rstrip()) for line in table.splitlines()) <= width
             assert "own" in table
     assert "…" in render_text(report, 80)
-    assert "p50" not in render_text(report, 80)
+    assert "mean" not in render_text(report, 80)
 
 
 def test_json_has_units_in_its_names_and_whole_names(stored):

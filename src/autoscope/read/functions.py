@@ -4,8 +4,9 @@ What the words mean (docs/store.md has examples):
 
 - *own* time of a call is its duration without the time in which a recorded child of it ran: the children's intervals
   are cut to the parent's and joined first, so that children running at the same time are not taken off twice.
-- A *generator* runs only while it is asked for the next value. Its own time is its running time without that of its
-  children; and its parent loses its running time, not the whole stretch from first to last value.
+- A *generator* or *coroutine* that was suspended runs only part of the time. Its own time is its running time without
+  that of its children (never below zero: children may be tasks, which ran beside it); and its parent loses its running
+  time, not the whole stretch from first to last step. The rest of its duration is *waiting*.
 - *total* adds up the calls that have no caller of the same function above them: recursion is not counted twice.
 
 Children are looked for in the same process, because clocks of two processes need not agree.
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
 
-GENERATORS = ("generator", "async_generator")
+SUSPENDED = ("generator", "async_generator", "coroutine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _begin_path(parent: Path, site: int, tree: Tree, sets: dict[frozenset[int], 
 
 def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
     """The call tree of one process's file."""
-    generators = frozenset(site for site, place in places.items() if place.kind in GENERATORS)
+    generators = frozenset(site for site, place in places.items() if place.kind in SUSPENDED)
     running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
     # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
     rows = connection.execute("SELECT span, parent, site, start_ns, duration_ns FROM spans ORDER BY start_ns, span")

@@ -161,7 +161,7 @@ COLUMNS: tuple[tuple[str, Callable[[Function], str]], ...] = (
     ("max", lambda function: human_time(function.max_ns)),
 )
 
-DROP_ORDER = ("p50", "max", "mean", "p95", "errors", "calls")
+DROP_ORDER = ("mean", "p50", "max", "p95", "errors", "calls")
 """Columns that make room for the names, in this order."""
 
 
@@ -227,7 +227,7 @@ def render_table(report: Report, width: int = 80) -> str:
     return capture.get()
 
 
-def fit_columns(report: Report, width: int, least: int = 28) -> tuple[list[tuple[str, Callable[[Function], str]]], int]:
+def fit_columns(report: Report, width: int, least: int = 20) -> tuple[list[tuple[str, Callable[[Function], str]]], int]:
     """Which columns there is room for beside names of `least` characters, and what room the names get."""
     sizes = {
         name: 2 + max([len(name), *(len(show(function)) for function in report.functions)]) for name, show in COLUMNS
