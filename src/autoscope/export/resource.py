@@ -19,7 +19,7 @@ def attributes(settings: Settings) -> dict[str, str | int]:
     """
     found: dict[str, str | int] = {
         "service.name": UNKNOWN_SERVICE,
-        "service.instance.id": _random_uuid(),
+        "service.instance.id": new_instance_id(),
         "host.name": os.uname().nodename,
         "process.pid": os.getpid(),
         "process.runtime.name": sys.implementation.name,
@@ -35,7 +35,7 @@ def attributes(settings: Settings) -> dict[str, str | int]:
     return {key: value for key, value in found.items() if value != ""}
 
 
-def _random_uuid() -> str:
+def new_instance_id() -> str:
     """A version 4 UUID. By hand, because `import uuid` costs the program milliseconds."""
     number = int.from_bytes(os.urandom(16), "big")
     number = number & ~(0xF << 76) | 4 << 76

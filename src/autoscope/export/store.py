@@ -193,6 +193,10 @@ class StoreExporter:
             self._resource = resource
         if self._pid == os.getpid():
             return
+        if resource is None and "process.pid" in self._resource:
+            self._resource = {**self._resource, "process.pid": os.getpid(), "service.instance.id": _new_instance()}
+        if "pid" in self._info:
+            self._info = {**self._info, "pid": os.getpid()}
         if self._is_ours(self._alive):
             os.close(self._alive)  # a copy of it: the parent's lock stays
         self._lock = RLock()
@@ -424,6 +428,12 @@ class _Batch:
             told = to_json(exception_attributes(exception))
             self.events.append((span, exception.time + self._epoch, "exception", told))
         self.details.append((span, _text(details.error_type), _text(details.error_message), running, encoded))
+
+
+def _new_instance() -> str:
+    from autoscope.export.resource import new_instance_id
+
+    return new_instance_id()
 
 
 def _site_row(item: tuple[Site, int]) -> tuple[Any, ...]:
