@@ -17,7 +17,7 @@ from autoscope.errors import AutoscopeError, notice, notices
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
 from autoscope.weave import attach, main, weaver
-from autoscope.weave.finder import Finder
+from autoscope.weave.finder import NEVER, Finder
 from autoscope.weave.weaver import Weaver
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -159,7 +159,7 @@ class Running:
 
     def wants(self, name: str, module: ModuleType) -> bool:
         """Whether the plan selects a module that is loaded already."""
-        if name.partition(".")[0] in ("autoscope", "sitecustomize"):
+        if name.partition(".")[0] in NEVER:
             return False
         selected = self.plan.selects(name)
         if selected is None:
@@ -248,6 +248,8 @@ class Running:
             if "AUTOSCOPE_STRICT" in os.environ:
                 raise
             notice("exit-failed", f"not everything was written: {type(error).__name__}: {error}")
+        finally:
+            main.keep_interrupt()
 
     def print_summary(self) -> None:
         from autoscope.read.report import summary_text

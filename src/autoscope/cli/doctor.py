@@ -141,8 +141,12 @@ def _exporters(say: Any) -> None:
     if not settings.otlp_wanted:
         say("ok", "no OTLP endpoint: runs go to the local store")
         return
-    url = urlsplit(settings.traces.url if "//" in settings.traces.url else "//" + settings.traces.url)
-    port = url.port or (443 if url.scheme == "https" else 80)
+    try:
+        url = urlsplit(settings.traces.url if "//" in settings.traces.url else "//" + settings.traces.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+    except ValueError as error:
+        say("bad", f"the OTLP endpoint {settings.traces.url} is no URL ({error})", "set OTEL_EXPORTER_OTLP_ENDPOINT")
+        return
     try:
         with socket.create_connection((url.hostname or "localhost", port), timeout=2):
             pass

@@ -27,9 +27,64 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--no-store", action="store_true", help="write nothing to disk")
     parser.add_argument("--otlp", metavar="URL", help="send spans to this OTLP endpoint")
     parser.add_argument("--quiet", action="store_true", help="no summary at the end")
-    parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help="run a module, as python -m does")
-    parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    parser.set_defaults(command=run)
+    parser.add_argument("-m", dest="program", metavar="MODULE", help="run a module, as python -m does")
+    parser.set_defaults(command=run, program=[])
+    parse_ours = parser.parse_known_args
+
+    def parse_known_args(  # type: ignore[no-untyped-def]
+        args=None, namespace=None
+    ):
+        ours, program = split(parser, list(args or ()))
+        known, unknown = parse_ours(ours, namespace)
+        known.program = program
+        return known, unknown
+
+    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
+
+
+def split(parser: argparse.ArgumentParser, words: list[str]) -> tuple[list[str], list[str]]:
+    """Our options, and what comes behind `python`: argparse would take a `--` or an option out of the program's own."""
+    takes_value = {
+        name: action.nargs is None for action in parser._actions for name in action.option_strings if name != "-m"
+    }
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            return words[:at], words[at + 1 :]
+        if word.startswith("-m"):
+            return words[:at], ["-m", *([word[2:]] if word[2:] else []), *words[at + 1 :]]
+        if not word.startswith("-") or word == "-":
+            return words[:at], words[at:]
+        name, equals, _ = word.partition("=")
+        meant = [name] if name in takes_value else [option for option in takes_value if option.startswith(name)]
+        at += 2 if not equals and len(meant) == 1 and takes_value[meant[0]] else 1
+    return words, []
+
+
+def interpreter_flags() -> list[str]:
+    """The options this interpreter was started with, word for word, for the program's own."""
+    flags: list[str] = []
+    words = iter(sys.orig_argv[1:])
+    for word in words:
+        if word.startswith("--check-hash-based-pycs"):
+            flags.append(word)
+            if "=" not in word:
+                flags.append(next(words, ""))
+            continue
+        if not word.startswith("-") or word in ("-", "--"):
+            return flags
+        for place, letter in enumerate(word[1:], 1):
+            if letter in "cm":  # from here on the words are ours, not the interpreter's
+                return [*flags, word[:place]] if place > 1 else flags
+            if letter in "WX":
+                flags.append(word)
+                if place == len(word) - 1:
+                    flags.append(next(words, ""))
+                break
+        else:
+            flags.append(word)
+    return flags
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
     if environment.get("AUTOSCOPE_DISABLED", "0") in ("", "0"):
         _prepare(environment, arguments, plan, command)
     python = sys.executable
-    argv = [python, *subprocess._args_from_interpreter_flags(), *command]  # type: ignore[attr-defined]
+    argv = [python, *interpreter_flags(), *command]
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":
@@ -58,20 +113,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _program(arguments: argparse.Namespace) -> list[str]:
     """What comes behind `python`: the script or `-m` and the module, with their arguments."""
-    if arguments.module is not None:
-        if not arguments.module:
-            raise AutoscopeError("-m needs the name of a module: autoscope run -m MODULE [args]")
-        return ["-m", *arguments.module]
-    program = list(arguments.program)
-    if program and program[0] == "--":
-        program = program[1:]
-    if program and program[0] == "-m":
-        if len(program) == 1:
-            raise AutoscopeError("-m needs the name of a module: autoscope run -m MODULE [args]")
-        return program
+    program: list[str] = arguments.program
     if not program:
         raise AutoscopeError("nothing to run: autoscope run [options] SCRIPT | -m MODULE [args]")
-    if not os.path.exists(program[0]):
+    if program[0] == "-m":
+        if len(program) == 1:
+            raise AutoscopeError("-m needs the name of a module: autoscope run -m MODULE [args]")
+    elif not os.path.exists(program[0]):
         raise AutoscopeError(f"cannot run {program[0]}: no such file; for a module write: autoscope run -m MODULE")
     return program
 
@@ -82,7 +130,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
 
     from autoscope.bootstrap import describe_run
     from autoscope.cli.env import site_directory
-    from autoscope.export.runs import create_run
+    from autoscope.export.runs import create_run, prune
     from autoscope.export.settings import Settings
     from autoscope.plan.model import Plan
 
@@ -105,6 +153,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
         except AutoscopeError as error:
             notice("store-unusable", f"{error}; the program runs traced, nothing is stored")
         else:
+            prune(directory, current=run_id)
             environment["AUTOSCOPE_RUN_ID"] = run_id
             environment["AUTOSCOPE_STORE"] = directory
             file = os.path.join(directory, "runs", run_id, "plan.json")

@@ -7,6 +7,8 @@ import ast
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 
 from autoscope.cli import plan_options
 from autoscope.errors import AutoscopeError
@@ -61,22 +63,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def find(target: str) -> tuple[str, str, str]:
-    """(module, file, qualname or "") of a target. Raises `AutoscopeError`; imports packages as little as `-m` does."""
+    """(module, file, qualname or "") of a target. Raises `AutoscopeError`; imports nothing of the program's."""
     if os.path.isfile(target):
         return os.path.splitext(os.path.basename(target))[0], os.path.abspath(target), ""
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     parts = target.split(".")
-    for count in range(len(parts), 0, -1):
+    found: ModuleSpec | None = None
+    depth = 0
+    places: Sequence[str] | None = None
+    # From package to module by the path alone: `importlib.util.find_spec` would import what stands in front.
+    for count in range(1, len(parts) + 1):
         name = ".".join(parts[:count])
         try:
-            spec = importlib.util.find_spec(name)
+            spec = importlib.util.find_spec(name) if count == 1 else PathFinder.find_spec(name, places)
         except (ImportError, ValueError, AttributeError):
-            continue
-        if spec is not None and spec.origin is not None:
-            if not spec.origin.endswith(".py"):
-                raise AutoscopeError(f"{name} has no Python source ({spec.origin}): nothing to show")
-            return name, spec.origin, ".".join(parts[count:])
+            break
+        if spec is None:
+            break
+        found, depth, places = spec, count, spec.submodule_search_locations
+        if places is None:
+            break
+    if found is not None and (found.origin is not None or (found.loader is not None and depth == len(parts))):
+        name = ".".join(parts[:depth])
+        if not (found.origin or "").endswith(".py"):
+            raise AutoscopeError(f"{name} has no Python source ({found.origin}): nothing to show")
+        return name, str(found.origin), ".".join(parts[depth:])
     raise AutoscopeError(f"no file and no module called {target}: give a path, a module, or module.qualname")
 
 

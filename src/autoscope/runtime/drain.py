@@ -14,7 +14,7 @@ from _thread import allocate_lock, start_new_thread
 from builtins import len, max, min
 
 from autoscope.errors import notice
-from autoscope.runtime import sites
+from autoscope.runtime import context, sites
 from autoscope.runtime.sites import counters
 from autoscope.runtime.spans import Clock
 
@@ -100,6 +100,8 @@ class Drain:
             _release(self.gone)
 
     def run(self) -> None:
+        # What we call here is not the program's doing; recorded, it would be work for the next round, for ever.
+        context.set_current(context.Unsampled())
         try:
             looked = Clock.monotonic()
             while not self.stopping:
@@ -162,6 +164,8 @@ class Drain:
         if not self.lock.acquire(timeout=seconds):
             return False
         started = Clock.thread_cpu()
+        before = context.get()
+        context.set_current(context.Unsampled())
         try:
             self._drain()
             return True
@@ -169,6 +173,7 @@ class Drain:
             self.failed(error)
             return False
         finally:
+            context.set_current(before)
             self.lock.release()
             if not self.running:
                 self.cpu_ns += Clock.thread_cpu() - started

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.machinery import ModuleSpec
+from functools import partial
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
+from itertools import repeat
 from types import CodeType, FunctionType, ModuleType
 
 from autoscope.errors import notice
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FROZEN = "<frozen importlib._bootstrap_external>"
+
+
+NEVER = frozenset(
+    ("autoscope", "sitecustomize", "importlib", "zipimport", "_frozen_importlib", "_frozen_importlib_external")
+)
+"""What no plan can have woven: ourselves, and what runs below us while a module is imported."""
 
 
 def _as_importlib(function: Any) -> Any:
@@ -39,6 +47,7 @@ class Finder:
         self.weave = weave
         self.after_import: dict[str, Callable[[ModuleType], None]] = {}
         """Module name -> what is to happen once it is loaded."""
+        self.after_import["multiprocessing.spawn"] = self.spawning
         self.finding = 0
         """Specs asked of the others: the dear part, counted for a test."""
 
@@ -46,7 +55,7 @@ class Finder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         then = self.after_import.get(name)
-        selected = self.weave.plan.selects(name)
+        selected = name.partition(".")[0] not in NEVER and self.weave.plan.selects(name)
         if then is None and (selected is False or (selected is None and _standard(name))):
             return None
         self.to_the_front()
@@ -91,17 +100,24 @@ class Finder:
 
     def take(self, spec: ModuleSpec, loader: Any) -> None:
         """See to it that the module is woven when this loader loads it."""
-        execute = getattr(type(loader), "exec_module", None)
+        execute = getattr(loader if isinstance(loader, type) else type(loader), "exec_module", None)
         if execute is None:
             weaver.seen[spec.name] = f"its loader ({type(loader).__name__}) is of the old kind"
             return
-        if not hasattr(type(loader), "get_code"):
-            # An extension module, or a loader that makes modules out of something else.
+        if isinstance(loader, type):
+            weaver.seen[spec.name] = "built in"  # or frozen: a loader shared by all, which nobody may change
+        elif isinstance(loader, ExtensionFileLoader) or not hasattr(type(loader), "get_code"):
+            # An extension module (whose `get_code` gives None), or a loader that makes modules out of something else.
             on_load(loader, spec.name, self.in_place)
         elif execute.__module__ in ("_frozen_importlib_external", "zipimport", "importlib._bootstrap_external"):
             _replace_get_code(self.weave, loader, spec.name)
         else:
             on_load(loader, spec.name, self.in_place)
+
+    def spawning(self, module: ModuleType) -> None:
+        from autoscope.weave import main
+
+        main.weave_spawned(self.weave, module)
 
     def in_place(self, module: ModuleType) -> None:
         from autoscope.weave import wrap
@@ -117,12 +133,30 @@ def _standard(name: str) -> bool:
 def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:
     existing = loader.__dict__.get("get_code")
     if existing is not None:
-        existing.names.add(name)  # a zipimporter serves all modules of its archive
+        if hasattr(existing, "names"):
+            existing.names.add(name)  # a zipimporter serves all modules of its archive
         return
     original = type(loader).get_code
+    if type(loader).__module__ == "zipimport":
+        loader.get_code = _for_archive(weave, loader, name, original)
+        return
+
+    def woven(code: CodeType | None) -> CodeType | None:
+        loader.__dict__.pop("get_code", None)
+        if code is None:
+            return code
+        return weave.module_code(code, name, lambda: _source(loader, name))
+
+    # One call after the other without a Python frame around the first, whose failure `runpy` would show with ours in it.
+    # The name asked for is `next`'s default, never needed: this loader knows one module.
+    codes = map(woven, map(original, repeat(loader), repeat(name)))
+    loader.get_code = partial(next, codes)
+
+
+def _for_archive(weave: Weaver, loader: Any, name: str, original: Any) -> Any:
     names = {name}
 
-    def get_code(fullname: str = name) -> CodeType | None:
+    def get_code(fullname: str) -> CodeType | None:
         code: CodeType | None = original(loader, fullname)
         if fullname not in names:
             return code
@@ -134,7 +168,7 @@ def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:
         return weave.module_code(code, fullname, lambda: _source(loader, fullname))
 
     get_code.names = names  # type: ignore[attr-defined]
-    loader.get_code = _as_importlib(get_code)
+    return _as_importlib(get_code)
 
 
 def _source(loader: Any, name: str) -> bytes | str | None:

@@ -31,7 +31,8 @@ def script() -> str | None:
     arguments = getattr(sys, "argv", [""])
     if not arguments or arguments[0] in ("", "-", "-c", "-m") or sys.flags.interactive or sys.flags.inspect:
         return None
-    path: str = os.path.abspath(arguments[0])
+    # As the interpreter makes it absolute: on POSIX, nothing in it is normalised.
+    path: str = os.path.abspath(arguments[0]) if os.name == "nt" else os.path.join(os.getcwd(), arguments[0])
     options = sys.orig_argv[1 : max(len(sys.orig_argv) - len(arguments), 0) + 1]
     if "-x" in options or not os.path.isfile(path) or path.endswith(".pyc"):
         return None
@@ -39,17 +40,8 @@ def script() -> str | None:
 
 
 def take_over(weave: Weaver, path: str) -> bool:
-    """Arrange for the script at `path` to run woven; False, and nothing is arranged, where it runs as it is.
-
-    A plan may speak of it as `__main__` or, as its author does, by the name of its file.
-    """
-    stem = os.path.splitext(os.path.basename(path))[0]
-    selected = weave.plan.selects("__main__") or weave.plan.selects(stem)
-    if selected is False:
-        weaver.seen["__main__"] = "not included in the plan"
-        return False
-    if selected is None and not own(path):
-        weaver.seen["__main__"] = "not the application's own"
+    """Arrange for the script at `path` to run woven; False, and nothing is arranged, where it runs as it is."""
+    if not _selected(weave, path):
         return False
     try:
         with open(path, "rb") as file:
@@ -119,6 +111,68 @@ class _Stage:
             co_nlocals=code.co_nlocals or 1,
         )
         return FunctionType(code, namespace, "<module>")
+
+
+def keep_interrupt() -> None:
+    """Where Ctrl-C ended the program, have the process end as by SIGINT. To be called last of all, at exit.
+
+    The interpreter remembers an interrupt that left a file or a string it executed, not one that left a function C called;
+    and it forgets it at the next string anybody executes, a named tuple's in one of our imports for one.
+    """
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or sys.flags.interactive or sys.flags.inspect:
+        return
+    traceback = getattr(sys, "last_traceback", None)
+    if traceback is not None and traceback.tb_frame.f_back is None:
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            pass
+
+
+def weave_spawned(weave: Weaver, spawn: ModuleType) -> None:
+    """Weave the script in the children multiprocessing spawns: `runpy` compiles it there without asking anybody.
+
+    Its functions are the parent's, so they go by the name they have there.
+    """
+    runpy: Any = spawn.__dict__["runpy"]
+    original = runpy._get_code_from_file
+    if hasattr(original, "autoscope"):
+        return
+
+    def _get_code_from_file(*arguments: str) -> Any:
+        # Up to CPython 3.12.0 it is given the run name too, and gives the file's name back too.
+        found = original(*arguments)
+        path = arguments[-1]
+        if sys._getframe(2).f_globals is not spawn.__dict__:
+            return found  # the program's own use of runpy
+        code = found[0] if isinstance(found, tuple) else found
+        selected = _selected(weave, path)
+        weaver.seen["__mp_main__"] = "main"
+        if not selected:
+            return found
+
+        def source() -> bytes:
+            with open(path, "rb") as file:
+                return file.read()
+
+        woven = weave.module_code(code, "__main__", source)
+        return (woven, *found[1:]) if isinstance(found, tuple) else woven
+
+    _get_code_from_file.autoscope = True  # type: ignore[attr-defined]
+    runpy._get_code_from_file = _get_code_from_file
+
+
+def _selected(weave: Weaver, path: str) -> bool:
+    """Whether the plan wants the script; it may speak of it as `__main__` or, as its author does, by its file's name."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    selected = weave.plan.selects("__main__") or weave.plan.selects(stem)
+    if selected is None and not own(path):
+        weaver.seen["__main__"] = "not the application's own"
+    elif selected is False:
+        weaver.seen["__main__"] = "not included in the plan"
+    else:
+        return True
+    return False
 
 
 class _Runpy(ModuleType):

@@ -153,7 +153,9 @@ class Weaver:
             if self.path != "bytecode" or not choose.is_function(code):
                 # Lambdas stay the author's; what is defined inside them still counts.
                 return False
-            twin = self.code(code, module, function.__qualname__)
+            # A decorator's inner function has the name of whatever it wraps, and shares its code with its like.
+            qualname = None if "__wrapped__" in function.__dict__ else function.__qualname__
+            twin = self.code(code, module, qualname)
             twins[id(code)] = known = (code, twin)
         twin = known[1]
         if twin is code:
