@@ -89,6 +89,10 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         call.start = call.resumed = site.clock()
         _set(span)
         return call
+    except RecursionError:
+        # The program is at its limit: there is no room even to say so.
+        _set(parent)
+        return None
     except Exception as error:
         broken(site, error)
         _set(parent)
@@ -113,6 +117,8 @@ def captured_result(call: Call, result: Any) -> None:
         if call.attributes is None:
             call.attributes = {}
         call.attributes["autoscope.return"] = capture.render(result, site.qualname)
+    except RecursionError:
+        return  # the program is at its limit: there is no room even to say so
     except Exception as error:
         broken(site, error)
 
@@ -130,6 +136,8 @@ def finish(call: Call) -> None:
             attributes = _steps(call, end, attributes)
         details = Details(attributes=attributes) if attributes else None
         site.append((site, call.span, call.first_parent, call.start, end, details))
+    except RecursionError:
+        return  # the program is at its limit: there is no room even to say so
     except Exception as error:
         broken(site, error)
 
@@ -178,6 +186,8 @@ def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseExceptio
         return
     try:
         site.append((site, span, parent, start, end, _outcome(site, span, exception, end, None)))
+    except RecursionError:
+        return  # the program is at its limit: there is no room even to say so
     except Exception as error:
         broken(site, error)
 
@@ -195,6 +205,8 @@ def fail_call(call: Call, exception: BaseException) -> None:
             attributes = _steps(call, end, attributes)
         details = _outcome(site, call.span, exception, end, attributes)
         site.append((site, call.span, call.first_parent, call.start, end, details))
+    except RecursionError:
+        return  # the program is at its limit: there is no room even to say so
     except Exception as error:
         broken(site, error)
 
