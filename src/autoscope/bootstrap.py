@@ -240,6 +240,9 @@ class Running:
             self.look_round()
             self.drain.stop(1.0)
             self.drain.flush(FLUSH_SECONDS)
+            if self.summary and self.drain.exporters is None and os.getpid() == self.pid:
+                # Nothing was recorded here (but perhaps in its children): the run still says what was woven and why not.
+                self.drain.exporters = self.exporters()
             self.write_meta()
             self.drain.close(FLUSH_SECONDS)
             if self.summary and os.getpid() == self.pid:
@@ -255,8 +258,8 @@ class Running:
         from autoscope.read.report import summary_text
         from autoscope.read.runs import open_run
 
-        store = self.store
-        if store == "" or not any(hasattr(exporter, "put_meta") for exporter in self.drain.exporters or ()):
+        stored = any(hasattr(exporter, "put_meta") for exporter in self.drain.exporters or ())
+        if not stored:
             counts = self.stats()
             text = (
                 f"autoscope: {counts['recorded']} spans recorded, {counts['exported']} exported, "
@@ -264,7 +267,7 @@ class Running:
                 f"woven, {len(weaver.left_alone)} not; own cost {counts['cost']['share']:.1%} of the process's CPU\n"
             )
         else:
-            text = summary_text(open_run(os.path.abspath(store or ".autoscope"), self.run_id))
+            text = summary_text(open_run(os.path.abspath(self.store or ".autoscope"), self.run_id))
         try:
             sys.__stderr__.write(text)  # type: ignore[union-attr]
             sys.__stderr__.flush()  # type: ignore[union-attr]
