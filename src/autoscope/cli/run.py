@@ -126,8 +126,6 @@ def _program(arguments: argparse.Namespace) -> list[str]:
 
 def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: object, command: list[str]) -> None:
     """Put into the environment what the program's process needs to know."""
-    import tempfile
-
     from autoscope.bootstrap import describe_run
     from autoscope.cli.env import site_directory
     from autoscope.export.runs import create_run, prune
@@ -157,14 +155,12 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
             environment["AUTOSCOPE_RUN_ID"] = run_id
             environment["AUTOSCOPE_STORE"] = directory
             file = os.path.join(directory, "runs", run_id, "plan.json")
-    if file and os.path.isdir(os.path.dirname(file)):
+    try:
         with open(file, "w", encoding="utf-8") as stream:
             stream.write(text)
-    else:
-        # Nowhere of ours to put it. The program may start others at any time, so nobody can know when to delete it.
-        handle, file = tempfile.mkstemp(prefix="autoscope-plan-", suffix=".json")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+    except OSError:
+        # Nowhere of ours to put it: the variable holds the plan itself, so that nothing need be cleared away.
+        file = text
     environment["AUTOSCOPE_PLAN"] = file
     environment["AUTOSCOPE_PREFIX"] = sys.prefix
     if not arguments.quiet:

@@ -48,7 +48,8 @@ def resolve(
     path = plan_file if plan_file is not None else environ.get("AUTOSCOPE_PLAN") or None
     if path is None:
         return _settle(options, None, environ, "")
-    data = read_bytes(path)  # once: it may be a pipe
+    # Read once: it may be a pipe. Or it is the plan itself, which `autoscope run` hands over where it stores nothing.
+    data = path.encode("utf-8", "surrogateescape") if path.startswith(RESOLVED) else read_bytes(path)
     if data.startswith(RESOLVED.encode()):
         return _override(_read_resolved(data, path), options)
     return _settle(options, load(path, options.strategy, data), environ, path)
