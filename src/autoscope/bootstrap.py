@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from _thread import get_ident
 from types import FrameType, ModuleType
 
 from autoscope.errors import AutoscopeError, notice, notices
@@ -56,15 +57,18 @@ def plan_from_environment() -> Plan:
     file = environ.get("AUTOSCOPE_PLAN") or None
     if file is not None:
         try:
-            with open(file, "rb") as stream:
-                resolved = stream.read(len(RESOLVED)) == RESOLVED
-                if resolved:
-                    import json
+            text = file.encode()
+            if not text.startswith(RESOLVED):
+                with open(file, "rb") as stream:
+                    text = stream.read(len(RESOLVED))
+                    if text == RESOLVED:
+                        text += stream.read()
+            if text.startswith(RESOLVED):
+                import json
 
-                    from autoscope.plan.model import Plan
+                from autoscope.plan.model import Plan
 
-                    stream.seek(0)
-                    return Plan.from_dict(json.load(stream))
+                return Plan.from_dict(json.loads(text))
         except (OSError, ValueError, LookupError, TypeError):
             pass  # said better by whoever reads it as a plan
     from autoscope.plan.resolve import resolve
@@ -113,7 +117,7 @@ class Running:
         """Modules that were imported before us and woven in place."""
         self.late: list[str] = []
         """Modules that came past the finder and were woven in place when they were noticed."""
-        self.handler_before: Any = None
+        self.handler: Terminated | None = None
 
     def begin(self, script: str | None) -> None:
         for warning in (*self.plan.warnings, *not_heeded(self.plan)):
@@ -132,10 +136,24 @@ class Running:
             _take_over_context()
         else:
             self.finder.after_import["opentelemetry.context"] = _take_over_context
+        if "opentelemetry.sdk.trace" in sys.modules:
+            self.join_sdk()
+        else:
+            self.finder.after_import["opentelemetry.sdk.trace"] = self.join_sdk
         sys.meta_path.insert(0, self.finder)
         self.attach_loaded()
         if script is not None:
             main.take_over(self.weave, script)
+            self.name_run()
+
+    def join_sdk(self, module: ModuleType | None = None) -> None:
+        """See to it that a provider of the program's has our spans before it is flushed or shut down."""
+        try:
+            from autoscope.export import bridge
+
+            bridge.flush_before(self.flush)
+        except (ImportError, AttributeError) as error:
+            notice("otel-unknown", f"this OpenTelemetry is not one known here: {error}; its provider may miss spans")
 
     def attach_loaded(self) -> None:
         """Weave what was imported before us."""
@@ -182,13 +200,15 @@ class Running:
     def exporters(self) -> list[Any]:
         from autoscope.export.destinations import destinations
 
+        self.name_run()
+        return destinations(self.store, self.run_id, describe_run(self.plan), self.otlp)
+
+    def name_run(self) -> None:
+        """Processes started from here that are traced too belong to the same run, whoever records first."""
         if not self.run_id:
             from autoscope.export.runs import new_run_id
 
-            self.run_id = new_run_id()
-            # Subprocesses that are traced too belong to the same run.
-            os.environ["AUTOSCOPE_RUN_ID"] = self.run_id
-        return destinations(self.store, self.run_id, describe_run(self.plan), self.otlp)
+            self.run_id = os.environ["AUTOSCOPE_RUN_ID"] = new_run_id()
 
     def write_meta(self) -> None:
         """Tell the store what only this process knows: counts, cost, what was not woven."""
@@ -213,33 +233,44 @@ class Running:
     def stats(self) -> dict[str, Any]:
         """Counters of this process; times in nanoseconds."""
         exporters = self.drain.exporters or []
-        recorded = sites.counters.taken + len(sites.records) + sites.counters.dropped
+        dropped = sites.counters.dropped
+        recorded = sites.counters.taken + len(sites.records) + dropped
         lost = [exporter.dropped for exporter in exporters]
         process_cpu = time.process_time_ns()
-        behind = sum(getattr(getattr(e, "otherwise", None), "cpu_ns", 0) for e in exporters)
+        behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in exporters)
         cpu = self.drain.cpu_ns + behind + recorded * calls.cost_of_a_record()
         return {
             "woven": len(sites.sites),
             "armed": sum(site.armed for site in sites.sites),
             "recorded": recorded,
-            "dropped": sites.counters.dropped + max(lost, default=0),
+            "dropped": dropped + max(lost, default=0),
             "sampled_out": sites.counters.sampled_out,
             "exported": max((exporter.exported for exporter in exporters), default=0),
             "cost": {"cpu_ns": cpu, "process_cpu_ns": process_cpu, "share": cpu / process_cpu if process_cpu else 0.0},
         }
 
     def flush(self, seconds: float) -> bool:
-        return self.drain.flush(seconds)
+        done = self.drain.flush(seconds)
+        if self.asked_to_end and not self.ending:
+            self.die()
+        return done
 
     # Ending.
 
+    ending = False
+    asked_to_end = False
+    """A SIGTERM came while this was handing over, which is finished first."""
+
     def at_exit(self) -> None:
-        if self is not running:
+        if self is not running or self.ending or self.drain.closed:
             return
+        self.ending = True
         try:
             self.look_round()
+            # Daemon threads may go on recording: from here on their calls are counted, not kept.
+            self.drain.freeze()
             self.drain.stop(1.0)
-            self.drain.flush(FLUSH_SECONDS)
+            self.drain.flush(FLUSH_SECONDS, last=True)
             if self.summary and self.drain.exporters is None and os.getpid() == self.pid:
                 # Nothing was recorded here (but perhaps in its children): the run still says what was woven and why not.
                 self.drain.exporters = self.exporters()
@@ -252,7 +283,10 @@ class Running:
                 raise
             notice("exit-failed", f"not everything was written: {type(error).__name__}: {error}")
         finally:
+            self.ending = False
             main.keep_interrupt()
+        if self.asked_to_end:
+            self.die()
 
     def print_summary(self) -> None:
         from autoscope.read.report import summary_text
@@ -278,13 +312,25 @@ class Running:
         """Flush when the process is asked to end, if the program has nothing of its own to say to that."""
         try:
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                self.handler_before = signal.signal(signal.SIGTERM, self.terminated)
+                # Past `signal.signal`, which would make a plain number of it.
+                import _signal  # type: ignore[import-not-found]
+
+                self.handler = Terminated(0)
+                self.handler.running = self
+                _signal.signal(signal.SIGTERM, self.handler)
         except ValueError:
             pass  # not the main thread: the handler is not ours to set
 
-    def terminated(self, number: int, frame: FrameType | None) -> None:
+    def terminated(self) -> None:
+        if self.ending or self.drain.owner == get_ident():
+            self.asked_to_end = True
+        else:
+            self.at_exit()
+            self.die()
+
+    def die(self) -> None:
+        """Of the signal, as the program would have."""
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self.at_exit()
         os.kill(os.getpid(), signal.SIGTERM)
 
     def end(self) -> None:
@@ -302,16 +348,25 @@ class Running:
             from autoscope.export import bridge
 
             bridge.give_back()
-        if self.handler_before is not None and signal.getsignal(signal.SIGTERM) == self.terminated:
-            signal.signal(signal.SIGTERM, self.handler_before)
+        self.leave_sigterm()
         weaver.left_alone.clear()
         weaver.seen.clear()
         sites.reset()
+
+    def leave_sigterm(self) -> None:
+        import _signal
+
+        try:
+            if self.handler is not None and _signal.getsignal(signal.SIGTERM) is self.handler:
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        except ValueError:
+            pass  # not the main thread: it stays, and does what the default does
 
     # Fork. The hooks cannot be unregistered, so they ask whether they are still wanted.
 
     def before_fork(self) -> None:
         if self is running:
+            self.name_run()
             self.drain.before_fork()
 
     def after_fork_parent(self) -> None:
@@ -326,6 +381,23 @@ class Running:
         if util is not None:
             # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.
             util.register_after_fork(self, _flush_at_end_of_child)
+
+
+class Terminated(int):
+    """Our SIGTERM handler, and at the same time the number 0, which is `SIG_DFL`.
+
+    So `signal.getsignal` and `signal.signal` answer a program that asks what was there before with `Handlers.SIG_DFL`, as
+    without us: a program that keeps the default in mind, calls a previous handler if there is one, or puts it back, does
+    the same.
+    """
+
+    running: Running
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.running is running:
+            self.running.terminated()
+        else:
+            self.running.die()
 
 
 def not_heeded(plan: Plan) -> list[str]:

@@ -5,12 +5,13 @@ So that the drain, which watches the buffer's length, never waits.
 
 from __future__ import annotations
 
-from _thread import allocate_lock, start_new_thread
+from _thread import allocate_lock, get_native_id, start_new_thread
 from collections import deque
 from typing import Any
 
 from autoscope.errors import notice
-from autoscope.runtime.drain import Exporter
+from autoscope.runtime import context
+from autoscope.runtime.drain import Exporter, wait_for_end
 from autoscope.runtime.spans import Clock
 
 
@@ -40,10 +41,13 @@ class Behind:
         return self.exporter.dropped + self.lost
 
     def export(self, records: list[Any]) -> None:
-        if self.waiting + len(records) > self.queue:
-            self.lost += len(records)
-            return
+        room = max(self.queue - self.waiting, 0)
+        if len(records) > room:
+            self.lost += len(records) - room
+            records = records[:room]
         count = len(records)
+        if not count:
+            return
         self.waiting += count
         self.chunks.append(records)
         if not self.running:
@@ -60,18 +64,28 @@ class Behind:
             self.running = False
             self.idle.release()
 
+    native = 0
+    """The system's number of the thread."""
+
+    def send(self) -> None:
+        """Everything waiting, one chunk after the other."""
+        while self.chunks:
+            chunk = self.chunks.popleft()
+            try:
+                self.exporter.export(chunk)
+            except Exception as error:
+                self.lost += len(chunk)
+                notice("export-failed", f"{type(error).__name__}: {error}")
+            count = len(chunk)
+            self.waiting -= count
+
     def run(self) -> None:
         started = Clock.thread_cpu()
+        self.native = get_native_id()
+        # Exporters and processors of the program's may be woven; what they do here is not a trace.
+        context.set_current(context.Unsampled())
         try:
-            while self.chunks:
-                chunk = self.chunks.popleft()
-                try:
-                    self.exporter.export(chunk)
-                except Exception as error:
-                    self.lost += len(chunk)
-                    notice("export-failed", f"{type(error).__name__}: {error}")
-                count = len(chunk)
-                self.waiting -= count
+            self.send()
         finally:
             self.cpu_ns += Clock.thread_cpu() - started
             self.running = False
@@ -83,23 +97,38 @@ class Behind:
                 self.start()  # one came in between the last look and here
 
     def close(self, deadline_seconds: float) -> None:
-        hurry = getattr(self.exporter, "hurry", None)
-        if hurry is not None:
-            hurry(deadline_seconds)
+        self.hurry(deadline_seconds)
         end = Clock.monotonic() + deadline_seconds
-        while self.waiting and Clock.monotonic() < end:
-            if self.chunks and not self.running:
-                self.start()
-            if self.idle.acquire(timeout=max(end - Clock.monotonic(), 0.01)):
-                self.idle.release()
+        self.flush(deadline_seconds)
         self.exporter.close(max(end - Clock.monotonic(), 0.1))
         if self.waiting:
             self.lost += self.waiting
+
+    def hurry(self, seconds: float) -> None:
+        hurry = getattr(self.exporter, "hurry", None)
+        if hurry is not None:
+            hurry(seconds)
+
+    def flush(self, seconds: float) -> bool:
+        """Have everything waiting sent; False if that took longer."""
+        end = Clock.monotonic() + seconds
+        while self.waiting and Clock.monotonic() < end:
+            if self.chunks and not self.running:
+                self.start()
+                if not self.running and self.chunks and self.idle.acquire(blocking=False):
+                    # No thread is to be had, as when the interpreter is on its way out: it is done here.
+                    self.idle.release()
+                    self.send()
+            if self.idle.acquire(timeout=max(end - Clock.monotonic(), 0.01)):
+                self.idle.release()
+        return not self.waiting
 
     def before_fork(self) -> None:
         """Let what is under way finish, if it is quick."""
         if self.running and self.idle.acquire(timeout=0.1):
             self.idle.release()
+        if not self.running:
+            wait_for_end(self.native)
         settle = getattr(self.exporter, "before_fork", None)
         if settle is not None:
             settle()

@@ -8,14 +8,14 @@ asks for one.
 
 from __future__ import annotations
 
+import functools
 import sys
+import weakref
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import trace as otel
-from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.context.context import Context, _RuntimeContext
-from opentelemetry.trace import propagation
 
 from autoscope.errors import notice
 from autoscope.runtime import sampling
@@ -25,8 +25,32 @@ from autoscope.runtime.spans import Details, Record, Trace, epoch_offset
 if TYPE_CHECKING:
     from contextvars import Token
 
-_SPAN_KEY = propagation._SPAN_KEY
+    from opentelemetry import trace as otel
+
 _EMPTY = Context()
+FLUSH_SECONDS = 5.0
+
+
+# Not at the top: as an entry point this module is loaded while `opentelemetry.context` is in the middle of loading.
+@functools.cache
+def _otel() -> Any:
+    from opentelemetry import trace
+
+    return trace
+
+
+@functools.cache
+def _span_key() -> str:
+    from opentelemetry.trace import propagation
+
+    return propagation._SPAN_KEY
+
+
+@functools.cache
+def _suppress_key() -> str:
+    from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+
+    return _SUPPRESS_INSTRUMENTATION_KEY
 
 
 class RuntimeContext(_RuntimeContext):
@@ -47,14 +71,14 @@ class RuntimeContext(_RuntimeContext):
             return value.context  # type: ignore[no-any-return]
         if value:
             under = value[0].context
-            span: otel.Span = otel.NonRecordingSpan(span_context(value[0], value[1]))
+            span: otel.Span = _otel().NonRecordingSpan(span_context(value[0], value[1]))
         elif type(value) is Unsampled:
             under = value.context
-            span = otel.NonRecordingSpan(_unsampled(value))
+            span = _otel().NonRecordingSpan(_unsampled(value))
         else:
             return _EMPTY
         entries = dict(under) if under is not None else {}
-        entries[_SPAN_KEY] = span
+        entries[_span_key()] = span
         return Context(entries)
 
     def detach(self, token: Token[Any]) -> None:
@@ -66,9 +90,9 @@ class RuntimeContext(_RuntimeContext):
 
 def attached(context: Context) -> Attached:
     """What the variable holds while OpenTelemetry code has made `context` current."""
-    span = context.get(_SPAN_KEY)
-    parent = span.get_span_context() if isinstance(span, otel.Span) else None
-    if context.get(_SUPPRESS_INSTRUMENTATION_KEY):
+    span = context.get(_span_key())
+    parent = span.get_span_context() if isinstance(span, _otel().Span) else None
+    if context.get(_suppress_key()):
         # An exporter of the program's at work: what it calls is not to be traced.
         value = Attached()
         value.sampled = False
@@ -92,18 +116,18 @@ def attached(context: Context) -> Attached:
     return value
 
 
-def span_context(trace: Trace, span_id: int) -> otel.SpanContext:
+def span_context(trace: Trace, span_id: int) -> Any:
     """A span of ours as OpenTelemetry names it."""
-    state = otel.TraceState.from_header([trace.tracestate]) if trace.tracestate else None
-    return otel.SpanContext(trace.trace_id, span_id, False, otel.TraceFlags(trace.flags), state)
+    state = _otel().TraceState.from_header([trace.tracestate]) if trace.tracestate else None
+    return _otel().SpanContext(trace.trace_id, span_id, False, _otel().TraceFlags(trace.flags), state)
 
 
-def _unsampled(mark: Unsampled) -> otel.SpanContext:
+def _unsampled(mark: Unsampled) -> Any:
     if not mark.span_id:
         from autoscope.runtime import sites
 
         mark.span_id = sites.random.getrandbits(62) | 1
-    return otel.SpanContext(mark.trace_id, mark.span_id, False, otel.TraceFlags(2))
+    return _otel().SpanContext(mark.trace_id, mark.span_id, False, _otel().TraceFlags(2))
 
 
 def take_over(module: ModuleType | None = None) -> None:
@@ -130,12 +154,50 @@ def give_back() -> None:
         if before is not None:
             api.__dict__["_RUNTIME_CONTEXT"] = before
     sampling.foreign = None
+    sdk = sys.modules.get("opentelemetry.sdk.trace")
+    if sdk is not None:
+        for name, theirs in _theirs.items():
+            setattr(sdk.TracerProvider, name, theirs)
+    _theirs.clear()
 
 
 def application_provider() -> Any:
     """The SDK `TracerProvider` the application has set, None if it has set none."""
-    provider = otel._TRACER_PROVIDER
+    provider = _otel()._TRACER_PROVIDER
     return provider if hasattr(provider, "_active_span_processor") and hasattr(provider, "resource") else None
+
+
+_ENDS = ("force_flush", "shutdown")
+_theirs: dict[str, Any] = {}
+"""The SDK's own methods, while ours stand before them."""
+
+
+_over: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Providers that were shut down: they take nothing more, and complain when asked."""
+
+
+def flush_before(flush: Callable[[float], object]) -> None:
+    """What we have buffered reaches the application's provider before it is flushed or shut down, at exit above all:
+
+    the SDK's handler runs before ours, and a provider that was shut down takes nothing more.
+    """
+    from opentelemetry.sdk.trace import TracerProvider
+
+    for name in _ENDS:
+        theirs = _theirs.setdefault(name, getattr(TracerProvider, name))
+        setattr(TracerProvider, name, _after(flush, theirs))
+
+
+def _after(flush: Callable[[float], object], theirs: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(theirs)
+    def ours(provider: Any, *args: Any, **kwargs: Any) -> Any:
+        if provider is application_provider() and not Bridge.flushing:
+            flush(FLUSH_SECONDS)
+        if theirs.__name__ == "shutdown":
+            _over.add(provider)
+        return theirs(provider, *args, **kwargs)
+
+    return ours
 
 
 class Bridge:
@@ -151,7 +213,12 @@ class Bridge:
         self.exported = 0
         self.dropped = 0
 
+    flushing = False
+
     def export(self, records: list[Record]) -> None:
+        if self.provider in _over:
+            self.dropped += len(records)
+            return
         processor = self.provider._active_span_processor
         for record in records:
             try:
@@ -209,10 +276,15 @@ class Bridge:
 
     def close(self, deadline_seconds: float) -> None:
         """The provider is the application's: it is flushed, not shut down."""
+        if self.provider in _over:
+            return
+        Bridge.flushing = True
         try:
             self.provider.force_flush(int(deadline_seconds * 1000))
         except Exception as error:
             notice("processor-failed", f"the program's TracerProvider raised {type(error).__name__}: {error}")
+        finally:
+            Bridge.flushing = False
 
     def after_fork(self) -> None:
         self.exported = self.dropped = 0

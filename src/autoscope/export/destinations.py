@@ -18,8 +18,9 @@ from autoscope.runtime.drain import DEFAULT_QUEUE, Exporter
 class Provider:
     """The application's provider where there is one, else `otherwise` (which may be nothing)."""
 
-    def __init__(self, otherwise: Exporter | None) -> None:
+    def __init__(self, otherwise: Exporter | None, queue: int = DEFAULT_QUEUE) -> None:
         self.otherwise = otherwise
+        self.queue = queue
         self.bridge: Any = None
 
     @property
@@ -43,7 +44,8 @@ class Provider:
 
             provider = bridge.application_provider()
             if provider is not None:
-                self.bridge = bridge.Bridge(provider)
+                # A processor of the program's may wait for a network, and must not keep the drain from its work.
+                self.bridge = Behind(bridge.Bridge(provider), self.queue)
         except (ImportError, AttributeError) as error:
             notice("otel-unknown", f"this OpenTelemetry is not one known here: {error}; its provider gets no spans")
 
@@ -52,10 +54,27 @@ class Provider:
             if exporter is not None:
                 exporter.close(deadline_seconds)
 
+    @property
+    def cpu_ns(self) -> int:
+        """CPU time of the threads behind this one."""
+        return sum(getattr(exporter, "cpu_ns", 0) for exporter in (self.bridge, self.otherwise))
+
+    def flush(self, seconds: float) -> bool:
+        """Have what was handed over sent, or given to the provider's processors; False if that took longer."""
+        settle = [getattr(exporter, "flush", None) for exporter in (self.bridge, self.otherwise)]
+        return False not in [flush(seconds) for flush in settle if flush is not None]
+
+    def hurry(self, seconds: float) -> None:
+        for exporter in (self.bridge, self.otherwise):
+            hurry = getattr(exporter, "hurry", None)
+            if hurry is not None:
+                hurry(seconds)
+
     def before_fork(self) -> None:
-        settle = getattr(self.otherwise, "before_fork", None)
-        if settle is not None:
-            settle()
+        for exporter in (self.bridge, self.otherwise):
+            settle = getattr(exporter, "before_fork", None)
+            if settle is not None:
+                settle()
 
     def after_fork(self) -> None:
         for exporter in (self.bridge, self.otherwise):
@@ -74,7 +93,7 @@ def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str
         from autoscope.export.otlp import OtlpExporter
 
         sender = Behind(OtlpExporter(settings), settings.max_queue_size or DEFAULT_QUEUE)
-    found: list[Exporter] = [Provider(sender)]
+    found: list[Exporter] = [Provider(sender, settings.max_queue_size or DEFAULT_QUEUE)]
     if settings.console_wanted:
         from autoscope.export.console import ConsoleExporter
 

@@ -8,10 +8,11 @@ It stops around `fork`, so that no lock of ours is held in a child and `os.fork`
 from __future__ import annotations
 
 import os
-from _thread import allocate_lock, start_new_thread
+import time
+from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import len, max, min
+from builtins import getattr, len, max, min
 
 from autoscope.errors import notice
 from autoscope.runtime import context, sites
@@ -78,7 +79,7 @@ class Drain:
 
     def arm(self) -> None:
         """From now on the first recorded call starts the thread."""
-        if not self.closed:
+        if not self.closed and not self.frozen:
             sites.set_append(self.first)
 
     def first(self, record: Any) -> None:
@@ -102,12 +103,14 @@ class Drain:
     def run(self) -> None:
         # What we call here is not the program's doing; recorded, it would be work for the next round, for ever.
         context.set_current(context.Unsampled())
+        self.native = get_native_id()
         try:
             looked = Clock.monotonic()
+            more = False
             while not self.stopping:
-                if self.bell.acquire(timeout=self.interval) and self.stopping:
+                if self.bell.acquire(timeout=0 if more else self.interval) and self.stopping:
                     break
-                self.drain()
+                more = self.drain()
                 self.cpu_ns = Clock.thread_cpu()
                 if self.look_round is not None and Clock.monotonic() - looked >= 1.0:
                     looked = Clock.monotonic()
@@ -117,6 +120,8 @@ class Drain:
         finally:
             self.running = False
             _release(self.gone)
+            if self.stopping and not self.forking:
+                self.arm()  # asked to end for a fork that is over by now
 
     def stop(self, seconds: float) -> bool:
         """Ask the thread to end and wait; False if it is still busy after `seconds`."""
@@ -131,58 +136,89 @@ class Drain:
 
     # Handing over.
 
-    def drain(self) -> None:
-        """Hand over everything buffered. Returns at once where another thread is at it."""
+    def drain(self) -> bool:
+        """Hand over what is buffered; whether as much has come in meanwhile. Nothing where another thread is at it."""
         if not self.lock.acquire(blocking=False):
-            return
+            return False
         try:
             self._drain()
+            return len(sites.records) > CHUNK
         finally:
             self.lock.release()
 
     def _drain(self) -> None:
+        """What is buffered now, and no more: other threads may record as fast as this hands over."""
         records = sites.records
+        left = len(records)
         while True:
-            waiting = len(records)
-            if waiting > self.queue:
+            waiting = min(len(records), left)
+            if len(records) > self.queue:
                 sites.set_append(sites.drop)
-            elif sites.append is sites.drop and waiting < self.queue // 2:
+            elif sites.append is sites.drop and not self.frozen and len(records) < self.queue // 2:
                 sites.set_append(records.append)
             if not waiting:
                 return
             count = min(waiting, CHUNK)
             chunk = records[:count]
             del records[:count]
-            counters.taken += count
+            left -= count
+            if self.forked:
+                chunk = [record for record in chunk if record[3] >= self.forked]
+                if not chunk:
+                    continue
+            counters.taken += len(chunk)
             if self.exporters is None:
                 self.exporters = self.make_exporters()
             for exporter in self.exporters:
                 exporter.export(chunk)
 
-    def flush(self, seconds: float) -> bool:
-        """Hand over what is buffered now, in the calling thread; False if the drain was busy all that time."""
-        if not self.lock.acquire(timeout=seconds):
+    def flush(self, seconds: float, last: bool = False) -> bool:
+        """Hand over what is buffered now, in the calling thread, and have it sent; False if that took too long.
+
+        `last`: the process ends, and no later attempt will be made.
+        """
+        end = Clock.monotonic() + seconds
+        if not self.lock.acquire(timeout=max(seconds, 0)):
             return False
+        self.owner = get_ident()
         started = Clock.thread_cpu()
         before = context.get()
         context.set_current(context.Unsampled())
         try:
             self._drain()
-            return True
+            if last:
+                for hurry in _each(self.exporters, "hurry"):
+                    hurry(seconds)
+            settled = [settle(max(end - Clock.monotonic(), 0.1)) for settle in _each(self.exporters, "flush")]
+            return False not in settled
         except Exception as error:
             self.failed(error)
             return False
         finally:
             context.set_current(before)
+            self.owner = 0
             self.lock.release()
             if not self.running:
                 self.cpu_ns += Clock.thread_cpu() - started
+
+    owner = 0
+    """The thread that is handing over because it was told to: a signal's handler in it must not wait for it."""
+    frozen = False
+    forking = False
+    native = 0
+    """The system's number of our thread."""
+
+    def freeze(self) -> None:
+        """Calls that end from now on are counted as dropped, so that what is counted at the end holds."""
+        self.frozen = True
+        sites.set_append(sites.drop)
 
     def close(self, seconds: float) -> None:
         """Flush, then let the exporters finish; nothing is recorded afterwards."""
         if self.closed:
             return
         self.closed = True
+        sites.set_append(sites.drop)
         end = Clock.monotonic() + seconds
         self.stop(min(seconds, 1.0))
         self.flush(max(end - Clock.monotonic(), 0.1))
@@ -191,7 +227,6 @@ class Drain:
                 exporter.close(max(end - Clock.monotonic(), 0.1))
             except Exception as error:
                 self.failed(error)
-        sites.set_append(sites.drop)
 
     def failed(self, error: Exception) -> None:
         """Our own failure: nothing more is recorded, the program goes on."""
@@ -206,14 +241,15 @@ class Drain:
 
     def before_fork(self) -> None:
         """The thread ends; if it is in the middle of sending, it is not waited for long."""
+        self.forking = True
         self.stop(0.2)
-        for exporter in self.exporters or ():
-            settle = getattr(exporter, "before_fork", None)
-            if settle is not None:
-                settle()
+        for settle in _each(self.exporters, "before_fork"):
+            settle()
+        wait_for_end(self.native)
         self.locked = self.lock.acquire(timeout=0.2)
 
     def after_fork_parent(self) -> None:
+        self.forking = False
         if self.locked:
             self.lock.release()
         self.arm()
@@ -224,14 +260,44 @@ class Drain:
         self.bell = allocate_lock()
         self.bell.acquire()
         self.gone = allocate_lock()
-        self.running = self.stopping = False
-        self.cpu_ns = 0
+        self.running = self.stopping = self.forking = False
+        self.cpu_ns = self.owner = self.native = 0
+        # A call that was open at the fork ends in both processes: the parent records it.
+        self.forked = Clock.now()
         sites.after_fork()
         for exporter in self.exporters or ():
             exporter.after_fork()
         self.arm()
 
     locked = False
+    forked = 0
+    """In a forked child: when that was."""
+
+
+def _each(exporters: list[Any] | None, name: str) -> list[Any]:
+    """This method of those that have it."""
+    methods = [getattr(exporter, name, None) for exporter in exporters or ()]
+    return [method for method in methods if method is not None]
+
+
+class _System:
+    """As they were when we were imported: a program may replace or freeze them."""
+
+    sleep = staticmethod(time.sleep)
+    stat = staticmethod(os.stat)
+
+
+def wait_for_end(native: int) -> None:
+    """Until the system has forgotten a thread that is ending: `fork` asks it for their number, and warns above one."""
+    if not native:
+        return
+    end = Clock.monotonic() + 0.1
+    while Clock.monotonic() < end:
+        try:
+            _System.stat(f"/proc/self/task/{native}")
+        except OSError:
+            return
+        _System.sleep(0.0001)
 
 
 def _release(lock: Any) -> None:
