@@ -9,11 +9,14 @@ if [ -z "$python" ]; then
     exit 2
 fi
 bin=.venv-demo/bin
-if [ ! -x "$bin/autoscope" ]; then
+# The installed copy is made anew when what it was made from has changed: a demo of yesterday's code shows nothing.
+if [ ! -f .venv-demo/done ] || [ -n "$(find src plans sitecustomize.py pyproject.toml -name '*.pyc' -prune -o \
+    -type f -newer .venv-demo/done -print)" ]; then
     echo "== setting up .venv-demo ($("$python" --version))"
     rm -rf .venv-demo
     "$python" -m venv .venv-demo
     "$bin/python" -m pip install --quiet --disable-pip-version-check . flask
+    touch .venv-demo/done
 fi
 store=.venv-demo/store
 echo "== autoscope run examples/shop/run.py"

@@ -10,6 +10,7 @@ fi
 echo "$found" | sed 's/^/found CPython /'
 failed=""
 first=""
+closing=""
 for version in $(echo "$found" | cut -d' ' -f1); do
     python=$(echo "$found" | sed -n "s/^$version //p")
     bin=.venv/$version/bin
@@ -22,12 +23,17 @@ for version in $(echo "$found" | cut -d' ' -f1); do
             cp pyproject.toml ".venv/$version/done" || { failed="$failed setup-$version"; continue; }
     fi
     echo "== CPython $version: pytest"
-    "$bin/python" -m pytest "$@" || failed="$failed pytest-$version"
+    # Through a file: a pipe's exit code would be that of `tee`.
+    { "$bin/python" -m pytest "$@"; echo $? >".venv/$version/status"; } | tee ".venv/$version/log"
+    [ "$(cat ".venv/$version/status")" = 0 ] || failed="$failed pytest-$version"
+    closing="$closing$version $(tail -n 1 ".venv/$version/log")
+"
 done
 echo "== lint and types"
 "$first/ruff" check . || failed="$failed ruff"
 "$first/ruff" format --check . || failed="$failed format"
 "$first/mypy" || failed="$failed mypy"
+printf '%s' "$closing"
 if [ -n "$failed" ]; then
     echo "FAILED:$failed"
     exit 1

@@ -14,7 +14,8 @@ class Fulfilment:
         self.sent: list[int] = []
         self.loop = asyncio.new_event_loop()
         self.queue: asyncio.Queue[int | None] = asyncio.Queue()
-        self.thread = threading.Thread(target=self.run, name="fulfilment")
+        # A daemon: a server that ends without `close` (a gunicorn worker does) would wait for this thread for ever.
+        self.thread = threading.Thread(target=self.run, name="fulfilment", daemon=True)
         self.thread.start()
 
     def run(self) -> None:
