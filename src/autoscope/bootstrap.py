@@ -48,7 +48,10 @@ def start_from_environment() -> Running | None:
     except AutoscopeError as error:
         notice("plan-unusable", f"the program runs untraced: {error}")
         return None
-    return start(plan, store=environ.get("AUTOSCOPE_STORE"), otlp=None, script=main.script())
+    started = start(plan, store=environ.get("AUTOSCOPE_STORE"), otlp=None, script=main.script())
+    # Before anything is recorded: a server started by `-m` has children before it has a span.
+    started.name_run()
+    return started
 
 
 def plan_from_environment() -> Plan:
@@ -144,7 +147,6 @@ class Running:
         self.attach_loaded()
         if script is not None:
             main.take_over(self.weave, script)
-            self.name_run()
 
     def join_sdk(self, module: ModuleType | None = None) -> None:
         """See to it that a provider of the program's has our spans before it is flushed or shut down."""

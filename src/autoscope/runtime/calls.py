@@ -3,7 +3,8 @@
 The clock is asked of the site: libraries that freeze time replace every module's name for a clock by their own.
 
 Capture, generators and coroutines, and exceptions. Every function here may be entered from the user's frame, so each
-lets nothing of ours out: a failure switches the site off, says so once, and the call goes on.
+lets nothing of ours out: a failure switches the site off, says so once, and the call goes on. Nothing here imports
+during a call: a `__del__` may be the last thing a process does, when there is no importing any more.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import os
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import any, id, isinstance, len, min, range, type
 
-from autoscope.runtime import context
+from autoscope.errors import notice
+from autoscope.runtime import capture, context
 from autoscope.runtime.sites import Site
-from autoscope.runtime.spans import Details, ExceptionRecord, Frame
+from autoscope.runtime.spans import Clock, Details, ExceptionRecord, Frame
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -83,8 +85,6 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         call.running = 0
         call.attributes = None
         if arguments and span:
-            from autoscope.runtime import capture
-
             call.attributes = capture.arguments(site, arguments)
         call.start = call.resumed = site.clock()
         _set(span)
@@ -112,8 +112,6 @@ def captured_result(call: Call, result: Any) -> None:
     if site.kind == "generator" or site.kind == "async_generator" or not call.span:
         return
     try:
-        from autoscope.runtime import capture
-
         if call.attributes is None:
             call.attributes = {}
         call.attributes["autoscope.return"] = capture.render(result, site.qualname)
@@ -307,8 +305,6 @@ def broken(site: Site, error: Exception) -> None:
     if "AUTOSCOPE_STRICT" in os.environ:
         raise error
     site.armed = False
-    from autoscope.errors import notice
-
     notice("site-disabled", f"{site.name}: {type(error).__name__}: {error}; this function is no longer traced")
 
 
@@ -319,8 +315,6 @@ def cost_of_a_record() -> int:
     """Nanoseconds a recorded call costs here, measured once with the same primitives in under a millisecond."""
     global _cost
     if _cost is None:
-        from autoscope.runtime.spans import Clock
-
         clock = Clock.now
         kept: list[Any] = []
         before = _get()

@@ -9,6 +9,7 @@ from _thread import get_ident
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import type
 
+from autoscope.errors import notice
 from autoscope.runtime import context, sites
 from autoscope.runtime.context import Attached, Unsampled
 from autoscope.runtime.spans import Span, Trace
@@ -94,8 +95,6 @@ def root(parent: Any) -> Span | Unsampled | None:
 
 
 def _give_up(error: Exception) -> None:
-    from autoscope.errors import notice
-
     if "AUTOSCOPE_STRICT" in os.environ:
         raise error
     notice("root-failed", f"a trace could not be begun: {type(error).__name__}: {error}; the call ran untraced")

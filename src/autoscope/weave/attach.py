@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from autoscope.runtime import sites
@@ -92,10 +93,21 @@ def _behind(function: FunctionType) -> Iterator[Any]:
 
 
 def loaded_unseen(weave: Weaver, wanted: Any) -> dict[str, ModuleType]:
-    """Modules the plan wants that are loaded and that neither our finder nor `attach` has seen."""
+    """Modules the plan wants that are loaded and that neither our finder nor `attach` has seen.
+
+    One that is being imported this moment, in another thread, is left for the next look: it has its functions
+    only when it is done, and its loader may not have asked for its woven code yet.
+    """
     unseen = {}
     for name, module in list(sys.modules.items()):
         if name not in weaver.seen and type(module) is ModuleType and module.__name__ == name and wanted(name, module):
+            # `__dict__`, because a module of the program's may compute its attributes.
+            spec = module.__dict__.get("__spec__")
+            if getattr(spec, "_initializing", False):
+                continue
+            if type(spec) is ModuleSpec and spec.origin is None and spec.submodule_search_locations is not None:
+                weaver.seen[name] = "a namespace package, which has no code"
+                continue
             unseen[name] = module
     return unseen
 

@@ -54,11 +54,12 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        # First of all, and for whatever is imported: a hook that is before us answers for its modules without our being asked.
+        self.to_the_front()
         then = self.after_import.get(name)
         selected = name.partition(".")[0] not in NEVER and self.weave.plan.selects(name)
         if then is None and (selected is False or (selected is None and _standard(name))):
             return None
-        self.to_the_front()
         spec = self.ask_others(name, path, target)
         if spec is None or spec.loader is None:
             return spec

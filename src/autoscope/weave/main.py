@@ -16,6 +16,15 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FunctionType, ModuleType
 
 from autoscope.weave import weaver
+from autoscope.weave.assemble import (
+    NOWHERE,
+    OP,
+    decode,
+    read_table,
+    split_positions,
+    write_positions,
+    write_table,
+)
 from autoscope.weave.weaver import Weaver, own
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -54,9 +63,40 @@ def take_over(weave: Weaver, path: str) -> bool:
     woven = weave.module_code(code, "__main__", lambda: source)
     if woven is code:
         return False
+    callable_code = swallowing(woven)
+    if callable_code is None:
+        weaver.seen["__main__"] = "its bytecode does not begin as a script's does"
+        return False
     weaver.seen["__main__"] = "main"
-    _Stage(path, woven).open()
+    _Stage(path, callable_code).open()
     return True
+
+
+def swallowing(code: CodeType) -> CodeType | None:
+    """A module's code as that of a function which swallows any arguments and forgets them; None where that is not known.
+
+    A module's code has no parameters, but C calls the script with two. They come in the first place among the fast locals,
+    which `locals()` would show, so right behind the prologue that place is emptied: to the interpreter, a name with
+    no value yet.
+    """
+    start = next((after for _, op, arg, after in decode(code.co_code) if op == OP["RESUME"] and arg == 0), None)
+    cut = None if start is None else split_positions(code.co_linetable, start, code.co_firstlineno)
+    if start is None or cut is None:
+        return None
+    cell = any(op == OP["MAKE_CELL"] and arg == 0 for _, op, arg, after in decode(code.co_code) if after < start)
+    forget = bytes((OP["DELETE_DEREF" if cell else "DELETE_FAST"], 0))
+    rows = [
+        (a + 1, b + 1, target + 1, depth, lasti) for a, b, target, depth, lasti in read_table(code.co_exceptiontable)
+    ]
+    positions, _ = write_positions(((1, NOWHERE),), 0)
+    return code.replace(
+        co_code=code.co_code[: 2 * start] + forget + code.co_code[2 * start :],
+        co_exceptiontable=write_table(rows),
+        co_linetable=cut[0] + positions + cut[1],
+        co_flags=code.co_flags | _VARARGS,
+        co_varnames=code.co_varnames or ("@",),
+        co_nlocals=code.co_nlocals or 1,
+    )
 
 
 class _Stage:
@@ -103,14 +143,7 @@ class _Stage:
         namespace["__file__"] = self.path
         namespace["__cached__"] = None
         namespace["__loader__"] = SourceFileLoader("__main__", self.path)
-        # C calls it with two arguments; a module's code has no parameters, but may swallow any number.
-        code = self.code
-        code = code.replace(
-            co_flags=code.co_flags | _VARARGS,
-            co_varnames=code.co_varnames or ("@",),
-            co_nlocals=code.co_nlocals or 1,
-        )
-        return FunctionType(code, namespace, "<module>")
+        return FunctionType(self.code, namespace, "<module>")
 
 
 def keep_interrupt() -> None:
