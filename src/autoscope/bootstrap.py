@@ -10,6 +10,7 @@ import atexit
 import os
 import signal
 import sys
+import threading  # noqa: F401  here, because the thread that imports it first is taken for the main thread
 import time
 from _thread import get_ident
 from types import FrameType, ModuleType

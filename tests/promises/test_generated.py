@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import PATHS, compare
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 EXPRESSIONS = st.sampled_from(
@@ -182,7 +182,12 @@ def programs(draw) -> str:
 
 
 @given(programs())
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes: add Phase.shrink by hand
+)
 def test_generated_programs_cannot_tell(source):
     """Same results, exceptions, positions, order of effects, looks."""
     compile(source, "<generated>", "exec")
