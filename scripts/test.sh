@@ -9,6 +9,15 @@ if [ -z "$found" ]; then
 fi
 echo "$found" | sed 's/^/found CPython /'
 failed=""
+# Receivers with pins of their own, which some tests send to.
+agents="ddapm-test-agent==1.69.1"
+if [ "$(cat .venv/agent/done 2>/dev/null)" != "$agents" ]; then
+    echo "== setting up .venv/agent"
+    rm -rf .venv/agent
+    "$(echo "$found" | head -n 1 | cut -d' ' -f2-)" -m venv .venv/agent &&
+        .venv/agent/bin/python -m pip install --quiet --disable-pip-version-check $agents &&
+        echo "$agents" >.venv/agent/done || failed=" setup-agent"
+fi
 first=""
 closing=""
 for version in $(echo "$found" | cut -d' ' -f1); do

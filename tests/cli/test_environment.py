@@ -291,7 +291,6 @@ def test_pytest_on_a_project(tmp_path):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("hatchling")
     root = Path(site_directory())
     if not (root / "pyproject.toml").is_file():
         pytest.skip("not a checkout")

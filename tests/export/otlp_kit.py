@@ -128,7 +128,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 outer.got.append(Got(self.path, headers, body, self.client_address))
-                say = outer.script.pop(0) if outer.script else Say()
+                say = outer.answer(body)
                 if say.hang:
                     outer.released.wait(30)
                 if say.drop or say.hang:
@@ -160,6 +160,9 @@ class Receiver:
     @property
     def spans(self):
         return [span for got in self.got for span in got.spans]
+
+    def answer(self, body):
+        return self.script.pop(0) if self.script else Say()
 
     def __enter__(self):
         return self

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import subprocess
 import sys
+import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from oteltest.sink import GrpcSink, HttpSink
 from oteltest.sink.handler import AccumulatingHandler
 from otlp_kit import free_port, wait_until_open
+
 from program_kit import environment
 
 PROGRAM = """
@@ -38,10 +42,10 @@ main()
 COUNT = 10 * 9999 + 10 + 1 + 1
 
 
-def traced(tmp_path, url, *options, **env):
-    """(what was received is the caller's to ask) the finished process and the summary's figures."""
-    (tmp_path / "app.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "autoscope", "run", "--strategy", "full_trace", "--otlp", url, *options, "app.py"]
+def traced(tmp_path, url, calls=9999, **env):
+    """The finished process, and [recorded, exported, dropped] of its summary."""
+    (tmp_path / "app.py").write_text(PROGRAM.replace("9999", str(calls)))
+    command = [sys.executable, "-m", "autoscope", "run", "--strategy", "full_trace", "--otlp", url, "app.py"]
     done = subprocess.run(
         command,
         cwd=tmp_path,
@@ -143,3 +147,57 @@ signal.signal(signal.SIGUSR1, lambda *_: None)
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
     assert [span.name for span in received(handler)] == ["__main__.work"]
+
+
+AGENT = Path(__file__).parents[2] / ".venv/agent/bin/ddapm-test-agent"
+
+
+@pytest.fixture
+def agent(tmp_path):
+    """ddapm-test-agent in a process and an environment of its own: ({protocol: address}, what was received)."""
+    if not AGENT.exists():
+        pytest.skip("no .venv/agent: `make test` makes it (its OpenTelemetry pins are not ours)")
+    main, http, grpc = free_port(), free_port(), free_port()
+    command = [str(AGENT), "--host", "127.0.0.1", "-p", str(main), "--otlp-http-port", str(http),
+               "--otlp-grpc-port", str(grpc), "--snapshot-dir", str(tmp_path / "snapshots")]  # fmt: skip
+    with (tmp_path / "agent.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_until_open(http)
+        wait_until_open(grpc)
+
+        def traces():
+            with urllib.request.urlopen(f"http://127.0.0.1:{http}/test/session/traces", timeout=30) as answer:
+                return json.load(answer)
+
+        yield {"http/protobuf": f"http://127.0.0.1:{http}", "grpc": f"http://127.0.0.1:{grpc}"}, traces
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_somebody_elses_agent_reads_every_span(agent, tmp_path, protocol):
+    """What a receiver in a process of its own, which is not OpenTelemetry's, made of the bytes."""
+    urls, traces = agent
+    _, figures = traced(tmp_path, urls[protocol], calls=999, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    assert figures == [10002, 10002, 0], _.stderr[-600:]
+    spans = [
+        (span, resource["resource"])
+        for request in traces()
+        for resource in request["resource_spans"]
+        for scope in resource["scope_spans"]
+        for span in scope["spans"]
+    ]
+    assert Counter(span["name"] for span, _ in spans) == {
+        "__main__.leaf": 9990, "__main__.work": 10, "__main__.main": 1, "__main__.fail": 1
+    }  # fmt: skip
+    ids = {span["span_id"] for span, _ in spans}
+    assert len(ids) == 10002
+    roots = [span["name"] for span, _ in spans if not span.get("parent_span_id")]
+    assert roots == ["__main__.main"]
+    assert all(span["parent_span_id"] in ids for span, _ in spans if span.get("parent_span_id"))
+    resource = {pair["key"]: pair["value"] for pair in spans[0][1]["attributes"]}
+    assert resource["service.name"]["string_value"]
+    failed = next(span for span, _ in spans if span["name"] == "__main__.fail")
+    assert [event["name"] for event in failed["events"]] == ["exception"]

@@ -13,7 +13,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from oteltest.sink import GrpcSink, HttpSink
 from oteltest.sink.handler import AccumulatingHandler
 from otlp_kit import Receiver, Say, child, children, failure, free_port, root, spans_of, wait_until_open
@@ -274,6 +277,71 @@ def test_a_refusal_is_final(opened, status, words):
     assert f"{server.url}/v1/traces" in text
 
 
+class Small(Receiver):
+    """A server with a limit: 413 above it."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+        self.refused = 0
+
+    def answer(self, body):
+        self.refused += len(body) > self.limit
+        return Say(413) if len(body) > self.limit else Say()
+
+
+def test_a_server_with_a_lower_limit_gets_smaller_requests(opened):
+    """Nothing is lost, and the size it takes is remembered."""
+    with Small(200_000) as server:
+        exporter = opened(server.url)
+        exporter.export(children(5000))
+        refused = server.refused
+        exporter.export(children(5000))
+
+    assert (10000, 0, 0) == counts(exporter)
+    assert 10000 == len({span.span_id for got in server.got if len(got.body) <= 200_000 for span in got.spans})
+    assert 0 < refused == server.refused
+    assert [] == errors.notices
+
+
+def test_a_server_that_takes_no_size_is_not_asked_for_ever(opened):
+    """Small requests are not divided further."""
+    with Small(10) as server:
+        exporter = opened(server.url)
+        exporter.export(children(5000))
+
+    assert (0, 5000, 0) == counts(exporter)
+    assert len(server.got) < 80
+    assert "HTTP 413" in said("export-failed")[0]
+
+
+def test_a_grpc_server_with_a_lower_limit_gets_smaller_requests(opened):
+    """A message larger than the server's maximum."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import grpc
+
+    got = []
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, call):
+            return grpc.unary_unary_rpc_method_handler(lambda body, _: (got.append(body), b"")[1])
+
+    options = [("grpc.max_receive_message_length", 200_000)]
+    server = grpc.server(ThreadPoolExecutor(1), [Handler()], options=options)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        exporter = opened(f"http://127.0.0.1:{port}", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+        exporter.export(children(5000))
+    finally:
+        server.stop(None).wait()
+
+    assert (5000, 0, 0) == counts(exporter)
+    assert 5000 == sum(len(spans_of(ExportTraceServiceRequest.FromString(body))) for body in got)
+    assert [] == errors.notices
+
+
 def test_a_bad_request_says_nothing_about_the_next(opened):
     """No rest for the server after it."""
     with Receiver(Say(400)) as server:
@@ -310,7 +378,7 @@ def test_a_hanging_server_takes_no_longer_than_the_timeout(opened):
 
 
 def test_partial_success_is_counted(opened):
-    """Some were rejected: counted apart, with the server's words."""
+    """Some were rejected: they are lost too, said with the server's words."""
     response = ExportTraceServiceResponse()
     response.partial_success.rejected_spans = 3
     response.partial_success.error_message = "too old"
@@ -318,7 +386,7 @@ def test_partial_success_is_counted(opened):
         exporter = opened(server.url)
         exporter.export(children(5))
 
-    assert (2, 0, 3) == counts(exporter)
+    assert (2, 3, 3) == counts(exporter)
     assert "too old" in said("export-rejected")[0]
 
 

@@ -31,12 +31,18 @@ FORKED = (
 )
 
 BATCH = 4096
-REQUEST_LIMIT = 3_900_000
-"""Bytes: gRPC servers refuse messages above 4 MiB unless told otherwise."""
+REQUEST_LIMIT = 1_000_000
+"""Bytes: many servers refuse bodies above 1 MiB unless told otherwise (nginx, aiohttp), gRPC servers above 4 MiB."""
+LEAST_LIMIT = 1 << 16
+"""Bytes: a smaller request is not divided because a server calls it too large."""
 CLOSE_SECONDS = 5.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 5.0
 LONGEST_REST = 60.0
+
+
+class TooLarge(Exception):
+    """The server may take the request in smaller parts; nothing is lost yet."""
 
 
 class OtlpSender:
@@ -65,10 +71,10 @@ class OtlpSender:
         self._forks_grpc = False
         """Not usable in a forked child, because gRPC was running in its parent."""
 
-    def send(self, body: bytes, count: int, deadline: float | None = None) -> bool:
+    def send(self, body: bytes, count: int, deadline: float | None = None, *, divisible: bool = False) -> bool:
         """Send one request holding `count` spans; False if they are lost. Takes no longer than the endpoint's timeout.
 
-        `deadline` is on `clock`, and shortens that.
+        `deadline` is on `clock`, and shortens that. `divisible`: raises `TooLarge` where smaller requests may pass.
         """
         transport = self._open()
         if self._forks_grpc and self._unusable:
@@ -82,6 +88,8 @@ class OtlpSender:
             until = min(until, deadline)
         body = transport.prepare(body)
         answer = self._attempt_until(transport, body, until)
+        if answer.too_large and divisible and not self._closed:
+            raise TooLarge
         if answer.ok:
             self._succeed(answer, count, len(body))
         else:
@@ -202,6 +210,9 @@ class OtlpExporter:
         self._logs = OtlpSender(settings.logs, LOGS_METHOD, "exceptions") if settings.exceptions != "events" else None
         self._lock = threading.Lock()
         self._batch = settings.max_export_batch_size or BATCH
+        self._limit = REQUEST_LIMIT
+        self._span_bytes = 300.0
+        """What a span of the last request took, so that the next is made of the right size at once."""
         self._lost = 0
 
     def _new_encoder(self) -> Encoder:
@@ -215,8 +226,8 @@ class OtlpExporter:
 
     @property
     def dropped(self) -> int:
-        """Spans lost here: no server took them, or they could not be encoded."""
-        return self._traces.failed + self._encoder.skipped + self._lost
+        """Spans lost: no server took them, one took and refused them, or they could not be encoded."""
+        return self._traces.failed + self._traces.rejected + self._encoder.skipped + self._lost
 
     @property
     def rejected(self) -> int:
@@ -233,26 +244,39 @@ class OtlpExporter:
         with self._lock:
             limit = self._settings.export_timeout
             deadline = None if limit is None else self._traces.clock() + limit
-            for start in range(0, len(records), self._batch):
-                batch = records[start : start + self._batch]
+            start = 0
+            while start < len(records):
+                batch = records[start : start + self._size()]
+                start += len(batch)
                 try:
                     self._send(batch, deadline)
                 except Exception as error:
                     self._lost += len(batch)
                     notice("export-failed", f"{len(batch)} spans are lost: {type(error).__name__}: {error}")
 
+    def _size(self) -> int:
+        """How many spans the next request is made of."""
+        return max(1, min(self._batch, int(self._limit / self._span_bytes)))
+
     def _send(self, batch: Sequence[Record], deadline: float | None) -> None:
         skipped = self._encoder.skipped
         body = self._encoder.encode(batch)
         skipped = self._encoder.skipped - skipped
-        if len(body) > REQUEST_LIMIT and len(batch) > 1:
+        self._span_bytes = 1.1 * len(body) / len(batch) + 1
+        try:
+            if len(body) > self._limit and len(batch) > 1:
+                raise TooLarge
+            if len(batch) > skipped:
+                divisible = len(batch) > 1 and len(body) > LEAST_LIMIT
+                self._traces.send(body, len(batch) - skipped, deadline, divisible=divisible)
+        except TooLarge:
+            if len(body) <= self._limit:
+                self._limit = max(len(body) // 2, LEAST_LIMIT)  # the server's is lower
             self._encoder.skipped -= skipped  # they are met again
             middle = len(batch) // 2
             self._send(batch[:middle], deadline)
             self._send(batch[middle:], deadline)
             return
-        if len(batch) > skipped:
-            self._traces.send(body, len(batch) - skipped, deadline)
         if self._logs is not None:
             body, count = self._encoder.encode_logs(batch)
             if count:

@@ -44,6 +44,8 @@ class Answer:
     """No server was there to answer."""
     request_only: bool = False
     """It was about this request; the next one may well pass."""
+    too_large: bool = False
+    """A smaller request may pass."""
     wait: float | None = None
     """Seconds the server asked to be left alone."""
     body: bytes = b""
@@ -328,6 +330,7 @@ def _judge(response: HTTPResponse, content: bytes) -> Answer:
         reason=reason,
         retry=response.status in _RETRIED_STATUSES,
         request_only=response.status in _ABOUT_THE_REQUEST,
+        too_large=response.status == 413,
         wait=_retry_after(response.headers.get("retry-after", "")),
     )
 
@@ -352,12 +355,14 @@ def _judge_call(error: Any) -> Answer:
     """A failed gRPC call as an answer."""
     code = error.code().name
     wait = _retry_info(error)
+    exhausted = code == "RESOURCE_EXHAUSTED"
     return Answer(
         reason=f"gRPC {code}: {(error.details() or '')[:200]}",
         # The specification: a server that is out of resources is asked again only if it says when.
-        retry=code in _RETRIED_CODES or (code == "RESOURCE_EXHAUSTED" and wait is not None),
+        retry=code in _RETRIED_CODES or (exhausted and wait is not None),
         unreachable=code == "UNAVAILABLE" and wait is None,
-        request_only=code in ("INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"),
+        request_only=exhausted or code == "INVALID_ARGUMENT",
+        too_large=exhausted and "larger than max" in (error.details() or ""),
         wait=wait,
     )
 
