@@ -15,7 +15,7 @@ import time
 from _thread import get_ident
 from types import FrameType, ModuleType
 
-from autoscope.errors import AutoscopeError, notice, notices
+from autoscope.errors import AutoscopeError, notice, notices, say
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
 from autoscope.weave import attach, main, weaver
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 """How long a process may spend sending what is left when it ends."""
+HARD_EXIT_SECONDS = 1.0
+"""The same, where it ends by `os._exit`."""
 RESOLVED = b'{"autoscope_resolved"'
 """How a plan begins that has been read, merged and checked already: it is JSON, and no YAML is loaded for it."""
 
@@ -115,7 +117,7 @@ class Running:
             self.exporters,
             interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 100) / 1000,
             queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
-            look_round=self.look_round,
+            each_second=self.each_second,
         )
         self.early: list[str] = []
         """Modules that were imported before us and woven in place."""
@@ -136,6 +138,7 @@ class Running:
                 before=self.before_fork, after_in_parent=self.after_fork_parent, after_in_child=self.after_fork_child
             )
         self.on_sigterm()
+        self.on_hard_exit()
         if "opentelemetry.context" in sys.modules:
             _take_over_context()
         else:
@@ -189,6 +192,11 @@ class Running:
             selected = type(file) is str and name.partition(".")[0] not in sys.stdlib_module_names and weaver.own(file)
         return selected
 
+    def each_second(self) -> None:
+        """In the drain's thread: what a process that is killed would otherwise take with it."""
+        self.look_round()
+        self.write_meta("counters", "cost")
+
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
         for name, module in attach.loaded_unseen(self.weave, self.wants).items():
@@ -213,13 +221,14 @@ class Running:
 
             self.run_id = os.environ["AUTOSCOPE_RUN_ID"] = new_run_id()
 
-    def write_meta(self) -> None:
-        """Tell the store what only this process knows: counts, cost, what was not woven."""
+    def write_meta(self, *only: str) -> None:
+        """Tell the store what only this process knows: counts, cost, what was not woven; or only some of it."""
         for exporter in self.drain.exporters or ():
             put = getattr(exporter, "put_meta", None)
             if put is not None:
                 for key, value in self.meta().items():
-                    put(key, value)
+                    if not only or key in only:
+                        put(key, value)
 
     def meta(self) -> dict[str, Any]:
         """What this process knows of itself, as the store's meta values."""
@@ -241,7 +250,7 @@ class Running:
         lost = [exporter.dropped for exporter in exporters]
         process_cpu = time.process_time_ns()
         behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in exporters)
-        cpu = self.drain.cpu_ns + behind + recorded * calls.cost_of_a_record()
+        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + recorded * calls.cost_of_a_record()
         return {
             "woven": len(sites.sites),
             "armed": sum(site.armed for site in sites.sites),
@@ -254,6 +263,7 @@ class Running:
 
     def flush(self, seconds: float) -> bool:
         done = self.drain.flush(seconds)
+        self.write_meta("counters", "cost")
         if self.asked_to_end and not self.ending:
             self.die()
         return done
@@ -261,6 +271,8 @@ class Running:
     # Ending.
 
     ending = False
+    hurried = False
+    """It ends by `os._exit`."""
     asked_to_end = False
     """A SIGTERM came while this was handing over, which is finished first."""
 
@@ -270,17 +282,7 @@ class Running:
         self.ending = True
         try:
             self.look_round()
-            # Daemon threads may go on recording: from here on their calls are counted, not kept.
-            self.drain.freeze()
-            self.drain.stop(1.0)
-            self.drain.flush(FLUSH_SECONDS, last=True)
-            if self.summary and self.drain.exporters is None and os.getpid() == self.pid:
-                # Nothing was recorded here (but perhaps in its children): the run still says what was woven and why not.
-                self.drain.exporters = self.exporters()
-            self.write_meta()
-            self.drain.close(FLUSH_SECONDS)
-            if self.summary and os.getpid() == self.pid:
-                self.print_summary()
+            self.hand_over(FLUSH_SECONDS)
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ:
                 raise
@@ -290,6 +292,48 @@ class Running:
             main.keep_interrupt()
         if self.asked_to_end:
             self.die()
+
+    def hand_over(self, seconds: float) -> None:
+        """Everything that is left, and the end."""
+        # Daemon threads may go on recording: from here on their calls are counted, not kept.
+        self.drain.freeze()
+        self.drain.stop(min(seconds, 1.0))
+        self.drain.flush(seconds, last=True)
+        summary = self.summary and os.getpid() == self.pid
+        if summary and self.drain.exporters is None:
+            # Nothing was recorded here (but perhaps in its children): the run still says what was woven and why not.
+            self.drain.exporters = self.exporters()
+        self.write_meta()
+        self.drain.close(seconds)
+        if summary:
+            self.print_summary()
+
+    def on_hard_exit(self) -> None:
+        """`os._exit` passes by every handler there is, so we are asked before it; mypy ends so, and forked children."""
+        hard = os._exit
+
+        def _exit(status):  # type: ignore[no-untyped-def]  # as its signature is shown
+            try:
+                if isinstance(status, int):
+                    self.before_hard_exit()
+            finally:
+                hard(status)
+
+        _exit.__module__, _exit.__qualname__, _exit.__doc__ = hard.__module__, hard.__qualname__, hard.__doc__
+        self.hard, self.exit = hard, _exit
+        os._exit = _exit
+
+    def before_hard_exit(self) -> None:
+        """Hand over what is left, where there is anything and nobody is at it."""
+        if self is not running or self.ending or self.drain.closed or self.drain.owner == get_ident():
+            return
+        if not sites.records and self.drain.exporters is None and not (self.summary and os.getpid() == self.pid):
+            return
+        self.ending = self.hurried = True
+        try:
+            self.hand_over(HARD_EXIT_SECONDS)
+        except Exception as error:
+            notice("exit-failed", f"not everything was written: {type(error).__name__}: {error}")
 
     def print_summary(self) -> None:
         from autoscope.read.report import summary_text
@@ -306,10 +350,11 @@ class Running:
         else:
             text = summary_text(open_run(os.path.abspath(self.store or ".autoscope"), self.run_id))
         try:
-            sys.__stderr__.write(text)  # type: ignore[union-attr]
-            sys.__stderr__.flush()  # type: ignore[union-attr]
+            if not self.hurried:  # `os._exit` would not have written what the program had not flushed
+                sys.__stderr__.flush()  # type: ignore[union-attr]
         except (AttributeError, OSError, ValueError):
-            pass  # standard error is closed; the store has it all
+            pass  # closed
+        say(text)
 
     def on_sigterm(self) -> None:
         """Flush when the process is asked to end, if the program has nothing of its own to say to that."""
@@ -352,6 +397,8 @@ class Running:
 
             bridge.give_back()
         self.leave_sigterm()
+        if os._exit is self.exit:
+            os._exit = self.hard
         weaver.left_alone.clear()
         weaver.seen.clear()
         sites.reset()

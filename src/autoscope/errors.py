@@ -66,7 +66,14 @@ def notice(slug: str, text: str) -> None:
     silenced = os.environ.get("AUTOSCOPE_SILENCE", "")
     if silenced == "all" or slug in silenced.split(","):
         return
+    say(f"autoscope: {text} ({slug})\n")
+
+
+def say(text: str) -> None:
+    """Write to file descriptor 2, past `sys.stderr`, which is the program's."""
+    data = text.encode("utf-8", "backslashreplace")
     try:
-        os.write(2, f"autoscope: {text} ({slug})\n".encode("utf-8", "backslashreplace"))
+        while data:
+            data = data[os.write(2, data) :]
     except OSError:
-        pass  # standard error is closed: the notice stays in `notices`
+        pass  # standard error is closed or full

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -149,6 +150,22 @@ def test_kill_leaves_what_was_drained(tmp_path):
     found, spans, _ = read(tmp_path)
     assert len(spans) == COUNT + 1
     assert found.processes[0].state == "killed"
+    assert found.meta["counters"]["recorded"] == COUNT + 1
+
+
+def test_kill_leaves_the_counts_of_the_last_second(tmp_path):
+    """They are written now and then, not only when the program asks or ends."""
+    text = program("import time\nfor number in range(100):\n    work(number)\n    time.sleep(0.1)\n")
+    process = start(tmp_path, text)
+    found = None
+    for _ in range(100):
+        time.sleep(0.2)
+        found = read(tmp_path)[0]
+        if found is not None and found.meta.get("counters"):
+            break
+    process.kill()
+    process.communicate()
+    assert found.meta["counters"]["recorded"] >= 9
 
 
 def test_threads_at_full_speed(tmp_path):
@@ -294,20 +311,41 @@ print("done")
 
 
 def test_exit_without_ceremony_in_a_child(tmp_path):
-    """`os._exit` in a child: what was drained is there."""
+    """`os._exit` in a child, as children that were only forked end: nothing is lost."""
     text = program(
         """
-import autoscope, os
+import os
 pid = os.fork()
 if not pid:
     for _ in range(100): work(1)
-    autoscope.flush()
     os._exit(0)
 os.waitpid(pid, 0)
 """
     )
     ran = run(tmp_path, text)
     assert ran.names == {"work": 100}
+
+
+def test_exit_without_ceremony(tmp_path):
+    """`os._exit` anywhere, a thread too: everything is there, and what the program had not flushed is not."""
+    text = program(
+        """
+import os, sys, threading, inspect
+print(os._exit.__name__, os._exit.__module__, inspect.signature(os._exit), os._exit.__doc__)
+try: os._exit("3")
+except TypeError as error: print(error)
+sys.stdout.flush()
+print("never seen")
+def end():
+    for _ in range(1000): work(1)
+    os._exit(status=3)
+threading.Thread(target=end).start()
+"""
+    )
+    ran, plain = run(tmp_path, text, check=False), run(tmp_path, text, check=False, plain=True)
+    assert (ran.status, ran.out, ran.err) == (plain.status, plain.out, plain.err)
+    assert ran.names == {"work": 1000}
+    assert ran.meta["counters"]["recorded"] == 1000
 
 
 @pytest.mark.parametrize("how", ["fork", "forkserver", "spawn"])

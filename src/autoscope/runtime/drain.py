@@ -54,12 +54,12 @@ class Drain:
         *,
         interval: float = 0.1,
         queue: int = DEFAULT_QUEUE,
-        look_round: Callable[[], None] | None = None,
+        each_second: Callable[[], None] | None = None,
     ) -> None:
         self.make_exporters = make_exporters
         self.interval = interval
         self.queue = queue
-        self.look_round = look_round
+        self.each_second = each_second
         """Called about once a second in the drain's thread."""
         self.exporters: list[Exporter] | None = None
         self.lock = allocate_lock()
@@ -112,9 +112,9 @@ class Drain:
                     break
                 more = self.drain()
                 self.cpu_ns = Clock.thread_cpu()
-                if self.look_round is not None and Clock.monotonic() - looked >= 1.0:
+                if self.each_second is not None and Clock.monotonic() - looked >= 1.0:
                     looked = Clock.monotonic()
-                    self.look_round()
+                    self.each_second()
         except Exception as error:
             self.failed(error)
         finally:

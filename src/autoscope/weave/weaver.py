@@ -13,6 +13,7 @@ from types import CodeType, FunctionType
 from autoscope.errors import notice
 from autoscope.runtime import calls, sampling, sites
 from autoscope.runtime.sites import Site
+from autoscope.runtime.spans import Clock
 from autoscope.weave import assemble, choose
 from autoscope.weave.recode import CannotWeave, parameters, recode
 
@@ -26,6 +27,12 @@ left_alone: list[tuple[str, str, str]] = []
 """(module, qualname, reason) of every function seen and not woven."""
 seen: dict[str, str] = {}
 """Module name -> how it came to be woven: `import`, `in place`, `main`, or why it was not."""
+
+
+class Cost:
+    """CPU time spent weaving in this process."""
+
+    cpu_ns = 0
 
 
 def captured(code: CodeType, capture: Capture) -> tuple[str, ...]:
@@ -104,7 +111,7 @@ class Weaver:
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ and not isinstance(error, CannotWeave):
                 raise
-            sites.sites.pop()
+            sites.sites.remove(site)
             reason = str(error) if isinstance(error, CannotWeave) else f"{type(error).__name__}: {error}"
             left_alone.append((module, site.qualname, reason))
             return off
@@ -117,6 +124,7 @@ class Weaver:
     def module_code(self, code: CodeType, module: str, source: Callable[[], bytes | str | None]) -> CodeType:
         """A module's code, woven by whichever path this interpreter has; any failure gives the author's back."""
         count = len(sites.sites)
+        started = Clock.thread_cpu()
         try:
             if self.path == "ast":
                 from autoscope.weave import rewrite
@@ -133,12 +141,14 @@ class Weaver:
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ:
                 raise
-            for site in sites.sites[count:]:
+            for site in [site for site in sites.sites[count:] if site.module == module]:
                 site.armed = False
-            del sites.sites[count:]
+                sites.sites.remove(site)
             seen[module] = f"{type(error).__name__}: {error}"
             notice("module-untraced", f"{module} runs untraced: weaving it failed with {type(error).__name__}: {error}")
             return code
+        finally:
+            Cost.cpu_ns += Clock.thread_cpu() - started
 
     def function(self, function: FunctionType, module: str, twins: dict[int, tuple[CodeType, CodeType]]) -> bool:
         """Weave a function that exists already; True if it is woven now.
