@@ -557,3 +557,19 @@ def test_a_fork_while_a_server_does_not_answer(tmp_path):
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "AUTOSCOPE_STORE": ""}
     ran = run(tmp_path, text, env=env)
     assert ran.out == "True\n"
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["environment", "run"])
+def test_old_runs_are_removed_when_one_begins(tmp_path, plain):
+    """Whoever begins it."""
+    runs = tmp_path / "store/runs"
+    for number in range(60):
+        (runs / f"20250101-0000{number:02}-0000").mkdir(parents=True)
+        (runs / f"20250101-0000{number:02}-0000/1-0.db").write_bytes(b"")
+    prefix = ("-m", "autoscope", "run", "--quiet", "--store", str(tmp_path / "store")) if plain else ()
+    process = start(tmp_path, program("work(1)\n"), prefix=prefix, plain=plain)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    names = sorted(path.name for path in runs.iterdir())
+    assert len(names) == 50
+    assert names[:-1] == [f"20250101-0000{number:02}-0000" for number in range(11, 60)]

@@ -17,7 +17,7 @@ from store_kit import Site, batch, open_store, run_python, site, start_python
 from autoscope import errors
 from autoscope.errors import AutoscopeError
 from autoscope.export import runs as folders
-from autoscope.export.store import create_run, finish_run, new_run_id, prune
+from autoscope.export.store import create_run, new_run_id, prune
 from autoscope.read.runs import list_runs, open_run
 from autoscope.runtime.spans import Details, ExceptionRecord, Frame, Trace, epoch_offset
 
@@ -392,15 +392,6 @@ def test_run_ids_sort_and_differ():
     assert folders._is_run_id(first)
     assert not folders._is_run_id("20261121-053012-4f3g")
     assert first[:15] <= new_run_id()[:15]
-
-
-def test_the_end_is_written(tmp_path):
-    """`end.json` joins `run.json` when the run is read."""
-    run_id = create_run(str(tmp_path), {"plan": "x"})
-    finish_run(str(tmp_path), run_id, {"exit_code": 3})
-
-    info = open_run(str(tmp_path)).info
-    assert (info["plan"], info["exit_code"]) == ("x", 3)
 
 
 def make_runs(directory, count, size=100):

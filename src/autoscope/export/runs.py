@@ -1,8 +1,7 @@
-"""Run folders: made, described, ended, and the oldest removed. `store` fills them, `read` reads them.
+"""Run folders: made, described, and the oldest removed. `store` fills them, `read` reads them.
 
 <store>/.gitignore                      *
 <store>/runs/<run id>/run.json          what was started: argv, cwd, time, versions, plan
-<store>/runs/<run id>/end.json          how it ended, if it did
 <store>/runs/<run id>/<pid>-<n>.db      what one process recorded
 <store>/runs/<run id>/<pid>-<n>.alive   locked while that process lives
 """
@@ -12,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 
-from autoscope.errors import AutoscopeError, notice
+from autoscope.errors import AutoscopeError
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -67,20 +66,14 @@ def create_run(directory: str, info: dict[str, Any]) -> str:
         ) from error
 
 
-def finish_run(directory: str, run_id: str, info: dict[str, Any]) -> None:
-    """Write `end.json`: how the run's own process ended. Raises nothing."""
-    try:
-        write_json(os.path.join(directory, "runs", run_id, "end.json"), {"ended": _now_ns(), **info})
-    except Exception as error:
-        notice("store-failed", f"can't write the end of run {run_id}: {error}")
-
-
+KEEP_RUNS = 50
+KEEP_BYTES = 1_000_000_000
 YOUNG_SECONDS = 60
 """A run this young is never removed: its process may not have got as far as opening its file."""
 
 
 def prune(
-    directory: str, keep_runs: int = 50, keep_bytes: int = 1_000_000_000, *, current: str = ""
+    directory: str, keep_runs: int = KEEP_RUNS, keep_bytes: int = KEEP_BYTES, *, current: str = ""
 ) -> tuple[str, ...]:
     """Remove the oldest runs beyond either limit; the ids of those removed.
 
@@ -139,8 +132,7 @@ def _is_alive(folder: str) -> bool:
 
 
 def _has_begun(folder: str) -> bool:
-    names = os.listdir(folder)
-    return any(name.endswith(".db") for name in names) or "end.json" in names
+    return any(name.endswith(".db") for name in os.listdir(folder))
 
 
 def _is_locked(path: str) -> bool:

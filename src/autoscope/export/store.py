@@ -13,7 +13,6 @@ from _thread import RLock
 from autoscope.errors import notice
 from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
-from autoscope.export.runs import finish_run as finish_run
 from autoscope.export.runs import make_run, take_lock, to_json, write_json
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune

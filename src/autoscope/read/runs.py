@@ -72,7 +72,7 @@ class Run:
     id: str
     path: str
     info: dict[str, Any]
-    """`run.json`, with what `end.json` adds."""
+    """`run.json`."""
     processes: tuple[Process, ...]
     notes: list[str] = field(default_factory=list)
 
@@ -212,7 +212,7 @@ def _are(names: list[str]) -> str:
 
 def read_run(folder: str) -> Run:
     """The run in `folder`, whatever state it is in."""
-    info = _read_json(os.path.join(folder, "run.json")) | _read_json(os.path.join(folder, "end.json"))
+    info = _read_json(os.path.join(folder, "run.json"))
     run = Run(os.path.basename(folder), folder, info, ())
     names = sorted(name for name in os.listdir(folder) if name.endswith(".db"))
     run.processes = tuple(process for name in names if (process := _read_process(run, os.path.join(folder, name))))
