@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,17 @@ def test_a_running_program_loads_little(statement):
 def test_the_test_above_can_fail():
     """What plan time loads is seen by `loaded_by`."""
     assert "yaml" in loaded_by("import autoscope.plan.load")
+
+
+def test_every_notice_is_in_the_messages():
+    """`docs/messages.md` has the slug of every notice the code gives, and no other."""
+    # `sitecustomize` says one by itself: it is what remains when nothing of ours can be imported.
+    given = set(re.findall(r"\(([a-z-]+)\)\\n", (ROOT.parents[1] / "sitecustomize.py").read_text()))
+    for file in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "notice":
+                assert isinstance(node.args[0], ast.Constant), f"{file}:{node.lineno}: the slug is not a literal"
+                given.add(node.args[0].value)
+    text = (ROOT.parents[1] / "docs/messages.md").read_text()
+    documented = set(re.findall(r"^\| `([a-z-]+)`", text, re.MULTILINE))
+    assert given == documented
