@@ -8,7 +8,31 @@ something. What a name says is secret is never rendered. Nothing is kept but the
 from __future__ import annotations
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import all, any, len, range, repr, type, zip
+from builtins import (
+    AttributeError,
+    RuntimeError,
+    all,
+    any,
+    bool,
+    bytearray,
+    bytes,
+    complex,
+    dict,
+    float,
+    frozenset,
+    int,
+    issubclass,
+    len,
+    list,
+    range,
+    repr,
+    set,
+    slice,
+    str,
+    tuple,
+    type,
+    zip,
+)
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -22,6 +46,10 @@ MOST_ITEMS = 8
 """Items shown of a container."""
 MOST_DEPTH = 3
 """Containers inside containers shown."""
+MOST_BITS = 512
+"""Size of a number that is written out; Python refuses to write very long ones in decimal."""
+LONGEST_NAME = 4096
+"""Characters of a name that are looked at."""
 REDACTED = "[redacted]"
 
 redact: tuple[str, ...] = (
@@ -56,11 +84,24 @@ def is_secret(name: str) -> bool:
     """Whether a parameter, key or attribute of this name is redacted."""
     known = _secret_names.get(name)
     if known is None:
-        folded = _fold(name)
+        folded = _fold(name[:LONGEST_NAME])
         known = any(word in folded for word in redact)
-        if len(_secret_names) < 4096:
+        # Keys of a dictionary may be anything: only what can be a name is remembered.
+        if len(name) <= 64 and len(_secret_names) < 4096:
             _secret_names[name] = known
     return known
+
+
+def _is_secret_key(key: Any, kind: type) -> bool:
+    """The same for a dictionary's key: text or bytes, members of a text enumeration and the like included."""
+    if kind is str:
+        return is_secret(key)
+    if issubclass(kind, str):
+        return is_secret(str.__str__(key))
+    return issubclass(kind, bytes) and is_secret(bytes.decode(bytes.__getitem__(key, _NAME), "latin-1"))
+
+
+_NAME = slice(LONGEST_NAME)
 
 
 def arguments(site: Site, values: tuple[Any, ...]) -> dict[str, Any]:
@@ -95,17 +136,18 @@ def _clip(value: str) -> str:
 
 def _integer(value: int) -> str:
     bits = value.bit_length()
-    return str(value) if bits <= 512 else f"<int of {bits} bits>"
+    return str(value) if bits <= MOST_BITS else f"<int of {bits} bits>"
 
 
 def _text(value: Any, kind: type, depth: int, left: list[int]) -> str:
     """`left[0]` is the number of characters still allowed, shared by all parts."""
-    if left[0] <= 0:
+    before = left[0]
+    if before <= 0:
         return "…"
     text = _scalar(value, kind)
     if text is None:
         text = _container(value, kind, depth, left)
-    left[0] -= len(text)
+    left[0] = before - len(text)  # its parts have taken theirs off already
     return text
 
 
@@ -120,17 +162,15 @@ def _scalar(value: Any, kind: type) -> str | None:
         return repr(bytes(value[:64])) + (f"… ({len(value)} bytes)" if len(value) > 64 else "")
     if kind is range or kind is slice:
         return repr(value) if _plain_parts(value, kind) else _other(kind)
-    if kind in _CONTAINERS:
+    # Compared by identity: a metaclass of the program's may answer for `==` and `hash`.
+    if kind is list or kind is tuple or kind is dict or kind is set or kind is frozenset:
         return None
     return _other(kind)
 
 
 def _plain_parts(value: Any, kind: type) -> bool:
     parts = (value.start, value.stop, value.step)
-    return all(part is None or type(part) is int for part in parts)
-
-
-_CONTAINERS = frozenset((list, tuple, dict, set, frozenset))
+    return all(part is None or (type(part) is int and part.bit_length() <= MOST_BITS) for part in parts)
 
 
 def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
@@ -148,7 +188,7 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
     if kind is dict:
         parts = []
         for key, item in first:
-            shown = REDACTED if type(key) is str and is_secret(key) else _text(item, type(item), depth - 1, left)
+            shown = REDACTED if _is_secret_key(key, type(key)) else _text(item, type(item), depth - 1, left)
             parts.append(f"{_text(key, type(key), 0, left)}: {shown}")
         return "{" + ", ".join(parts) + more + "}"
     inside = ", ".join(_text(item, type(item), depth - 1, left) for item in first) + more
@@ -172,7 +212,26 @@ def _first(value: Any, kind: type) -> list[Any]:
 
 
 def _other(kind: type) -> str:
-    # From the type itself: a metaclass of the program's may answer for `__name__` and `__module__`.
-    name = type.__dict__["__qualname__"].__get__(kind)
-    module = type.__dict__["__module__"].__get__(kind)
-    return f"<{name}>" if module == "builtins" or type(module) is not str else f"<{module}.{name}>"
+    return f"<{type_name(kind)}>"
+
+
+_qualname = type.__dict__["__qualname__"].__get__
+_module = type.__dict__["__module__"].__get__
+
+
+def type_name(kind: type) -> str:
+    """`module.qualname`, of a builtin its name.
+
+    From the type itself: a metaclass of the program's may answer for `__qualname__` and `__module__`, and what is found
+    there may be text of a class of its own.
+    """
+    name = _qualname(kind)
+    if type(name) is not str or len(name) > LONGEST_NAME:
+        name = str.__getitem__(name, _NAME)
+    try:
+        module = _module(kind)
+    except AttributeError:
+        return name  # made by `type(…)` where there is no `__name__`
+    if type(module) is not str or module == "builtins":
+        return name
+    return f"{module}.{name}" if len(module) <= LONGEST_NAME else f"{module[:LONGEST_NAME]}.{name}"
