@@ -12,7 +12,28 @@ from __future__ import annotations
 import os
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import any, id, isinstance, len, min, range, type
+from builtins import (
+    AttributeError,
+    BaseException,
+    Exception,
+    GeneratorExit,
+    RecursionError,
+    StopAsyncIteration,
+    StopIteration,
+    SystemExit,
+    frozenset,
+    id,
+    int,
+    issubclass,
+    len,
+    min,
+    range,
+    slice,
+    str,
+    tuple,
+    type,
+)
+from sys import modules
 
 from autoscope.errors import notice
 from autoscope.runtime import capture, context
@@ -21,6 +42,7 @@ from autoscope.runtime.spans import Clock, Details, ExceptionRecord, Frame
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
 
 _set = context.set_current
@@ -32,6 +54,8 @@ MOST_FRAMES = 128
 """Lines of a stack trace kept; the middle of a longer one is left out."""
 MOST_CAUSES = 8
 """Exceptions followed through `__cause__` and `__context__`."""
+MOST_FAILURES = 16
+"""Exceptions of one trace that are remembered: an exception and its causes."""
 
 
 class Call:
@@ -214,90 +238,131 @@ def _outcome(
 ) -> Details | None:
     if _control_flow(site, exception):
         return Details(attributes=attributes) if attributes else None
-    kind = type(exception)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     trace = span[0]
-    traceback = exception.__traceback__
+    traceback = _traceback(exception)
+    name = capture.type_name(type(exception))
+    known = _known(trace, exception, traceback)
+    message, causes = (known[3], known[4]) if known is not None else (message_of(exception), None)
     recorded = None
-    message = _known_message(trace, exception, traceback)
-    if message is None:
-        message = message_of(exception)
-        if site.capture.exceptions:
-            recorded = _record(exception, name, message, now)
+    if causes is None and site.capture.exceptions:
+        causes = {}
+        recorded = _record(trace, exception, name, message, causes, now)
     if traceback is not None:
         # No reference to the exception, its traceback or a frame: two addresses and a code object that lives anyway.
-        trace.failed = (id(exception), id(traceback), traceback.tb_frame.f_code, message)
+        # Not only the last one: others come and go while this one is on its way, in a `finally` or in another task.
+        this = (id(exception), id(traceback), traceback.tb_frame.f_code, message, causes)
+        failed = trace.failed
+        others = failed[1:] if failed and failed[0] is known else failed[: MOST_FAILURES - 1]
+        trace.failed = (this, *others)
     return Details(error_type=name, error_message=message, exception=recorded, attributes=attributes)
 
 
-def _known_message(trace: Any, exception: BaseException, traceback: Any) -> str | None:
-    """The message of this exception if a span below recorded it on its way here, else None.
+def _known(trace: Any, exception: BaseException, traceback: Any) -> Any:
+    """What is remembered of this exception if a span below saw it on its way here, else None.
 
     Addresses are used again once free, so the traceback entry must also lie below this frame and belong to
-    the function that recorded it; each function looks only as far down as the last one, so the whole is linear.
+    the function that saw it; each function looks only as far down as the last one, so the whole is linear.
     """
-    failed = trace.failed
-    if failed is None or failed[0] != id(exception) or traceback is None:
-        return None
-    below = traceback.tb_next
-    while below is not None:
-        if id(below) == failed[1]:
-            return failed[3] if below.tb_frame.f_code is failed[2] else None
-        below = below.tb_next
+    address = id(exception)
+    for failed in trace.failed:
+        if failed[0] == address:
+            entry = traceback and traceback.tb_next
+            while entry is not None:
+                if id(entry) == failed[1]:
+                    return failed if entry.tb_frame.f_code is failed[2] else None
+                entry = entry.tb_next
     return None
+
+
+# What every exception has, asked past what a class of the program's may have put before it.
+_traceback = BaseException.__dict__["__traceback__"].__get__
+_cause = BaseException.__dict__["__cause__"].__get__
+_context = BaseException.__dict__["__context__"].__get__
+_suppress_context = BaseException.__dict__["__suppress_context__"].__get__
+_exit_code = SystemExit.__dict__["code"].__get__
+_ORDINARY = (StopIteration, StopAsyncIteration, GeneratorExit)
 
 
 def _control_flow(site: Site, exception: BaseException) -> bool:
     """Whether this exception is how Python says something ordinary."""
-    if isinstance(exception, (StopIteration, StopAsyncIteration, GeneratorExit)):
+    kind = type(exception)
+    if issubclass(kind, _ORDINARY):
         return True
-    if isinstance(exception, AttributeError):
+    if issubclass(kind, AttributeError):
         return site.qualname.endswith(("__getattr__", "__getattribute__"))
-    if isinstance(exception, SystemExit):
-        return exception.code is None or exception.code == 0
-    return any(kind.__name__ == "CancelledError" for kind in type(exception).__mro__)
+    if issubclass(kind, SystemExit):
+        code = _exit_code(exception)
+        return code is None or (issubclass(type(code), int) and int.__eq__(code, 0))
+    # Of the standard library: a class of the program's may have that name too, and mean an order.
+    for name in ("asyncio.exceptions", "concurrent.futures._base"):
+        module = modules.get(name)
+        if module is not None and issubclass(kind, module.CancelledError):
+            return True
+    return False
 
 
 def message_of(exception: BaseException) -> str:
-    """`str(exception)`, cut to 4,000 characters; a `__str__` that fails is named instead."""
+    """`str(exception)`, cut to 4,000 characters; a `__str__` that fails is named instead.
+
+    The program did not ask for it: what it calls is no part of the trace.
+    """
+    before = _get()
+    _set(context.Unsampled())
     try:
-        return str(exception)[:4000]
+        return str.__getitem__(str(exception), _MESSAGE)
     except Exception as error:
-        return f"<{type(exception).__name__}.__str__ raised {type(error).__name__}>"
+        return f"<{capture.type_name(type(exception))}.__str__ raised {capture.type_name(type(error))}>"
+    finally:
+        _set(before)
 
 
-def _record(exception: BaseException, name: str, message: str, now: int) -> ExceptionRecord:
+_MESSAGE = slice(4000)
+
+
+def _record(
+    trace: Any, exception: BaseException, name: str, message: str, causes: dict[int, str], now: int
+) -> ExceptionRecord:
+    """`causes` is filled with the addresses and messages of its causes, which live as long as it does."""
     seen = {id(exception)}
     record = ExceptionRecord(name, message, _frames(exception), now)
     below = record
     for _ in range(MOST_CAUSES):
-        cause = exception.__cause__
+        cause = _cause(exception)
         explicit = cause is not None
-        if cause is None and not exception.__suppress_context__:
-            cause = exception.__context__
+        if cause is None and not _suppress_context(exception):
+            cause = _context(exception)
         if cause is None or id(cause) in seen:
             break
         seen.add(id(cause))
-        kind = type(cause)
-        cause_name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-        below.cause = ExceptionRecord(cause_name, message_of(cause), _frames(cause), now)
+        known = _known(trace, cause, _traceback(cause))
+        if known is not None:
+            causes |= known[4] or {}
+            message = known[3]
+        else:
+            message = causes[id(cause)] if id(cause) in causes else message_of(cause)
+        causes[id(cause)] = message
+        below.cause = ExceptionRecord(capture.type_name(type(cause)), message, _frames(cause), now)
         below.explicit = explicit
         below, exception = below.cause, cause
     return record
 
 
 def _frames(exception: BaseException) -> tuple[Frame, ...]:
-    frames = []
-    entry = exception.__traceback__
+    entries = []
+    entry = _traceback(exception)
     while entry is not None:
-        code = entry.tb_frame.f_code
-        frames.append(Frame(code.co_filename, entry.tb_lineno, code.co_name))
+        entries.append(entry)
         entry = entry.tb_next
-    if len(frames) > MOST_FRAMES:
-        half = MOST_FRAMES // 2
-        left_out = Frame(f"<{len(frames) - MOST_FRAMES} frames left out>", 0, "…")
-        frames = [*frames[:half], left_out, *frames[-half:]]
-    return tuple(frames)
+    if len(entries) <= MOST_FRAMES:
+        return tuple([_frame(entry) for entry in entries])
+    half = MOST_FRAMES // 2
+    left_out = Frame(f"<{len(entries) - MOST_FRAMES} frames left out>", 0, "…")
+    return (*[_frame(entry) for entry in entries[:half]], left_out, *[_frame(entry) for entry in entries[-half:]])
+
+
+def _frame(entry: TracebackType) -> Frame:
+    code = entry.tb_frame.f_code
+    return Frame(code.co_filename, entry.tb_lineno, code.co_name)
 
 
 def broken(site: Site, error: Exception) -> None:

@@ -58,8 +58,9 @@ class Trace:
     thread_name: str
     context: Any
     """The OpenTelemetry `Context` the trace was started under (baggage and the like), or None."""
-    failed: tuple[int, int, Any, str] | None
-    """Which exception is on its way out: (its id, id of the traceback entry, code object, message). No reference."""
+    failed: tuple[tuple[int, int, Any, str, dict[int, str] | None], ...]
+    """Exceptions seen on their way out, newest first: (id, id of the traceback entry, code object, message, messages of its
+    causes by their ids, or None where it was not recorded). No reference."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Trace:
         self.thread_id = thread_id
         self.thread_name = thread_name
         self.context = context
-        self.failed = None
+        self.failed = ()
 
 
 Span = tuple[Trace, int]
