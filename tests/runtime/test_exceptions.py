@@ -1,0 +1,903 @@
+"""Exceptions that leave woven functions: recorded once, where they left first; never changed, never kept."""
+
+from __future__ import annotations
+
+import gc
+import textwrap
+import traceback
+import weakref
+from types import ModuleType
+
+import pytest
+
+from autoscope.export.wire import exception_attributes
+from autoscope.plan.resolve import resolve_mapping
+from autoscope.runtime import calls, sites
+from autoscope.weave import assemble
+from autoscope.weave.weaver import Weaver
+from program_kit import run
+
+FILE = "<program>"
+SHAPES = {
+    "lean": ("bytecode", False),
+    "full": ("bytecode", True),
+    "source": ("ast", False),
+}
+if not assemble.SUPPORTED:
+    SHAPES = {"source": ("ast", False)}
+
+
+@pytest.fixture(params=SHAPES)
+def weave(request):
+    """Weaves a program in this process, in each of the shapes a woven function can have."""
+    path, capture = SHAPES[request.param]
+
+    def weave(source, **plan):
+        settled = resolve_mapping(
+            {"strategy": "full_trace", "include": ["program"], "capture": {"args": capture, "return": capture}} | plan,
+            environ={},
+        )
+        weaver = Weaver(settled)
+        weaver.path = path
+        module = ModuleType("program")
+        source = textwrap.dedent(source)
+        code = weaver.module_code(compile(source, FILE, "exec", dont_inherit=True), "program", lambda: source)
+        exec(code, module.__dict__)
+        return module
+
+    return weave
+
+
+def fails(function, *arguments):
+    """The exception a call ends with."""
+    try:
+        function(*arguments)
+    except BaseException as error:
+        return error
+    raise AssertionError("it returned")
+
+
+def told():
+    """(function, error type, message, whether it tells the exception) of every call that ended so far, and forgets them."""
+    seen = [
+        (
+            record[0].qualname,
+            record[5].error_type if record[5] else "",
+            record[5].error_message if record[5] else "",
+            bool(record[5] and record[5].exception),
+        )
+        for record in sites.records
+    ]
+    sites.records.clear()
+    return seen
+
+
+def the_exception():
+    """The one exception that was recorded."""
+    (exception,) = [record[5].exception for record in sites.records if record[5] and record[5].exception]
+    return exception
+
+
+# -- once, where it left first
+
+
+def test_recorded_once_and_an_error_on_all(weave):
+    """The innermost function tells the exception, every function it passes is an error, callers that catch it are not."""
+    program = weave("""
+        def inner(): raise ValueError("no")
+        def middle(): inner()
+        def outer(): middle()
+        def main():
+            try: outer()
+            except ValueError: return "caught"
+    """)
+    assert program.main() == "caught"
+    assert told() == [
+        ("inner", "ValueError", "no", True),
+        ("middle", "ValueError", "no", False),
+        ("outer", "ValueError", "no", False),
+        ("main", "", "", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "raise",
+        "raise error",
+        "raise error.with_traceback(error.__traceback__)",
+    ],
+)
+def test_a_reraised_exception_is_the_same_one(weave, way):
+    """Caught on its way and raised again: still once."""
+    program = weave(f"""
+        def inner(): raise ValueError("no")
+        def middle():
+            try: inner()
+            except ValueError as error: {way}
+        def outer(): middle()
+    """)
+    fails(program.outer)
+    assert [exception for *_, exception in told()] == [True, False, False]
+
+
+def test_others_may_come_and_go_while_it_is_on_its_way(weave):
+    """What a `finally` or an `except` does on the way, failures of its own included, makes no second one of it."""
+    program = weave("""
+        said = []
+        class Mine(ValueError):
+            def __str__(self):
+                said.append(self)
+                return "mine"
+        def fail(): raise KeyError("other")
+        def tidy():
+            for _ in range(3):
+                try: fail()
+                except KeyError: pass
+        def inner(): raise Mine
+        def middle():
+            try: inner()
+            finally: tidy()
+        def outer():
+            try: middle()
+            except Mine:
+                tidy()
+                raise
+    """)
+    fails(program.outer)
+    seen = [entry for entry in told() if entry[1] == "program.Mine"]
+    assert seen == [
+        ("inner", "program.Mine", "mine", True),
+        ("middle", "program.Mine", "mine", False),
+        ("outer", "program.Mine", "mine", False),
+    ]
+    assert len(program.said) == 1
+
+
+def test_tasks_of_one_trace_fail_side_by_side(weave):
+    """Their exceptions pass each other on the way out; each is told once, with its own message."""
+    program = weave("""
+        import asyncio
+        async def leaf(number):
+            await asyncio.sleep(0)
+            raise ValueError(number)
+        async def branch(number):
+            try: await leaf(number)
+            finally: await asyncio.sleep(0)
+        async def main():
+            await asyncio.gather(*(branch(number) for number in range(8)), return_exceptions=True)
+        def run(): asyncio.run(main())
+    """)
+    program.run()
+    seen = told()
+    assert sorted(entry for entry in seen if entry[0] == "leaf") == [
+        ("leaf", "ValueError", str(number), True) for number in range(8)
+    ]
+    assert sorted(entry for entry in seen if entry[0] == "branch") == [
+        ("branch", "ValueError", str(number), False) for number in range(8)
+    ]
+
+
+def test_generators_and_coroutines_pass_it_on_too(weave):
+    """`yield from`, a loop over a generator, `await`, `throw`: once."""
+    program = weave("""
+        import asyncio
+        def leaf():
+            yield 1
+            raise ValueError("no")
+        def delegate(): yield from leaf()
+        def consume():
+            for _ in delegate(): pass
+        async def wait(): consume()
+        async def main(): await wait()
+        def run(): asyncio.run(main())
+        def thrown():
+            steps = leaf()
+            next(steps)
+            steps.throw(KeyError("thrown"))
+    """)
+    names = ["leaf", "delegate", "consume", "wait", "main", "run"]
+    if "program.delegate" not in {site.name for site in sites.sites}:
+        names.remove("delegate")  # the source rewrite leaves `yield from` alone
+    fails(program.run)
+    assert told() == [
+        ("leaf", "ValueError", "no", True),
+        *((name, "ValueError", "no", False) for name in names[1:]),
+    ]
+    fails(program.thrown)
+    assert told() == [("leaf", "KeyError", "'thrown'", True), ("thrown", "KeyError", "'thrown'", False)]
+
+
+def test_a_stored_exception_is_told_once_a_trace(weave):
+    """Raised again later, its message is asked for once; a trace of its own tells it anew."""
+    program = weave("""
+        kept = []
+        def fail(): raise ValueError("no")
+        def store():
+            try: fail()
+            except ValueError as error: kept.append(error)
+        def later(): raise kept[0]
+        def wrap(): raise RuntimeError("wrapped") from kept[0]
+        def main():
+            store()
+            for function in (later, later, wrap):
+                try: function()
+                except Exception: pass
+    """)
+    program.main()
+    assert told() == [
+        ("fail", "ValueError", "no", True),
+        ("store", "", "", False),
+        ("later", "ValueError", "no", False),
+        ("later", "ValueError", "no", False),
+        ("wrap", "RuntimeError", "wrapped", True),
+        ("main", "", "", False),
+    ]
+    fails(program.later)
+    assert told() == [("later", "ValueError", "no", True)]
+
+
+def test_the_address_of_a_dead_exception_is_nobody(weave):
+    """The next exception at the same address, raised in the same place, is another one."""
+    program = weave("""
+        addresses = []
+        def fail(number):
+            error = ValueError(number)
+            addresses.append(id(error))
+            try: raise error
+            finally: del error
+        def attempt(number): fail(number)
+        def cause(number):
+            try: raise KeyError(number)
+            except KeyError as error: raise LookupError from error
+        def main():
+            for number in range(50):
+                try: attempt(number)
+                except ValueError: pass
+                try: cause(number)
+                except LookupError: pass
+    """)
+    program.main()
+    assert len(set(program.addresses)) < 50, "no address came twice: this test shows nothing"
+    caused = [record[5].exception.cause.message for record in sites.records if record[0].qualname == "cause"]
+    assert caused == [str(number) for number in range(50)]
+    seen = [entry for entry in told() if entry[0] in ("fail", "attempt")]
+    assert seen == [
+        entry
+        for number in range(50)
+        for entry in (("fail", "ValueError", str(number), True), ("attempt", "ValueError", str(number), False))
+    ]
+
+
+def test_a_new_traceback_does_not_make_it_anothers(weave):
+    """An exception whose traceback the program takes away is told where it is raised again; nobody else's message is used."""
+    program = weave("""
+        def inner(): raise ValueError("no")
+        def outer():
+            try: inner()
+            except ValueError as error: raise error.with_traceback(None)
+    """)
+    fails(program.outer)
+    assert [entry[2] for entry in told()] == ["no", "no"]
+
+
+def test_where_exceptions_are_not_captured(weave):
+    """`capture: {exceptions: false}`: type and message, no stack; a function further out that captures them tells it."""
+    source = """
+        def inner(): raise ValueError("no")
+        def outer(): inner()
+    """
+    program = weave(source, capture={"exceptions": False, "args": False, "return": False})
+    fails(program.outer)
+    assert told() == [("inner", "ValueError", "no", False), ("outer", "ValueError", "no", False)]
+    quiet = {"program": {"functions": {"inner": {"capture": {"exceptions": False}}}}}
+    program = weave(source, modules=quiet)
+    fails(program.outer)
+    assert told() == [("inner", "ValueError", "no", False), ("outer", "ValueError", "no", True)]
+
+
+# -- what it costs
+
+
+@pytest.mark.parametrize("way", ["passes", "finally", "wraps"])
+def test_the_work_grows_with_the_depth_not_its_square(weave, monkeypatch, way):
+    """Frames looked at and messages asked for, for an exception that leaves N functions."""
+    program = weave("""
+        said = 0
+        class Mine(Exception):
+            def __str__(self):
+                global said
+                said += 1
+                return "mine"
+        def other(): raise KeyError from None
+        def passes(depth):
+            if not depth: raise Mine
+            passes(depth - 1)
+        def wraps(depth):
+            if not depth: raise Mine
+            try: wraps(depth - 1)
+            except Mine as error: raise Mine from error
+        def finally_(depth):
+            if not depth: raise Mine
+            try: finally_(depth - 1)
+            finally:
+                try: other()
+                except KeyError: pass
+    """)
+    function = getattr(program, {"finally": "finally_"}.get(way, way))
+    made = []
+
+    class Counted(calls.Frame):
+        def __init__(self, *arguments):
+            made.append(arguments[2])
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(calls, "Frame", Counted)
+    work = []
+    for depth in (50, 100, 200):
+        program.said = 0
+        made.clear()
+        fails(function, depth)
+        own = [name for name in made if name != "other"]
+        work.append(len(own))
+        assert program.said == (depth + 1 if way == "wraps" else 1)
+        assert len(sites.records) == (2 * depth + 1 if way == "finally" else depth + 1)
+        sites.records.clear()
+    if way == "wraps":
+        # Each of them is an exception with causes: the same for each, but for the first few, which have fewer.
+        assert work[2] - work[1] == 2 * (work[1] - work[0])
+    else:
+        assert work == [1, 1, 1]
+
+
+def test_a_long_stack_is_cut_in_the_middle(weave):
+    """A stack trace has no more than so many lines, its ends among them, and says how many are missing."""
+    program = weave(
+        """
+        def fail(): raise ValueError
+        def deep(depth):
+            if depth: deep(depth - 1)
+            else: fail()
+        def top():
+            deep(300)
+        """,
+        modules={"program": {"functions": {"deep": {"level": "off"}, "fail": {"level": "off"}}}},
+    )
+    fails(program.top)
+    frames = the_exception().frames
+    assert len(frames) == calls.MOST_FRAMES + 1
+    assert (frames[0].name, frames[-1].name) == ("top", "fail")
+    assert frames[calls.MOST_FRAMES // 2].file == f"<{303 - calls.MOST_FRAMES} frames left out>"
+
+
+# -- what is no error
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        ("StopIteration", ""),
+        ("StopIteration(5)", ""),
+        ("StopAsyncIteration", ""),
+        ("GeneratorExit", ""),
+        ("asyncio.CancelledError", ""),
+        ("Derived", ""),
+        ("SystemExit", ""),
+        ("SystemExit(0)", ""),
+        ("SystemExit(False)", ""),
+        ("SystemExit(Code.FINE)", ""),
+        ("SystemExit(1)", "SystemExit"),
+        ("SystemExit('bye')", "SystemExit"),
+        ("SystemExit(0.0)", "SystemExit"),
+        ("AttributeError('name')", "AttributeError"),
+        ("CancelledError", "program.CancelledError"),
+        ("KeyboardInterrupt", "KeyboardInterrupt"),
+    ],
+)
+def test_control_flow_is_no_error(weave, raised, error):
+    """How Python says something ordinary is no error; what only has the same name, or another exit code, is one."""
+    program = weave(f"""
+        import asyncio, enum
+        class Code(enum.IntEnum):
+            FINE = 0
+        class Derived(asyncio.CancelledError): pass
+        class CancelledError(Exception): "An order was cancelled."
+        def function(): raise {raised}
+        def outer(): function()
+    """)
+    sites.records.clear()  # the enumeration's own class body calls nothing of ours, its members may
+    fails(program.outer)
+    assert [(name, kind, exception) for name, kind, _, exception in told()] == [
+        ("function", error, bool(error)),
+        ("outer", error, False),
+    ]
+
+
+def test_control_flow_where_it_happens(weave):
+    """A cancelled task, a generator closed or exhausted, an attribute that is not there: nobody's error."""
+    program = weave("""
+        import asyncio
+        class Thing:
+            def __getattr__(self, name): raise AttributeError(name)
+        def count():
+            yield 1
+            yield 2
+        async def sleep(): await asyncio.sleep(30)
+        async def main():
+            task = asyncio.ensure_future(sleep())
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        def everything():
+            assert getattr(Thing(), "missing", 5) == 5
+            steps = count()
+            next(steps)
+            steps.close()
+            assert list(count()) == [1, 2]
+            asyncio.run(main())
+    """)
+    program.everything()
+    seen = told()
+    assert [name for name, *_ in seen] == ["Thing.__getattr__", "count", "count", "sleep", "main", "everything"]
+    assert {kind for _, kind, *_ in seen} == {""}
+
+
+def test_a_missing_attribute_is_an_error_further_out(weave):
+    """Out of `__getattr__` it is an answer; whoever asked and lets it out has failed."""
+    program = weave("""
+        class Thing:
+            def __getattr__(self, name): raise AttributeError(name)
+        def ask(): Thing().missing
+    """)
+    fails(program.ask)
+    assert told() == [("Thing.__getattr__", "", "", False), ("ask", "AttributeError", "missing", True)]
+
+
+# -- causes
+
+
+def chain(exception):
+    """[type, message, how it follows, …] from an exception down its causes."""
+    seen = []
+    while exception is not None:
+        seen.append((exception.type, exception.message))
+        if exception.cause is not None:
+            seen.append("from" if exception.explicit else "during")
+        exception = exception.cause
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("suffix", "expected"),
+    [
+        ("from error", [("RuntimeError", "second"), "from", ("ValueError", "first")]),
+        ("", [("RuntimeError", "second"), "during", ("ValueError", "first")]),
+        ("from None", [("RuntimeError", "second")]),
+        ("from KeyError(1)", [("RuntimeError", "second"), "from", ("KeyError", "1")]),
+    ],
+)
+@pytest.mark.parametrize("where", ["raise ValueError('first')", "inner()"])
+def test_causes(weave, suffix, expected, where):
+    """Given, implied, suppressed: as Python itself follows them."""
+    program = weave(f"""
+        def inner(): raise ValueError("first")
+        def outer():
+            try: {where}
+            except ValueError as error: raise RuntimeError("second") {suffix}
+    """)
+    fails(program.outer)
+    exception = next(record[5].exception for record in sites.records if record[0].qualname == "outer")
+    assert chain(exception) == expected
+
+
+def test_causes_without_end(weave):
+    """A chain that comes back to itself is followed once round, a long one so far and no farther."""
+    program = weave("""
+        def circle():
+            first, second = ValueError(1), ValueError(2)
+            first.__cause__, second.__cause__ = second, first
+            raise first
+        def long():
+            for number in range(100):
+                try:
+                    if number: raise ValueError(number) from error
+                    raise ValueError(number)
+                except ValueError as this:
+                    error = this
+            raise error
+    """)
+    fails(program.circle)
+    assert chain(the_exception()) == [("ValueError", "1"), "from", ("ValueError", "2")]
+    sites.records.clear()
+    fails(program.long)
+    messages = [message for _, message in chain(the_exception())[::2]]
+    assert messages == [str(number) for number in range(99, 98 - calls.MOST_CAUSES, -1)]
+
+
+def test_a_message_is_asked_for_once(weave):
+    """However many functions it leaves and however often it is wrapped, `str()` is called once for an exception, and
+    what `__str__` does is no part of the trace."""
+    program = weave("""
+        said = []
+        class Mine(Exception):
+            def __str__(self):
+                said.append(self.args[0])
+                return describe(self.args[0])
+        def describe(name): return f"<{name}>"
+        def inner():
+            try: raise Mine("zero")
+            except Mine as error: raise Mine("one") from error
+        def middle():
+            try: inner()
+            except Mine: raise Mine("two")
+        def outer():
+            try: middle()
+            except Mine as error: raise Mine("three") from error
+        def top():
+            outer()
+    """)
+    fails(program.top)
+    assert sorted(program.said) == ["one", "three", "two", "zero"]
+    exception = next(record[5].exception for record in sites.records if record[0].qualname == "outer")
+    assert [link[1] for link in chain(exception)[::2]] == ["<three>", "<two>", "<one>", "<zero>"]
+    assert [name for name, *_ in told()] == ["inner", "middle", "outer", "top"]
+
+
+def test_an_exception_may_be_shared_by_two_chains(weave):
+    """A cause that is replaced is not told under the message of the one before."""
+    program = weave("""
+        def inner():
+            try: raise KeyError("first")
+            except KeyError as error: raise ValueError("no") from error
+        def outer():
+            try: inner()
+            except ValueError as error:
+                error.__cause__ = KeyError("second")
+                raise RuntimeError from error
+    """)
+    fails(program.outer)
+    exception = next(record[5].exception for record in sites.records if record[0].qualname == "outer")
+    assert [link[1] for link in chain(exception)[::2]] == ["", "no", "'second'"]
+
+
+# -- exceptions that resist
+
+
+HOSTILE = """
+    class Text(str):
+        def __getitem__(self, key): raise RuntimeError("asked")
+        def __eq__(self, other): raise RuntimeError("asked")
+        __hash__ = str.__hash__
+        def __format__(self, spec): raise RuntimeError("asked")
+    class Meta(type):
+        def __getattribute__(self, name): raise RuntimeError(name)
+        def __hash__(self): raise RuntimeError("asked")
+        def __eq__(self, other): raise RuntimeError("asked")
+    class Raises(Exception):
+        def __str__(self): raise KeyError("in __str__")
+        def __repr__(self): raise KeyError("in __repr__")
+    class Recurses(Exception):
+        def __str__(self): return str(self)
+    class NoText(Exception):
+        def __str__(self): return 5
+    class OddText(Exception):
+        def __str__(self): return Text("odd")
+    class OddClass(Exception, metaclass=Meta): pass
+    class OddNames(Exception):
+        __module__ = Text("odd")
+        __qualname__ = Text("OddNames")
+    class Disguised(Exception):
+        __class__ = property(lambda self: 1 / 0)
+    class Closed(Exception):
+        def __getattribute__(self, name): raise RuntimeError(name)
+    class Shadows(Exception):
+        __cause__ = __context__ = __traceback__ = __suppress_context__ = property(lambda self: 1 / 0)
+    class OddExit(SystemExit):
+        code = property(lambda self: 1 / 0)
+    class Number(int):
+        def __eq__(self, other): raise RuntimeError("asked")
+    def odd_code(): return SystemExit(Number(0))
+    def long(): return ValueError("x" * 1_000_000)
+    def nul(): return ValueError("a\\0b\\udc80")
+    def fail(kind): raise kind()
+    def outer(kind): fail(kind)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("Raises", "program.Raises", "<program.Raises.__str__ raised KeyError>"),
+        ("Recurses", "program.Recurses", "<program.Recurses.__str__ raised RecursionError>"),
+        ("NoText", "program.NoText", "<program.NoText.__str__ raised TypeError>"),
+        ("OddText", "program.OddText", "odd"),
+        ("OddClass", "program.OddClass", ""),
+        ("OddNames", "OddNames", ""),
+        ("Disguised", "program.Disguised", ""),
+        ("Closed", "program.Closed", ""),
+        ("Shadows", "program.Shadows", ""),
+        ("OddExit", "", ""),
+        ("odd_code", "", ""),
+        ("long", "ValueError", "x" * 4000),
+        ("nul", "ValueError", "a\0b\udc80"),
+    ],
+)
+def test_exceptions_that_resist(weave, name, kind, message):
+    """Whatever an exception's class does, the program sees that exception, and it is told as far as it can be."""
+    program = weave(HOSTILE)
+    error = fails(program.outer, getattr(program, name))
+    assert not name[0].isupper() or type(error) is getattr(program, name)
+    seen = [entry for entry in told() if entry[0] in ("fail", "outer")]
+    assert seen == [("fail", kind, message, bool(kind)), ("outer", kind, message, False)]
+    assert all(type(text) is str for entry in seen for text in entry[:3])
+
+
+def test_hostile_causes(weave):
+    """The same below the exception that is told."""
+    program = weave(
+        HOSTILE
+        + """
+    def wrapped(kind):
+        try: fail(kind)
+        except BaseException as error: raise LookupError from error
+    """
+    )
+    for name in ("Raises", "OddText", "OddClass", "OddNames", "Disguised", "Closed", "Shadows", "OddExit"):
+        sites.records.clear()
+        fails(program.wrapped, getattr(program, name))
+        exception = next(record[5].exception for record in sites.records if record[0].qualname == "wrapped")
+        assert exception.type == "LookupError"
+        assert exception.cause.type.endswith(name)
+        exception.stacktrace()
+
+
+# -- groups
+
+
+def test_exception_groups(weave):
+    """A group is an exception like another; `except*` splits it, and the rest goes on as what it is."""
+    program = weave("""
+        def fail(kind): raise kind("no")
+        def collect():
+            errors = []
+            for kind in (ValueError, KeyError):
+                try: fail(kind)
+                except Exception as error: errors.append(error)
+            raise ExceptionGroup("both", errors)
+        def split():
+            try: collect()
+            except* ValueError: pass
+        def all_of_it():
+            try: collect()
+            except* Exception: pass
+            return "caught"
+    """)
+    group = fails(program.split)
+    assert [type(error) for error in group.exceptions] == [KeyError]
+    assert told() == [
+        ("fail", "ValueError", "no", True),
+        ("fail", "KeyError", "'no'", True),
+        ("collect", "ExceptionGroup", "both (2 sub-exceptions)", True),
+        ("split", "ExceptionGroup", "both (1 sub-exception)", True),
+    ]
+    assert program.all_of_it() == "caught"
+    assert told()[-1] == ("all_of_it", "", "", False)
+
+
+# -- the stack, as text
+
+
+def as_python_prints_it(error):
+    """`traceback.format_exception` for the same frames, given as (file, line, function): so without `^^^^`."""
+    lines = []
+    cause, said = error.__cause__, traceback._cause_message
+    if cause is None and not error.__suppress_context__:
+        cause, said = error.__context__, traceback._context_message
+    if cause is not None:
+        lines += [as_python_prints_it(cause), said]
+    frames = [(frame.filename, frame.lineno, frame.name, None) for frame in traceback.extract_tb(error.__traceback__)]
+    lines += ["Traceback (most recent call last):\n", *traceback.format_list(frames)]
+    lines += traceback.format_exception_only(error)
+    return "".join(lines)
+
+
+STACKS = """
+    import json
+    class Own(Exception): pass
+    def parse(text):
+        return json.loads(
+            text
+        )
+    def explicit():
+        try:
+            parse("{")
+        except ValueError as error:
+            raise Own("explicit") from error
+    def implicit():
+        try:
+            explicit()
+        except Own:
+            {}["missing"]
+    def suppressed():
+        try:
+            parse("{")
+        except ValueError:
+            raise Own from None
+    def lines(): raise ValueError("two\\nlines")
+    def empty(): assert 1 == 2
+"""
+
+
+@pytest.mark.parametrize("name", ["parse", "explicit", "implicit", "suppressed", "lines", "empty"])
+def test_the_stack_trace_is_pythons(weave, tmp_path, monkeypatch, name):
+    """`exception.stacktrace` is what Python prints for the frames below the function it left, source lines included."""
+    file = tmp_path / "program.py"
+    file.write_text(textwrap.dedent(STACKS))
+    monkeypatch.setitem(globals(), "FILE", str(file))
+    program = weave(STACKS)
+    arguments = ("[1,",) if name == "parse" else ()
+    error = fails(getattr(program, name), *arguments)
+    error.__traceback__ = error.__traceback__.tb_next  # our own frame
+    exception = [record[5].exception for record in sites.records if record[5] and record[5].exception][-1]
+    text = exception_attributes(exception)["exception.stacktrace"]
+    assert text == as_python_prints_it(error)
+    assert str(file) in text
+
+
+@pytest.mark.xfail(reason="ExceptionRecord.stacktrace (spans.py) knows frames, type and message only", strict=True)
+@pytest.mark.parametrize("name", ["notes", "group", "recursion", "main", "syntax"])
+def test_the_stack_trace_is_all_of_pythons(weave, tmp_path, monkeypatch, name):
+    """What else Python prints of an exception: notes, a group's members, "previous line repeated", where the syntax is wrong."""
+    source = """
+        class Own(Exception): __module__ = "__main__"
+        def notes():
+            error = ValueError("no")
+            error.add_note("but see here")
+            raise error
+        def group(): raise ExceptionGroup("both", [ValueError(1), KeyError(2)])
+        def recursion():
+            def deep(depth):
+                if depth: deep(depth - 1)
+                raise ValueError
+            deep(50)
+        def main(): raise Own("no")
+        def syntax(): compile("a b", "<text>", "exec")
+    """
+    file = tmp_path / "program.py"
+    file.write_text(textwrap.dedent(source))
+    monkeypatch.setitem(globals(), "FILE", str(file))
+    program = weave(source, modules={"program": {"functions": {"*deep": {"level": "off"}}}})
+    error = fails(getattr(program, name))
+    error.__traceback__ = error.__traceback__.tb_next  # our own frame
+    text = exception_attributes(the_exception())["exception.stacktrace"]
+    # A group is drawn with its frames indented: what must be there is there.
+    expected = traceback.format_exception_only(error) if name != "group" else ["ValueError: 1\n", "KeyError: 2\n"]
+    if name == "recursion":
+        expected = traceback.format_list(
+            [(frame.filename, frame.lineno, frame.name, None) for frame in traceback.extract_tb(error.__traceback__)]
+        )
+    assert all(f"\n{line}" in text if name != "group" else line in text for line in expected)
+
+
+def test_what_reaches_the_store(tmp_path):
+    """One event for the exception, an error on every span, also for text no encoding has bytes for."""
+    ran = run(
+        tmp_path,
+        r"""
+        def inner(): raise ValueError("a\0b\udc80\U0001f40d")
+        def outer(): inner()
+        try: outer()
+        except ValueError: pass
+        """,
+        strategy="full_trace",
+    )
+    inner, outer = ran.one("inner"), ran.one("outer")
+    message = "a\0b\\udc80\U0001f40d"
+    assert (inner.error_type, inner.error_message) == (outer.error_type, outer.error_message) == ("ValueError", message)
+    (event,) = ran.events[inner.span_id]
+    assert outer.span_id not in ran.events
+    assert event.attributes["exception.type"] == "ValueError"
+    assert event.attributes["exception.message"].replace("\udc80", "\\udc80") == message
+    lines = event.attributes["exception.stacktrace"].splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert lines[1] == f'  File "{tmp_path / "app.py"}", line 2, in inner'
+    assert lines[2] == r'    def inner(): raise ValueError("a\0b\udc80\U0001f40d")'
+    ran.whole()
+
+
+# -- nothing is kept
+
+
+@pytest.mark.parametrize("way", ["caught", "stored in a record", "wrapped", "in a generator"])
+def test_nothing_is_kept_alive(weave, way):
+    """Exception, traceback, frames and what their locals hold are gone when the program lets go, without a collector."""
+    program = weave("""
+        import weakref
+        class Thing: pass
+        class Mine(Exception): pass
+        kept = []
+        def inner():
+            thing = Thing()
+            kept.append(weakref.ref(thing))
+            error = Mine("no")
+            kept.append(weakref.ref(error))
+            try: raise error
+            finally: del error
+        def outer(): inner()
+        def wrapped():
+            try: outer()
+            except Mine as error: raise LookupError from error
+        def steps():
+            yield 1
+            outer()
+        def loop():
+            for _ in steps(): pass
+        def main(function):
+            try: function()
+            except Exception: pass
+            # The trace goes on.
+            return [reference() for reference in kept]
+    """)
+    gc.collect()
+    gc.disable()
+    try:
+        function = {"wrapped": program.wrapped, "in a generator": program.loop}.get(way, program.outer)
+        assert program.main(function) == [None, None]
+        assert len(program.kept) == 2
+    finally:
+        gc.enable()
+    if way == "stored in a record":
+        assert the_exception().stacktrace().endswith("program.Mine: no\n")
+
+
+def test_frames_are_not_kept_by_what_is_remembered(weave):
+    """The record and the trace stay; the frames' locals do not."""
+    program = weave("""
+        class Thing: pass
+        def inner(thing): raise ValueError
+        def outer(thing): inner(thing)
+    """)
+    thing = program.Thing()
+    reference = weakref.ref(thing)
+    gc.collect()
+    gc.disable()
+    try:
+        fails(program.outer, thing).with_traceback(None)
+        del thing
+        assert reference() is None
+        assert len(sites.records) == 2
+    finally:
+        gc.enable()
+
+
+# -- a program that replaces builtins
+
+
+def test_replaced_builtins_are_the_programs_own(tmp_path):
+    """Names we use are ours: a program that puts its own in their place is neither harmed nor asked."""
+    text = """
+        import builtins, sys
+        class Mine(Exception):
+            def __str__(self): return "mine"
+        def inner(): raise Mine
+        def outer(): inner()
+        def refuse(*arguments, **keywords):
+            raise RuntimeError("a builtin of the program's was called")
+        names = [name for name in dir(builtins) if name[0] != "_" and name not in ("print",)]
+        before = {name: getattr(builtins, name) for name in names}
+        set_ = setattr
+        try:
+            for name in names:
+                set_(builtins, name, refuse)
+            try: outer()
+            except Mine: pass
+        finally:
+            for name, value in before.items():
+                set_(builtins, name, value)
+        print("fine")
+    """
+    ran = run(tmp_path, text, strategy="full_trace", env={"OTEL_BSP_SCHEDULE_DELAY": "60000"})
+    assert (ran.out, ran.err) == ("fine\n", "")
+    assert [(ran.one(name).error_type, ran.one(name).error_message) for name in ("inner", "outer")] == [
+        ("__main__.Mine", "mine")
+    ] * 2
