@@ -31,10 +31,15 @@ def threshold(share: float) -> str:
 
     From the OpenTelemetry specification, "TraceState: Probability Sampling".
     """
-    rejected = round((1 - share) * (1 << 56))
+    rejected = rejected_below(share)
     if rejected >= 1 << 56:
         return ""
     return f"{rejected:014x}".rstrip("0") or "0"
+
+
+def rejected_below(share: float) -> int:
+    """The randomness from which on a trace is recorded. Not `1 - share`, which is 1 for shares that are still recorded."""
+    return (1 << 56) - round(share * (1 << 56))
 
 
 _RANDOMNESS = (1 << 56) - 1
@@ -46,7 +51,7 @@ def set_rate(share: float) -> None:
     """Record this share of traces from now on."""
     global rate, rejected, tracestate
     rate = share
-    rejected = round((1 - share) * (1 << 56))
+    rejected = rejected_below(share)
     value = threshold(share)
     tracestate = f"ot=th:{value}" if value else ""
 
