@@ -269,6 +269,70 @@ def test_the_address_of_a_dead_exception_is_nobody(weave):
     ]
 
 
+def test_the_address_of_a_dead_exception_in_another_function(weave):
+    """Nor is one at the same address, with a traceback at the same address, that comes out of a function nobody watches."""
+    program = weave(
+        """
+        addresses = []
+        def fail():
+            try: raise ValueError("watched")
+            except ValueError as error:
+                addresses.append(id(error))
+                raise
+        def hidden():
+            try: raise ValueError("hidden")
+            except ValueError as error:
+                addresses.append(id(error))
+                raise
+        def middle():
+            try: fail()
+            except ValueError: pass
+            hidden()
+        def main():
+            for _ in range(20):
+                try: middle()
+                except ValueError: pass
+        """,
+        modules={"program": {"functions": {"hidden": {"level": "off"}}}},
+    )
+    program.main()
+    assert any(one == other for one, other in zip(program.addresses[::2], program.addresses[1::2], strict=True))
+    assert told() == [
+        *[("fail", "ValueError", "watched", True), ("middle", "ValueError", "hidden", True)] * 20,
+        ("main", "", "", False),
+    ]
+
+
+def test_the_address_of_a_dead_exception_out_of_a_thinned_call(weave):
+    """Nor is one out of the same function, where only some of its calls are watched."""
+    program = weave(
+        """
+        number = 0
+        def fail():
+            global number
+            number += 1
+            raise ValueError(number)
+        def middle():
+            try: fail()
+            except ValueError: pass
+            fail()
+        def main():
+            for _ in range(100):
+                try: middle()
+                except ValueError: pass
+        """,
+        modules={"program": {"functions": {"fail": {"rate": 0.5}}}},
+    )
+    program.main()
+    seen = told()
+    assert [message for name, _, message, _ in seen if name == "middle"] == [
+        str(2 * number) for number in range(1, 101)
+    ]
+    messages = [message for name, _, message, exception in seen if exception]
+    assert len(set(messages)) == len(messages), "one was recorded twice"
+    assert {message for name, _, message, _ in seen if name == "middle"} <= set(messages), "one was never recorded"
+
+
 def test_a_new_traceback_does_not_make_it_anothers(weave):
     """An exception whose traceback the program takes away is told where it is raised again; nobody else's message is used."""
     program = weave("""
