@@ -250,7 +250,10 @@ class Running:
         lost = [exporter.dropped for exporter in exporters]
         process_cpu = time.process_time_ns()
         behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in exporters)
-        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + recorded * calls.cost_of_a_record()
+        lean, full = calls.costs()
+        entered = min(sites.counters.entered, recorded)
+        in_calls = (recorded - entered) * lean + entered * full + sites.counters.capture_ns
+        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + in_calls
         return {
             "woven": len(sites.sites),
             "armed": sum(site.armed for site in sites.sites),

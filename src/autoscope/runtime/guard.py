@@ -52,7 +52,7 @@ class Guard:
                 # Something was thrown in: it was never woken, so what is current is its consumer's.
                 call.parent = context.get()
             if error is None:
-                calls.finish(call)
+                calls.finish(call, call.site.clock())
             else:
                 calls.fail_call(call, error)
 

@@ -151,10 +151,14 @@ random = Random(int.from_bytes(os.urandom(16), "big"))
 class Counters:
     """What happened, counted; read by `stats()` and written with the run."""
 
-    __slots__ = ("dropped", "sampled_out", "taken")
+    __slots__ = ("capture_ns", "dropped", "entered", "sampled_out", "taken")
 
     def __init__(self) -> None:
+        self.capture_ns = 0
+        """CPU time of rendering arguments and results, extrapolated from the calls it was measured on."""
         self.dropped = 0
+        self.entered = 0
+        """Calls that were recorded or sampled out with a `Call`; the others need none."""
         self.sampled_out = 0
         self.taken = 0
 
@@ -219,7 +223,7 @@ def after_fork() -> None:
     next_id = _fresh_ids()
     for site in sites:
         site.next = next_id
-    counters.dropped = counters.sampled_out = counters.taken = 0
+    counters.__init__()  # type: ignore[misc]
 
 
 def reset() -> None:
@@ -229,6 +233,6 @@ def reset() -> None:
     sites.clear()
     by_code.clear()
     records.clear()
-    counters.dropped = counters.sampled_out = counters.taken = 0
+    counters.__init__()  # type: ignore[misc]
     sampling.set_rate(1.0)
     set_append(records.append)

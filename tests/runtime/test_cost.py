@@ -1,0 +1,66 @@
+"""What we say of our own cost, and that it is not counted as the program's."""
+
+from __future__ import annotations
+
+import ast
+
+from program_kit import run
+
+CALLS = 2000
+
+
+def test_a_call_ends_before_its_result_is_looked_at(tmp_path):
+    """Rendering arguments and results is our cost, not the function's time: the clock is read outside of it."""
+    source = """
+        import itertools
+        from autoscope.runtime import capture, sites
+
+        def f(x):
+            return x
+
+        def g(x):
+            yield x
+
+        ticks = itertools.count().__next__
+        rendered, kept = [], []
+        render, arguments = capture.render, capture.arguments
+        capture.render = lambda *words: (ticks(), rendered.append(words[0]), render(*words))[2]
+        capture.arguments = lambda *words: (ticks(), arguments(*words))[1]
+        for site in sites.sites:
+            site.clock, site.append = ticks, kept.append
+        f(1)
+        print([(record[4] - record[3]) for record in kept], len(rendered) > 0)
+    """
+    ran = run(tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": "1"})
+    assert (ran.out, ran.err) == ("[1] True\n", "")
+
+
+def test_the_cost_of_capture_is_part_of_our_cost(tmp_path):
+    """Per call and measured, so a program that captures much says so."""
+    source = f"""
+        import autoscope, sys
+
+        def f(x):
+            return x
+
+        def g(x):
+            return None
+
+        for _ in range({CALLS}):
+            f([{{"deep": [1, 2, 3]}}] * 10)
+        print(autoscope.stats())
+    """
+    costs = {}
+    for captures in (True, False):
+        folder = tmp_path / str(captures)
+        folder.mkdir()
+        plan = folder / "plan.yaml"
+        plan.write_text(
+            f"version: 1\nextends: autoscope:full_trace\ncapture: {{args: {captures}, return: {captures}}}\n"
+        )
+        ran = run(folder, source, env={"AUTOSCOPE_PLAN": str(plan), "AUTOSCOPE_STRATEGY": None})
+        assert ran.err == ""
+        stats = ast.literal_eval(ran.out)
+        assert stats["recorded"] == CALLS
+        costs[captures] = stats["cost"]["cpu_ns"]
+    assert costs[True] > costs[False] > 0
