@@ -34,7 +34,7 @@ def test_empty_is_unset():
     """`OTEL_X=` and `OTEL_X=' '` say nothing, for every variable."""
     names = [
         "OTEL_SDK_DISABLED", "OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_EXPORTER",
-        "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT",
+        "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT",
         "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_ATTRIBUTE_COUNT_LIMIT",
         "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN",
         *(
@@ -66,11 +66,6 @@ def test_empty_is_unset():
         ({"OTEL_BSP_EXPORT_TIMEOUT": "100"}, "export_timeout", 0.1),
         ({"OTEL_BSP_MAX_QUEUE_SIZE": "10"}, "max_queue_size", 10),
         ({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "5"}, "max_export_batch_size", 5),
-        ({"OTEL_TRACES_SAMPLER": "always_off"}, "sampler_rate", 0.0),
-        ({"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, "sampler_rate", 1.0),
-        ({"OTEL_TRACES_SAMPLER": "traceidratio"}, "sampler_rate", 1.0),
-        ({"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": ".25"}, "sampler_rate", 0.25),
-        ({"OTEL_TRACES_SAMPLER_ARG": ".25"}, "sampler_rate", None),
         ({"OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN": "logs"}, "exceptions", "logs"),
         ({"OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN": "http, logs/dup,logs"}, "exceptions", "both"),
         ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "4"}, "limits", Limits(attributes=4, event_attributes=4)),
@@ -208,7 +203,6 @@ def test_the_protocol_may_be_in_the_exporters_name():
     [
         ("OTEL_SDK_DISABLED", "yes", "not one of true, false"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "autoscope has otlp, console, none"),
-        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "not one of always_on"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "at least 1"),
         ("OTEL_BSP_SCHEDULE_DELAY", "5s", "whole number"),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1", "at least 0; using 128"),
@@ -228,14 +222,6 @@ def test_what_cannot_be_used_is_said_once_and_is_the_default(name, value, words)
     assert 1 == len(errors.notices)
     assert words in said()
     assert name in said()
-
-
-def test_a_sampler_argument_that_is_no_share():
-    """Recording everything is what the SDK does then, too."""
-    settings = read(OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="20%")
-
-    assert 1.0 == settings.sampler_rate
-    assert "from 0 to 1" in said()
 
 
 def test_secrets_are_not_shown():

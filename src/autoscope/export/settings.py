@@ -58,9 +58,6 @@ class Settings:
     endpoint_given: bool = False
     traces: Endpoint = Endpoint(DEFAULT_ENDPOINTS["http/protobuf"] + "/v1/traces")
     logs: Endpoint = Endpoint(DEFAULT_ENDPOINTS["http/protobuf"] + "/v1/logs")
-    sampler: str | None = None
-    sampler_rate: float | None = None
-    """What share of the traces `sampler` keeps."""
     schedule_delay: float | None = None
     export_timeout: float | None = None
     max_queue_size: int | None = None
@@ -87,7 +84,6 @@ class Settings:
         reader = _Reader(environ, endpoint)
         exporters, protocol = reader.exporters()
         traces = reader.endpoint("TRACES", "/v1/traces", protocol)
-        sampler, rate = reader.sampler()
         length = reader.count("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
         count = reader.count("OTEL_ATTRIBUTE_COUNT_LIMIT", 128)
         return cls(
@@ -98,8 +94,6 @@ class Settings:
             endpoint_given=endpoint is not None or bool(reader.either("TRACES", "ENDPOINT")[1]),
             traces=traces,
             logs=reader.logs(traces, protocol),
-            sampler=sampler,
-            sampler_rate=rate,
             schedule_delay=reader.milliseconds("OTEL_BSP_SCHEDULE_DELAY"),
             export_timeout=reader.milliseconds("OTEL_BSP_EXPORT_TIMEOUT"),
             max_queue_size=reader.count("OTEL_BSP_MAX_QUEUE_SIZE", least=1),
@@ -261,26 +255,6 @@ class _Reader:
             base = f"http://{base}"
         base = base.rstrip("/").removesuffix("/v1/traces") if self.given_endpoint else base.rstrip("/")
         return base + path
-
-    def sampler(self) -> tuple[str | None, float | None]:
-        """`parentbased_traceidratio` and 0.25, say."""
-        name = "OTEL_TRACES_SAMPLER"
-        known = ("always_on", "always_off", "traceidratio")
-        value = self.one_of(name, self.text(name), (*known, *(f"parentbased_{word}" for word in known)), "")
-        if not value:
-            return None, None
-        kind = value.removeprefix("parentbased_")
-        if kind != "traceidratio":
-            return value, 1.0 if kind == "always_on" else 0.0
-        argument = self.text("OTEL_TRACES_SAMPLER_ARG")
-        try:
-            rate = float(argument or 1)
-        except ValueError:
-            rate = -1.0
-        if not 0 <= rate <= 1:
-            _complain("OTEL_TRACES_SAMPLER_ARG", argument, "not a number from 0 to 1", 1)
-            rate = 1.0
-        return value, rate
 
     def exceptions(self) -> str:
         """`logs/dup` wins over `logs`; words meant for other instrumentations are left alone."""
