@@ -16,7 +16,7 @@ from _thread import get_ident
 from types import FrameType, ModuleType
 
 from autoscope.errors import AutoscopeError, notice, notices, say
-from autoscope.runtime import calls, capture, sampling, sites
+from autoscope.runtime import calls, capture, context, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
 from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import NEVER, Finder
@@ -148,9 +148,16 @@ class Running:
         else:
             self.finder.after_import["opentelemetry.sdk.trace"] = self.join_sdk
         sys.meta_path.insert(0, self.finder)
-        self.attach_loaded()
-        if script is not None:
-            main.take_over(self.weave, script)
+        # What we use of the library may be woven by now; that we use it is not the program's doing.
+        before = context.get()
+        context.set_current(context.Unsampled())
+        try:
+            self.attach_loaded()
+            if script is not None:
+                main.take_over(self.weave, script)
+        finally:
+            context.set_current(before)
+        self.begun = True
 
     def join_sdk(self, module: ModuleType | None = None) -> None:
         """See to it that a provider of the program's has our spans before it is flushed or shut down."""
@@ -199,6 +206,8 @@ class Running:
 
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
+        if not self.begun:
+            return  # they are being woven
         for name, module in attach.loaded_unseen(self.weave, self.wants).items():
             if name == "__main__":
                 continue
@@ -273,6 +282,7 @@ class Running:
 
     # Ending.
 
+    begun = False
     ending = False
     hurried = False
     """It ends by `os._exit`."""

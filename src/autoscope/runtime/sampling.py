@@ -89,7 +89,7 @@ def root(parent: Any) -> Span | Unsampled | None:
         # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
         threading = sys.modules.get("threading")
         thread = threading._active.get(ident) if threading is not None else None
-        name = thread.name if thread is not None else "MainThread" if threading is None else ""
+        name = thread.__dict__.get("_name", "") if thread is not None else "MainThread" if threading is None else ""
         return (
             Trace(identity, 0, tracestate, 3, ident, name, inherited),
             sites.next_id(),
