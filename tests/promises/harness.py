@@ -99,9 +99,11 @@ def compare(source: str, *, trace: bool = False, paths: tuple[str, ...] = PATHS)
         ignored.append((type(what.exc_value).__name__, str(what.exc_value)))
 
     hook, sys.unraisablehook = sys.unraisablehook, ignore
+    gc.freeze()  # what was there before is nobody's garbage: the many collections below need not look at it
     try:
         return _compare(source, trace, paths, ignored)
     finally:
+        gc.unfreeze()
         sys.unraisablehook = hook
 
 

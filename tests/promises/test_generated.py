@@ -183,7 +183,7 @@ def programs(draw) -> str:
 
 @given(programs())
 @settings(
-    max_examples=40,
+    max_examples=150,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking takes minutes: add Phase.shrink by hand
