@@ -52,7 +52,7 @@ LONGEST_NAME = 4096
 """Characters of a name that are looked at."""
 REDACTED = "[redacted]"
 
-redact: tuple[str, ...] = (
+REDACT = (
     "password",
     "passwd",
     "pwd",
@@ -65,14 +65,16 @@ redact: tuple[str, ...] = (
     "credential",
     "session",
 )
-"""Parts of names whose values are secret, lower-case without `-` and `_`; the plan's `redact` adds to them."""
+"""Parts of names whose values are secret in every plan, lower-case without `-` and `_`."""
+redact: tuple[str, ...] = REDACT
+"""Those in force: a plan's own added."""
 _secret_names: dict[str, bool] = {}
 
 
 def set_redact(words: tuple[str, ...]) -> None:
-    """Use these words (with the defaults) from now on."""
+    """Use these words from now on, with those of every plan, and none of an earlier call."""
     global redact
-    redact = tuple(dict.fromkeys([*redact, *(_fold(word) for word in words)]))
+    redact = tuple(dict.fromkeys([*REDACT, *(_fold(word) for word in words)]))
     _secret_names.clear()
 
 
