@@ -565,6 +565,26 @@ def test_secret_keys_of_other_classes():
     assert "'shown'" in shown
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ((b"Authorization", b"Bearer hunter2"), "(b'Authorization', [redacted])"),
+        (["session-id", {"a": SECRET}], "['session-id', [redacted]]"),
+        ([(b"host", b"x"), (b"cookie", b"hunter2")], "[(b'host', b'x'), (b'cookie', [redacted])]"),
+        ([["a", 1], ["password", SECRET]], "[['a', 1], ['password', [redacted]]]"),
+        ({"type": "http", "headers": [(b"x-api-key", SECRET)]}, "{'type': 'http', 'headers': [(b'x-api-key', [redacted])]}"),
+        ({("token", SECRET)}, "{('token', [redacted])}"),
+        # No pairs: nothing says that the second is what the first names.
+        (("token",), "('token',)"),
+        (("token", "shown", 3), "('token', 'shown', 3)"),
+        ((1, "token"), "(1, 'token')"),
+    ],
+)  # fmt: skip
+def test_secret_pairs(value, shown):
+    """A list or tuple of two is a name and its value if the first is the name of a secret: headers, `dict.items()`, forms."""
+    assert through(value) == shown
+
+
 def test_a_plans_words_are_its_own():
     """Words of one plan are not in force under the next; those that come with us always are."""
     capture.set_redact(("Blood Type",))

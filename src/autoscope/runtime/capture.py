@@ -193,6 +193,10 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
             shown = REDACTED if _is_secret_key(key, type(key)) else _text(item, type(item), depth - 1, left)
             parts.append(f"{_text(key, type(key), 0, left)}: {shown}")
         return "{" + ", ".join(parts) + more + "}"
+    if len(first) == 2 and (kind is list or kind is tuple) and _is_secret_key(first[0], type(first[0])):
+        # A name and its value, as headers, the items of a dictionary and the fields of a form come.
+        name = _text(first[0], type(first[0]), depth - 1, left)
+        return f"[{name}, {REDACTED}]" if kind is list else f"({name}, {REDACTED})"
     inside = ", ".join(_text(item, type(item), depth - 1, left) for item in first) + more
     if kind is list:
         return f"[{inside}]"
