@@ -6,6 +6,7 @@ start, the program runs as its author wrote it and one notice says why.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import atexit
 import os
 import signal
@@ -104,7 +105,9 @@ class Running:
 
     def __init__(self, plan: Plan, store: str | None, otlp: str | None) -> None:
         self.plan = plan
-        self.store = store
+        # Now: the program may change its working directory before there is anything to store.
+        self.store = store and _absolute(store)
+        self.default_store = _absolute(".autoscope")
         self.otlp = otlp
         self.weave = Weaver(plan)
         self.finder = Finder(self.weave)
@@ -118,12 +121,15 @@ class Running:
             interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 100) / 1000,
             queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
             each_second=self.each_second,
+            at_end=self.at_exit,
         )
         self.early: list[str] = []
         """Modules that were imported before us and woven in place."""
         self.late: list[str] = []
         """Modules that came past the finder and were woven in place when they were noticed."""
         self.handler: Terminated | None = None
+        self.holding: set[int] = set()
+        """Threads that hold SIGTERM back because they are about to fork."""
 
     def begin(self, script: str | None) -> None:
         for warning in (*self.plan.warnings, *not_heeded(self.plan)):
@@ -221,7 +227,7 @@ class Running:
         from autoscope.export.destinations import destinations
 
         self.name_run()
-        return destinations(self.store, self.run_id, describe_run(self.plan), self.otlp)
+        return destinations(self.store, self.run_id, describe_run(self.plan), self.otlp, self.default_store)
 
     def name_run(self) -> None:
         """Processes started from here that are traced too belong to the same run, whoever records first."""
@@ -361,7 +367,7 @@ class Running:
                 f"woven, {len(weaver.left_alone)} not; own cost {counts['cost']['share']:.1%} of the process's CPU\n"
             )
         else:
-            text = summary_text(open_run(os.path.abspath(self.store or ".autoscope"), self.run_id))
+            text = summary_text(open_run(self.store or self.default_store, self.run_id))
         try:
             if not self.hurried:  # `os._exit` would not have written what the program had not flushed
                 sys.__stderr__.flush()  # type: ignore[union-attr]
@@ -374,8 +380,6 @@ class Running:
         try:
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 # Past `signal.signal`, which would make a plain number of it.
-                import _signal  # type: ignore[import-not-found]
-
                 self.handler = Terminated(0)
                 self.handler.running = self
                 _signal.signal(signal.SIGTERM, self.handler)
@@ -417,8 +421,6 @@ class Running:
         sites.reset()
 
     def leave_sigterm(self) -> None:
-        import _signal
-
         try:
             if self.handler is not None and _signal.getsignal(signal.SIGTERM) is self.handler:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -429,17 +431,29 @@ class Running:
 
     def before_fork(self) -> None:
         if self is running:
+            # A child forgets what came before it runs Python; where SIGTERM has no handler it would have ended it.
+            if self.handler is not None and _signal.getsignal(signal.SIGTERM) is self.handler:
+                blocked = _signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+                if signal.SIGTERM not in blocked:
+                    self.holding.add(get_ident())
             self.name_run()
             self.drain.before_fork()
 
     def after_fork_parent(self) -> None:
         if self is running:
             self.drain.after_fork_parent()
+            self.let_terminate()
+
+    def let_terminate(self) -> None:
+        if get_ident() in self.holding:
+            self.holding.remove(get_ident())
+            _signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
 
     def after_fork_child(self) -> None:
         if self is not running:
             return
         self.drain.after_fork_child()
+        self.let_terminate()
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
             # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.
@@ -461,6 +475,13 @@ class Terminated(int):
             self.running.terminated()
         else:
             self.running.die()
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path  # the working directory was removed
 
 
 def not_heeded(plan: Plan) -> list[str]:
@@ -504,9 +525,13 @@ def describe_run(plan: Plan) -> dict[str, Any]:
     """What a run's directory says about how it came to be."""
     from autoscope import __version__
 
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = ""  # the working directory was removed
     return {
         "argv": list(sys.orig_argv),
-        "cwd": os.getcwd(),
+        "cwd": cwd,
         "python": sys.version.split()[0],
         "autoscope": __version__,
         "pid": os.getpid(),

@@ -103,8 +103,9 @@ def run(arguments: argparse.Namespace) -> int:
         _prepare(environment, arguments, plan, command)
     python = sys.executable
     argv = [python, *interpreter_flags(), *command]
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed before we were started
+            stream.flush()
     if os.name == "nt":
         return subprocess.call(argv, env=environment)
     os.execve(python, argv, environment)
@@ -128,7 +129,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
     """Put into the environment what the program's process needs to know."""
     from autoscope.bootstrap import describe_run
     from autoscope.cli.env import site_directory
-    from autoscope.export.runs import create_run, prune
+    from autoscope.export.runs import absolute, create_run, prune
     from autoscope.export.settings import Settings
     from autoscope.plan.model import Plan
 
@@ -143,7 +144,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
     file = ""
     environment["AUTOSCOPE_STORE"] = ""
     if store or wanted:
-        directory = os.path.abspath(store or ".autoscope")
+        directory = absolute(store or ".autoscope")
         info = describe_run(plan)
         info["argv"] = command
         try:

@@ -5,13 +5,13 @@ So that the drain, which watches the buffer's length, never waits.
 
 from __future__ import annotations
 
-from _thread import allocate_lock, get_native_id, start_new_thread
+from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 from collections import deque
 from typing import Any
 
 from autoscope.errors import notice
 from autoscope.runtime import context
-from autoscope.runtime.drain import Exporter, wait_for_end
+from autoscope.runtime.drain import Exporter, begin, ours, wait_for_end
 from autoscope.runtime.spans import Clock
 
 
@@ -80,6 +80,7 @@ class Behind:
             self.waiting -= count
 
     def run(self) -> None:
+        begin()
         started = Clock.thread_cpu()
         self.native = get_native_id()
         # Exporters and processors of the program's may be woven; what they do here is not a trace.
@@ -95,6 +96,7 @@ class Behind:
                 pass  # a fork made a new one
             if self.chunks:
                 self.start()  # one came in between the last look and here
+            ours.discard(get_ident())
 
     def close(self, deadline_seconds: float) -> None:
         self.hurry(deadline_seconds)

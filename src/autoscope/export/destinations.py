@@ -82,8 +82,10 @@ class Provider:
                 exporter.after_fork()
 
 
-def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str | None = None) -> list[Exporter]:
-    """The exporters of this process. `store` is a directory, None for "where there is no endpoint", `""` for none."""
+def destinations(
+    store: str | None, run_id: str, info: dict[str, Any], otlp: str | None = None, default: str = ".autoscope"
+) -> list[Exporter]:
+    """The exporters of this process. `store` is a directory, None for `default` where there is no endpoint, `""` for none."""
     from autoscope.export import resource
     from autoscope.export.settings import Settings
 
@@ -100,10 +102,10 @@ def destinations(store: str | None, run_id: str, info: dict[str, Any], otlp: str
         found.append(ConsoleExporter(settings))
     asked_for_nothing = settings.exporters == ()
     if store or (store is None and sender is None and not found[1:] and not asked_for_nothing):
-        from autoscope.export.runs import KEEP_RUNS, prune
+        from autoscope.export.runs import KEEP_RUNS, absolute, prune
         from autoscope.export.store import StoreExporter
 
-        directory = os.path.abspath(store or ".autoscope")
+        directory = absolute(store or default)
         if not os.path.exists(os.path.join(directory, "runs", run_id)):
             prune(directory, KEEP_RUNS - 1)  # a run begins here, unless `autoscope run` has begun it
         found.append(StoreExporter(directory, run_id=run_id, resource=resource.attributes(settings), info=info))

@@ -32,6 +32,14 @@ def _now_ns() -> int:
     return Clock.now() + epoch_offset()
 
 
+def absolute(path: str) -> str:
+    """`path` from the root on, where the working directory is still there."""
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        return path
+
+
 def describe_run() -> dict[str, Any]:
     """What is known of a run without being told: argv, cwd, start time, versions."""
     import sys
@@ -190,7 +198,7 @@ def make_run(directory: str, run_id: str) -> str:
 
 
 def _make_store(directory: str) -> str:
-    directory = os.path.abspath(directory)
+    directory = absolute(directory)
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     if _make_private(directory):  # only in a folder we made: `*` would hide everything in someone else's
         with open(os.path.join(directory, ".gitignore"), "w") as file:

@@ -11,9 +11,9 @@ import weakref
 from _thread import RLock
 
 from autoscope.errors import notice
+from autoscope.export.runs import absolute, make_run, take_lock, to_json, write_json
 from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
-from autoscope.export.runs import make_run, take_lock, to_json, write_json
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
 from autoscope.runtime.spans import Clock, epoch_offset
@@ -92,7 +92,7 @@ class StoreExporter:
 
     def __init__(self, directory: str, *, run_id: str, resource: dict[str, Any], info: dict[str, Any]) -> None:
         """`info` describes the process (see `describe_run`). Nothing is opened before there is something to write."""
-        self.directory = os.path.abspath(directory)  # the program may change its working directory
+        self.directory = absolute(directory)  # the program may change its working directory
         self.run_id = run_id
         self.exported = 0
         self.dropped = 0

@@ -7,7 +7,9 @@ It stops around `fork`, so that no lock of ours is held in a child and `os.fork`
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
+import sys
 import time
 from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 
@@ -55,12 +57,15 @@ class Drain:
         interval: float = 0.1,
         queue: int = DEFAULT_QUEUE,
         each_second: Callable[[], None] | None = None,
+        at_end: Callable[[], None] | None = None,
     ) -> None:
         self.make_exporters = make_exporters
         self.interval = interval
         self.queue = queue
         self.each_second = each_second
         """Called about once a second in the drain's thread."""
+        self.at_end = at_end
+        """Called in the drain's thread where it is the process's last one."""
         self.exporters: list[Exporter] | None = None
         self.lock = allocate_lock()
         """Held while records are being handed over."""
@@ -101,13 +106,14 @@ class Drain:
             _release(self.gone)
 
     def run(self) -> None:
+        begin()
         # What we call here is not the program's doing; recorded, it would be work for the next round, for ever.
         context.set_current(context.Unsampled())
         self.native = get_native_id()
         try:
             looked = Clock.monotonic()
             more = False
-            while not self.stopping:
+            while not self.stopping and not self.deserted():
                 if self.bell.acquire(timeout=0 if more else self.interval) and self.stopping:
                     break
                 more = self.drain()
@@ -122,6 +128,17 @@ class Drain:
             _release(self.gone)
             if self.stopping and not self.forking:
                 self.arm()  # asked to end for a fork that is over by now
+        if self.deserted() and self.at_end is not None:
+            self.at_end()
+        ours.discard(get_ident())
+
+    def deserted(self) -> bool:
+        """Whether this process has no thread left but ours.
+
+        A child that another thread than the main one forked ends when that thread returns: no handler of ours is called,
+        the system ends the process with its last thread, and that must not be ours.
+        """
+        return self.of_a_thread and _System.frames().keys() <= ours
 
     def stop(self, seconds: float) -> bool:
         """Ask the thread to end and wait; False if it is still busy after `seconds`."""
@@ -242,6 +259,7 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends; if it is in the middle of sending, it is not waited for long."""
         self.forking = True
+        self.in_a_thread = get_native_id() != os.getpid()
         self.stop(0.2)
         for settle in _each(self.exporters, "before_fork"):
             settle()
@@ -264,6 +282,8 @@ class Drain:
         self.cpu_ns = self.owner = self.native = 0
         # A call that was open at the fork ends in both processes: the parent records it.
         self.forked = Clock.now()
+        self.of_a_thread = self.of_a_thread or self.in_a_thread
+        ours.clear()
         sites.after_fork()
         for exporter in self.exporters or ():
             exporter.after_fork()
@@ -272,6 +292,10 @@ class Drain:
     locked = False
     forked = 0
     """In a forked child: when that was."""
+    in_a_thread = False
+    """Whether a thread other than the main one forked last."""
+    of_a_thread = False
+    """Whether this process was forked by such a thread."""
 
 
 def _each(exporters: list[Any] | None, name: str) -> list[Any]:
@@ -285,6 +309,22 @@ class _System:
 
     sleep = staticmethod(time.sleep)
     stat = staticmethod(os.stat)
+    frames = staticmethod(sys._current_frames)
+    signals = frozenset(_signal.valid_signals())
+
+
+ours: set[int] = set()
+"""Threads of ours that run now."""
+
+
+def begin() -> None:
+    """First of all in a thread of ours: it takes no signals, since one that the program's threads block and wait for would
+
+    come to this one, and do what it does by default: end the process.
+    """
+    ours.add(get_ident())
+    if hasattr(_signal, "pthread_sigmask"):
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, _System.signals)
 
 
 def wait_for_end(native: int) -> None:

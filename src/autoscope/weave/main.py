@@ -41,7 +41,10 @@ def script() -> str | None:
     if not arguments or arguments[0] in ("", "-", "-c", "-m") or sys.flags.interactive or sys.flags.inspect:
         return None
     # As the interpreter makes it absolute: on POSIX, nothing in it is normalised.
-    path: str = os.path.abspath(arguments[0]) if os.name == "nt" else os.path.join(os.getcwd(), arguments[0])
+    try:
+        path: str = os.path.abspath(arguments[0]) if os.name == "nt" else os.path.join(os.getcwd(), arguments[0])
+    except OSError:
+        path = arguments[0]  # the working directory was removed
     options = sys.orig_argv[1 : max(len(sys.orig_argv) - len(arguments), 0) + 1]
     if "-x" in options or not os.path.isfile(path) or path.endswith(".pyc"):
         return None
