@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import json
 import random
+import sqlite3
 import textwrap
 import threading
 from collections import Counter
@@ -16,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import context as otel_context
 from opentelemetry import trace as otel
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace._sampling_experimental._trace_state import OtelTraceState
 from opentelemetry.sdk.trace._sampling_experimental._util import MAX_THRESHOLD, calculate_threshold
@@ -25,8 +29,13 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 import autoscope
 from autoscope.export import bridge
+from autoscope.export.console import ConsoleExporter
+from autoscope.export.settings import Settings
+from autoscope.export.store import StoreExporter, new_run_id
 from autoscope.export.wire import Encoder
 from autoscope.plan.resolve import resolve_mapping
+from autoscope.read.formats import span_attributes
+from autoscope.read.runs import open_run
 from autoscope.runtime import context, sampling, sites
 from autoscope.weave import assemble
 from autoscope.weave.weaver import Weaver
@@ -560,8 +569,6 @@ def test_a_span_of_the_programs_own_is_a_parent(weave, tracer):
 @pytest.mark.parametrize("is_remote", [True, False])
 def test_remoteness_is_told_on_the_wire(weave, tracer, is_remote):
     """`Span.flags` says of a parent from outside whether it is in another process, and of our own that they are not."""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
     program = weave("""
         def leaf(): return 1
         def root(): return leaf()
@@ -577,6 +584,63 @@ def test_remoteness_is_told_on_the_wire(weave, tracer, is_remote):
         ("program.root", 0x301 if is_remote else 0x101),
     ] * 2
     assert {int.from_bytes(span.parent_span_id) for span in spans if span.name == "program.root"} == {2}
+
+
+@pytest.mark.parametrize("parent", ["none", "remote", "local"])
+def test_a_root_of_this_process_is_told_alike_everywhere(weave, tracer, parent, tmp_path):
+    """On the wire, to the application's processors, on the console and in the store: its thread on the first span of ours,
+    whatever is above it, and on no other; its parent is remote only where it is."""
+    program = weave("""
+        def leaf(fail):
+            if fail: raise ValueError("no")
+        def root(fail): leaf(fail)
+    """)
+    above = otel.NonRecordingSpan(otel.SpanContext(1, 2, parent == "remote", otel.TraceFlags(1)))
+    for fail in (False, True):
+        with otel.use_span(above) if parent != "none" else contextlib.nullcontext():
+            try:
+                program.root(fail)
+            except ValueError:
+                pass
+    records = list(sites.records)
+    thread = {"thread.id": threading.get_ident(), "thread.name": threading.current_thread().name}
+    expected = {"program.leaf": {}, "program.root": thread}
+
+    def threads(spans):
+        assert len(spans) == 4
+        for name, attributes in spans:
+            assert {key: value for key, value in attributes.items() if key.startswith("thread.")} == expected[name]
+
+    request = ExportTraceServiceRequest.FromString(Encoder({}).encode(records))
+    wire = request.resource_spans[0].scope_spans[0].spans
+    threads([(span.name, _wire_attributes(span)) for span in wire])
+    provider = TracerProvider()
+    spans = [bridge.Bridge(provider).readable(record) for record in records]
+    provider.shutdown()
+    threads([(span.name, dict(span.attributes)) for span in spans])
+    threads(
+        [
+            (line["name"], line["attributes"])
+            for line in (ConsoleExporter(Settings(), {})._describe(record, 0) for record in records)
+        ]
+    )
+    store = StoreExporter(str(tmp_path), run_id=new_run_id(), resource={}, info={})
+    store.export(records)
+    store.close()
+    run = open_run(str(tmp_path))
+    threads([(span.name, span_attributes(span)) for span in run.spans()])
+    with sqlite3.connect(store.path) as connection:
+        rows = connection.execute("SELECT SpanName, SpanAttributes FROM otel_traces").fetchall()
+    threads([(name, json.loads(attributes)) for name, attributes in rows])
+    remote = {"none": None, "remote": True, "local": False}[parent]
+    found = {(span.name, span.parent and span.parent.is_remote, span.context.is_remote) for span in spans}
+    assert found == {("program.leaf", False, False), ("program.root", remote, False)}
+    flags = {"none": 0x103, "remote": 0x301, "local": 0x101}[parent]
+    assert {span.flags for span in wire if span.name == "program.root"} == {flags}
+
+
+def _wire_attributes(span):
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in span.attributes}
 
 
 # -- tasks and threads

@@ -20,7 +20,7 @@ from opentelemetry.context.context import Context, _RuntimeContext
 from autoscope.errors import notice
 from autoscope.runtime import sampling
 from autoscope.runtime.context import Attached, Unsampled, current
-from autoscope.runtime.spans import Details, Record, Trace, epoch_offset
+from autoscope.runtime.spans import Record, Trace, epoch_offset
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -110,16 +110,18 @@ def attached(context: Context) -> Attached:
             flags=int(parent.trace_flags),
             context=context,
         )
+        # Where it is attached is where it is followed; a thread that is handed a copy of the context makes no sign.
+        trace.thread_id, trace.thread_name = sampling.this_thread()
         value = Attached((trace, parent.span_id))
         value.sampled = True
     value.context = context
     return value
 
 
-def span_context(trace: Trace, span_id: int) -> Any:
-    """A span of ours as OpenTelemetry names it."""
+def span_context(trace: Trace, span_id: int, is_remote: bool = False) -> Any:
+    """A span of this trace as OpenTelemetry names it."""
     state = _otel().TraceState.from_header([trace.tracestate]) if trace.tracestate else None
-    return _otel().SpanContext(trace.trace_id, span_id, False, _otel().TraceFlags(trace.flags), state)
+    return _otel().SpanContext(trace.trace_id, span_id, is_remote, _otel().TraceFlags(trace.flags), state)
 
 
 def _unsampled(mark: Unsampled) -> Any:
@@ -233,37 +235,29 @@ class Bridge:
         from opentelemetry.sdk.trace import Event, ReadableSpan
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
+        from autoscope.export import wire
+
         site, span, parent, start, end, details = record
         trace = span[0]
         offset = epoch_offset()
-        attributes: dict[str, Any] = {
-            "code.function.name": site.name,
-            "code.file.path": site.file,
-            "code.line.number": site.line,
-        }
-        if not parent:
-            attributes["thread.id"] = trace.thread_id
-            attributes["thread.name"] = trace.thread_name
+        outside = wire.begins_here(parent)
+        attributes = wire.site_attributes(site) | wire.own_attributes(trace if outside else None, details)
         events = []
         status = Status(StatusCode.UNSET)
-        if isinstance(details, Details):
-            attributes.update(details.attributes or {})
+        if details is not None:
             if details.error_type:
-                attributes["error.type"] = details.error_type
                 status = Status(StatusCode.ERROR, details.error_message)
             exception = details.exception
             if exception is not None:
-                described = {
-                    "exception.type": exception.type,
-                    "exception.message": exception.message,
-                    "exception.stacktrace": exception.stacktrace(),
-                }
-                events.append(Event("exception", described, exception.time + offset))
+                events.append(Event("exception", wire.exception_attributes(exception), exception.time + offset))
+        above = None
         parent_id = parent[1] if parent else trace.remote_parent
+        if parent_id:
+            above = span_context(trace, parent_id, outside and bool(wire.parent_is_remote(trace)))
         return ReadableSpan(
             name=site.name,
             context=span_context(trace, span[1]),
-            parent=span_context(trace, parent_id) if parent_id else None,
+            parent=above,
             resource=self.provider.resource,
             attributes=attributes,
             events=events,

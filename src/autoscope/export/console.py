@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autoscope.errors import notice
 from autoscope.export import resource as process
 from autoscope.export.settings import Settings
-from autoscope.export.wire import exception_attributes, own_attributes, site_attributes
+from autoscope.export.wire import begins_here, exception_attributes, own_attributes, site_attributes
 from autoscope.runtime.spans import epoch_offset
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ConsoleExporter:
             "start_time": _timestamp(start + epoch),
             "end_time": _timestamp(end + epoch),
             "status": status,
-            "attributes": site_attributes(site) | own_attributes(None if parent else trace, details),
+            "attributes": site_attributes(site) | own_attributes(trace if begins_here(parent) else None, details),
             "events": events,
             "links": [],
             "resource": {"attributes": self._resource, "schema_url": ""},

@@ -66,7 +66,7 @@ SELECT strftime('%Y-%m-%d %H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
     json_patch(json_patch(
         json_object('code.function.name', f.module || '.' || f.qualname, 'code.file.path', nullif(f.file, ''),
             'code.line.number', nullif(f.line, 0)),
-        CASE WHEN s.parent = 0 AND t.thread_id != 0
+        CASE WHEN s.parent IN (0, t.remote_parent) AND t.thread_id != 0
             THEN json_object('thread.id', t.thread_id, 'thread.name', t.thread_name) ELSE '{}' END),
         json_patch(json_object('error.type', nullif(d.error_type, '')), coalesce(d.attributes, '{}'))
     ) AS SpanAttributes,
@@ -80,7 +80,7 @@ SELECT strftime('%Y-%m-%d %H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
         FROM events e WHERE e.span = s.span) AS Events
 FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span;
 """
-"""`spans.parent` is 0 at a root. Ids of 2**63 and more stand as negative numbers. Times are Unix time.
+"""`spans.parent` is 0 at a root, and `remote_parent` or 0 where the parent is not a span of ours. Ids of 2**63 and more stand as negative numbers. Times are Unix time.
 
 `traces` has one row for every trace of every batch, so that nothing need be remembered between two transactions.
 The view has the column names of the ClickHouse exporter; it is slow, and for people and their tools.

@@ -154,7 +154,8 @@ class Encoder:
         site, (trace, span_id), parent, start, end, details = record
         fixed, count = self._fixed_part(site)
         parts = [fixed, b"\x12\x08", span_id.to_bytes(8)]
-        if parent and type(parent) is not Attached:
+        outside = begins_here(parent)
+        if parent and not outside:
             parts += [trace_part, parent[1].to_bytes(8)]
         elif trace.remote_parent:
             parts += [_trace_part(trace, _remoteness(trace)), trace.remote_parent.to_bytes(8)]
@@ -164,7 +165,7 @@ class Encoder:
         if details is None:
             parts.append(self._thread_part(trace, count))
         else:
-            parts.append(self._own_attributes(None if parent else trace, details, count))
+            parts.append(self._own_attributes(trace if outside else None, details, count))
         if details is not None:
             if details.exception is not None and self.events_wanted:
                 parts.append(self._event(details.exception, epoch))
@@ -232,8 +233,13 @@ def site_attributes(site: Site) -> dict[str, Any]:
     return attributes
 
 
+def begins_here(parent: Any) -> bool:
+    """Whether a record with this parent is the first span of ours on its way down: none above it, or one that is not ours."""
+    return not parent or type(parent) is Attached
+
+
 def own_attributes(root: Trace | None, details: Details | None) -> dict[str, Any]:
-    """What one span says beside that: its thread if it is a root (`root` is its trace), and its details."""
+    """What one span says beside that: its thread if it begins here (`root` is its trace), and its details."""
     attributes: dict[str, Any] = {}
     if root is not None and root.thread_id:
         attributes["thread.id"] = root.thread_id
@@ -266,20 +272,25 @@ def _trace_part(trace: Trace, remoteness: int) -> bytes:
 
 
 def _remoteness(trace: Trace) -> int:
+    is_remote = parent_is_remote(trace)
+    return 0 if is_remote is None else REMOTENESS_KNOWN | PARENT_IS_REMOTE if is_remote else REMOTENESS_KNOWN
+
+
+def parent_is_remote(trace: Trace) -> bool | None:
     """Whether the parent outside this trace's spans is in another process, or a span of another tracer in this one.
 
     The OpenTelemetry context the trace began under knows; it is a mapping, and is asked without importing anything.
+    None: it is not known.
     """
     if not trace.context:
-        return REMOTENESS_KNOWN | PARENT_IS_REMOTE
+        return True
     try:
         for value in trace.context.values():
             if hasattr(value, "get_span_context"):
-                is_remote = value.get_span_context().is_remote
-                return REMOTENESS_KNOWN | (PARENT_IS_REMOTE if is_remote else 0)
+                return bool(value.get_span_context().is_remote)
     except Exception:
-        pass  # someone else's object: then it is not known
-    return 0
+        pass  # someone else's object
+    return None
 
 
 def _limited(attributes: dict[str, Any], limit: int | None) -> tuple[dict[str, Any], int]:

@@ -67,7 +67,7 @@ def span_attributes(span: Span) -> dict[str, Any]:
         attributes["code.file.path"] = span.file
     if span.line:
         attributes["code.line.number"] = span.line
-    if not span.parent_id and span.thread_id:
+    if span.begins_here and span.thread_id:
         attributes |= {"thread.id": span.thread_id, "thread.name": span.thread_name}
     if span.error_type:
         attributes["error.type"] = span.error_type

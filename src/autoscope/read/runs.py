@@ -43,6 +43,8 @@ class Span(NamedTuple):
     thread_name: str
     tracestate: str
     flags: int
+    begins_here: bool
+    """Whether it is the first of its process: its parent, if it has one, is not a span of ours."""
 
 
 class Event(NamedTuple):
@@ -138,14 +140,14 @@ class Run:
 _SPANS = """
 SELECT s.span, s.parent, t.remote_parent, t.trace_id, f.name, s.start_ns, s.duration_ns, d.error_type, d.error_message,
     d.attributes, f.file, f.line, f.kind, t.thread_id, t.thread_name,
-    t.tracestate, t.flags
+    t.tracestate, t.flags, s.parent IN (0, t.remote_parent)
 FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
 ORDER BY s.start_ns, s.span
 """
 
 
 def _span(row: tuple[Any, ...]) -> Span:
-    span, parent, remote, trace, name, start, duration, error, message, attributes, *place = row
+    span, parent, remote, trace, name, start, duration, error, message, attributes, *place, begins_here = row
     own = json.loads(attributes) if attributes else {}
     return Span(
         unsigned(span),
@@ -157,7 +159,7 @@ def _span(row: tuple[Any, ...]) -> Span:
         error or "",
         message or "",
         own,
-        *place,
+        *(*place, bool(begins_here)),
     )
 
 

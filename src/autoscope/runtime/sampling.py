@@ -85,18 +85,20 @@ def root(parent: Any) -> Span | Unsampled | None:
             mark.trace_id = identity
             mark.context = inherited
             return mark
-        ident = get_ident()
-        # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
-        threading = sys.modules.get("threading")
-        thread = threading._active.get(ident) if threading is not None else None
-        name = thread.__dict__.get("_name", "") if thread is not None else "MainThread" if threading is None else ""
-        return (
-            Trace(identity, 0, tracestate, 3, ident, name, inherited),
-            sites.next_id(),
-        )
+        return Trace(identity, 0, tracestate, 3, *this_thread(), inherited), sites.next_id()
     except Exception as error:
         _give_up(error)
         return None
+
+
+def this_thread() -> tuple[int, str]:
+    """The id and name of the thread this runs in."""
+    ident = get_ident()
+    # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
+    threading = sys.modules.get("threading")
+    thread = threading._active.get(ident) if threading is not None else None
+    name = thread.__dict__.get("_name", "") if thread is not None else "MainThread" if threading is None else ""
+    return ident, name
 
 
 def _give_up(error: Exception) -> None:
