@@ -8,6 +8,11 @@ import textwrap
 import pytest
 from harness import PATHS, compare
 
+from autoscope.plan.model import CapturePatch, Plan
+from autoscope.runtime import sites
+from autoscope.weave.assemble import OP, decode
+from autoscope.weave.weaver import Weaver
+
 CASES: dict[str, str] = {
     "positional, default, star and keyword-only parameters": """
         def f(a, b=2, /, c=3, *rest, d, e=5, **more): return (a, b, c, rest, d, e, more)
@@ -511,6 +516,59 @@ CASES: dict[str, str] = {
             return [await v(1), {"a": await v(2)}, (await v(3), await v(4)), f"{await v(5)}"] + [await v(i) for i in range(3)]
         def main(): return asyncio.run(f())
     """,
+    "functions on one line": """
+        def nothing(): pass
+        def dots(x=1): ...
+        def documented(): "doc"
+        def answer(x): return x
+        def raises(x): raise KeyError(x)
+        def two(x): y = x; return y
+        def when(x): return [i for i in x] if x else None
+        def cell(x): return (lambda: x)()
+        def generator(x=1): yield x
+        def delegates(x): yield from generator(x)
+        def never(): yield 1; pass
+        left = lambda x: x
+        class C: pass
+        class D: x = 1
+        class E: a = lambda self: 1; b = property(lambda self: 2)
+        class F:
+            def method(self): pass
+            def returns(self): return self
+            @staticmethod
+            def static(): pass
+            @property
+            def p(self): pass
+            def generator(self): yield self
+        def main():
+            out = [nothing(), dots(), documented(), answer(3), two(4), when([5]), cell(6), left(7), D.x, E().a(), E().b]
+            out += [list(generator()), list(delegates(8)), list(never())]
+            f = F(); out += [f.method(), f.returns() is f, F.static(), f.p, len(list(f.generator()))]
+            try: raises(9)
+            except KeyError as e: out.append((e.args, e.__traceback__.tb_next.tb_lineno))
+            return out
+    """,
+    "a function on one line fails": """
+        def fails(x): raise KeyError(x)
+        def main(): fails(1)
+    """,
+    "a generator on one line fails": """
+        def fails(x): yield 1 / x
+        def main(): return list(fails(0))
+    """,
+    "coroutines on one line": """
+        import asyncio
+        async def nothing(): pass
+        async def dots(): ...
+        async def answer(x): return x
+        async def waits(x): return await answer(x)
+        async def sleeps(): await asyncio.sleep(0)
+        async def steps(x=1): yield x
+        async def empty(): return; yield
+        async def top(): return [await nothing(), await dots(), await waits(1), await sleeps(), [x async for x in steps()], [x async for x in empty()]]
+        def main(): return asyncio.run(top())
+    """,
+    "everything on one line": "def f(): pass\ndef g(x=1): yield x\ndef main(): return f(), list(g()), (lambda: 2)()",
 }  # fmt: skip
 if sys.version_info >= (3, 12):
     CASES["type parameters"] = """
@@ -527,6 +585,51 @@ def test_same_result_exceptions_order_and_looks(name):
     """Plain and woven by every path in every state, a program cannot tell."""
     recorded = compare(textwrap.dedent(CASES[name]))
     assert recorded > 0, "nothing was recorded, so nothing was shown"
+
+
+ONE_LINERS = {
+    "def f(): pass": ["f"],
+    "def f(): ...": ["f"],
+    "def f(): 'doc'": ["f"],
+    "def f(): return x": ["f"],
+    "def f(): return 1": ["f"],
+    "def f(): raise": ["f"],
+    "def f(*a, b=1, **c): pass": ["f"],
+    "def f(x=1): yield x": ["f"],
+    "def f(): yield": ["f"],
+    "async def f(): pass": ["f"],
+    "async def f(): return 1": ["f"],
+    "async def f(): await x": ["f"],
+    "async def f(x=1): yield x": ["f"],
+    "async def f(): return; yield": ["f"],
+    "def f(a): return lambda: a": ["f"],
+    "f = lambda: None": [],
+    "class C: pass": [],
+    "class C: x = 1": [],
+    "class C:\n def m(self): pass": ["C.m"],
+    "class C:\n def m(self): return __class__": ["C.m"],
+    "class C:\n async def m(self): pass": ["C.m"],
+    "def f(): pass; pass": ["f"],
+    "\n" * 300 + "def f(): pass": ["f"],
+}
+
+
+@pytest.mark.parametrize("captures", [False, True])
+@pytest.mark.parametrize("source", ONE_LINERS)
+def test_one_line_functions_are_woven(source, captures):
+    """None is left alone because of how its positions are written down, and the author's body in it has the author's."""
+    if "bytecode" not in PATHS:
+        pytest.skip("there is no bytecode rewrite here")
+    plan = Plan(strategy="full_trace", include=("case",), capture=CapturePatch(args=captures, returns=captures))
+    weave = Weaver(plan)
+    weave.path = "bytecode"
+    weave.module_code(compile(source, "<case>", "exec", dont_inherit=True), "case", lambda: source)
+    assert [site.qualname for site in sites.sites] == ONE_LINERS[source]
+    for site in sites.sites:
+        plain, woven = list(site.off.co_positions()), list(site.traced.co_positions())
+        start = next(after for _, op, _, after in decode(site.off.co_code) if op == OP["RESUME"])
+        assert woven[:start] == plain[:start]
+        assert woven[len(woven) - len(plain) + start :] == plain[start:]
 
 
 NOT_TRACED = {

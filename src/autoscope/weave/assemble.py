@@ -198,31 +198,38 @@ def write_positions(runs: Sequence[tuple[int, Position]], line: int) -> tuple[by
     return bytes(out), line
 
 
-def split_positions(table: bytes, units: int, line: int) -> tuple[bytes, bytes, int] | None:
-    """A location table cut after `units` code units: (before, after, line at the cut); None where an entry spans the cut."""
-    index = covered = 0
+def split_positions(table: bytes, units: int, line: int) -> tuple[bytes, bytes, int]:
+    """A location table cut after `units` code units: (before, after, line at the cut); an entry that spans it becomes two."""
+    index = covered = begin = columns = first = kind = 0
     while covered < units:
+        begin = index
         first = table[index]
         covered += (first & 7) + 1
         kind = first >> 3 & 15
+        index += 1
         if kind in (13, 14):
             value = shift = 0
-            at = index + 1
             while True:
-                value |= (table[at] & 63) << shift
+                value |= (table[index] & 63) << shift
                 shift += 6
-                if not table[at] & 64:
+                index += 1
+                if not table[index - 1] & 64:
                     break
-                at += 1
             line += -(value >> 1) if value & 1 else value >> 1
         elif 10 <= kind <= 12:
             line += kind - 10
-        index += 1
+        columns = index
         while index < len(table) and not table[index] & 0x80:
             index += 1
-    if covered != units:
-        return None
-    return table[:index], table[index:], line
+    over = covered - units
+    if not over:
+        return table[:index], table[index:], line
+    # Of `def f(): pass` for one, where the body has the position of the RESUME: the second half is on the same line.
+    head = first & 0xF8 | (first & 7) - over
+    tail = 0x80 | (10 if 10 <= kind <= 12 else kind) << 3 | over - 1
+    before = table[:begin] + bytes((head,)) + table[begin + 1 : index]
+    same_line = b"\0" if kind in (13, 14) else b""
+    return before, bytes((tail,)) + same_line + table[columns:], line
 
 
 class Body:

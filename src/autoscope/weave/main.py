@@ -51,6 +51,21 @@ def script() -> str | None:
     return path
 
 
+def first_of_path() -> list[str]:
+    """What the interpreter will put at the head of `sys.path` for the program."""
+    if sys.flags.safe_path:
+        return []
+    word = getattr(sys, "argv", [""])[0]
+    if word in ("", "-", "-c", "-m"):
+        return [""]
+    try:
+        path = os.path.realpath(word)
+    except OSError:
+        return []
+    # The directory of a script; a directory or an archive with a `__main__` itself.
+    return [path, os.path.dirname(path)]
+
+
 def take_over(weave: Weaver, path: str) -> bool:
     """Arrange for the script at `path` to run woven; False, and nothing is arranged, where it runs as it is."""
     if not _selected(weave, path):
@@ -83,9 +98,9 @@ def swallowing(code: CodeType) -> CodeType | None:
     no value yet.
     """
     start = next((after for _, op, arg, after in decode(code.co_code) if op == OP["RESUME"] and arg == 0), None)
-    cut = None if start is None else split_positions(code.co_linetable, start, code.co_firstlineno)
-    if start is None or cut is None:
+    if start is None:
         return None
+    before, behind, _ = split_positions(code.co_linetable, start, code.co_firstlineno)
     cell = any(op == OP["MAKE_CELL"] and arg == 0 for _, op, arg, after in decode(code.co_code) if after < start)
     forget = bytes((OP["DELETE_DEREF" if cell else "DELETE_FAST"], 0))
     rows = [
@@ -95,7 +110,7 @@ def swallowing(code: CodeType) -> CodeType | None:
     return code.replace(
         co_code=code.co_code[: 2 * start] + forget + code.co_code[2 * start :],
         co_exceptiontable=write_table(rows),
-        co_linetable=cut[0] + positions + cut[1],
+        co_linetable=before + positions + behind,
         co_flags=code.co_flags | _VARARGS,
         co_varnames=code.co_varnames or ("@",),
         co_nlocals=code.co_nlocals or 1,

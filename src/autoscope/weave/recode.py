@@ -393,10 +393,7 @@ class _Recoder:
     def finish(self, items: list[Item], start: int, author: Label) -> CodeType:
         code = self.code
         raw = code.co_code
-        cut = split_positions(code.co_linetable, start, code.co_firstlineno)
-        if cut is None:
-            raise CannotWeave("its line table does not divide at the prologue")
-        before, after, line = cut
+        before, after, line = split_positions(code.co_linetable, start, code.co_firstlineno)
         # Never reached: it brings the line back to where the author's own table goes on.
         items.append(Instruction(OP["NOP"], 0, None, (line, line, None, None)))
         items.append(author)
