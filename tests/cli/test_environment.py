@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -335,3 +336,22 @@ def test_an_installed_wheel_turns_on_by_env(wheel, tmp_path):
     (packages / "sitecustomize.py").write_text("print('the distribution')\n")
     done = shell(f"{interpreter} -m autoscope run --quiet --store u app.py")
     assert done.stdout.endswith("the distribution\n3 __main__\n")
+
+
+@pytest.mark.parametrize("glob", ["*_app", "[a]pp", "?pp", "__main*__", "a*p*"])
+def test_globs_of_every_shape_are_understood_while_importing(tmp_path, glob):
+    """What it takes to understand them is imported before imports are watched."""
+    write(
+        tmp_path,
+        {"app.py": "import my_app, app2, fractions\n", "my_app.py": "def f(): return len('x')\nf()\n", "app2.py": ""},
+    )
+    plan = {
+        "version": 1,
+        "strategy": "full_trace",
+        "include": [glob, "my_app"],
+        "modules": {"*_a[p]p": {"functions": {"f*": {"rate": 1.0}}}},
+    }
+    (tmp_path / "plan.yaml").write_text(json.dumps(plan))
+    done = python("app.py", cwd=tmp_path, env=hooked(tmp_path / "s", PLAN=str(tmp_path / "plan.yaml")))
+    assert (done.code, done.stderr) == (0, b"")
+    assert spans(tmp_path / "s") == ["my_app.f"]

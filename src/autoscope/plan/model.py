@@ -162,6 +162,14 @@ class Plan(_Settings):
             return True
         return False if self.include else None
 
+    def prepare(self) -> None:
+        """Have every test ready: what a test imports must not be imported by an import that asks for it."""
+        for pattern in (*self.include, *self.exclude, *self.modules):
+            matches_module(pattern, "")
+        for rule in self.modules.values():
+            for pattern in rule.functions:
+                matches(pattern, "")
+
     def lookup(self) -> _Lookup:
         """What is worked out once for all questions about single modules and functions."""
         try:

@@ -58,6 +58,7 @@ class Weaver:
     """Weaves code for one plan."""
 
     def __init__(self, plan: Plan) -> None:
+        plan.prepare()
         self.plan = plan
         self.path = os.environ.get("AUTOSCOPE_WEAVE", "") or ("bytecode" if assemble.SUPPORTED else "ast")
         """`bytecode` or `ast`; the variable is for our own tests."""
