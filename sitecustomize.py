@@ -20,22 +20,34 @@ def _start() -> None:
     if not checkout:
         root = os.path.dirname(os.path.dirname(here))
     if wanted and not disabled and prefix == sys.prefix and sys.version_info >= (3, 11):
-        if root in sys.path:
-            _import()
-        elif checkout:
-            sys.path.append(root)
-            try:
-                _import()
-            finally:
-                sys.path.remove(root)
+        path = sys.path[:]
+        # What we import is Python's own and installed, whatever the program has of those names.
+        sys.path.sort(key=_place)
+        try:
+            if root in sys.path:
+                _import(path, here)
+            elif checkout:
+                sys.path.append(root)
+                _import(path, here)
+        finally:
+            sys.path[:] = path
     _next(here)
 
 
-def _import() -> None:
+def _place(entry: str) -> int:
+    """Where an entry of the path stands while we start: the standard library, what is installed, all else."""
+    library = os.path.dirname(os.__file__)
+    if entry == library or entry == os.path.join(library, "lib-dynload"):
+        return 0
+    return 1 if entry.endswith(("site-packages", "dist-packages")) else 2
+
+
+def _import(path: list[str], here: str) -> None:
+    before = set(sys.modules)
     try:
         from autoscope.bootstrap import start_from_environment
 
-        start_from_environment()
+        start_from_environment(before, [entry for entry in path if _place(entry) == 2 and entry != here])
     except Exception as error:
         if os.environ.get("AUTOSCOPE_STRICT"):
             raise

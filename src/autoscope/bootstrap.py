@@ -17,7 +17,7 @@ from _thread import get_ident
 from types import FrameType, ModuleType
 
 from autoscope.errors import AutoscopeError, notice, notices, say
-from autoscope.runtime import calls, capture, context, sampling, sites
+from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
 from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import NEVER, Finder
@@ -25,6 +25,7 @@ from autoscope.weave.weaver import Weaver
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from autoscope.plan.model import Plan
@@ -39,8 +40,23 @@ RESOLVED = b'{"autoscope_resolved"'
 running: Running | None = None
 
 
-def start_from_environment() -> Running | None:
-    """What `sitecustomize` calls. Never raises but under `AUTOSCOPE_STRICT`."""
+def start_from_environment(before: set[str] | None = None, path: Sequence[str] = ()) -> Running | None:
+    """What `sitecustomize` calls. Never raises but under `AUTOSCOPE_STRICT`.
+
+    `before`: the modules that were loaded before us; `path`: where the program may have its own.
+    """
+    started = _start_from_environment()
+    if before is not None:
+        needed: tuple[str, ...] = library.SENDING if started is not None else ()
+        if any(name.startswith("OTEL_") for name in os.environ):
+            needed += library.NETWORK
+        if started is not None and started.summary:
+            needed += library.SUMMARY
+        library.give_back(before, (*main.first_of_path(), *path), *needed)
+    return started
+
+
+def _start_from_environment() -> Running | None:
     environ = os.environ
     if running is not None:
         return running

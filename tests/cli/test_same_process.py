@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from cli_kit import ENVIRONMENT, hooked, spans, tree, write
+from cli_kit import ENVIRONMENT, hooked, python, spans, tree, write
+
+import autoscope
 
 DEAD = "http://127.0.0.1:9"
 """Nobody answers here."""
@@ -114,6 +116,50 @@ for _ in range(20):
 }
 
 
+OWN = ("json", "sqlite3", "token", "email", "dataclasses", "socket", "threading", "yaml", "fcntl")
+"""Modules the library (or we) have too; ours are imported before the program's, or late in a thread of ours, or not at all."""
+
+for _name in OWN:
+    # What 3.13 adds to an AttributeError of a module by a name of the library's depends on when it is asked.
+    PROGRAMS[f"a {_name} of its own"] = own(
+        _name, f"import {_name}\nprint({_name}.X)", spans=21, masked=r"'_shutdown'( \(consider renaming .*\))?"
+    )
+    PROGRAMS[f"a {_name} that it never imports"] = own(_name, spans=21)
+_FILES = {"app.py": own("json", "import json, token\nprint(json.X, token.X)").files["sub/app.py"]}
+PROGRAMS |= {
+    "modules of its own by PYTHONPATH": Case(
+        _FILES | {f"lib/{name}.py": "print('mine')\nX = 1\n" for name in ("json", "token", "argparse", "textwrap")},
+        env={"PYTHONPATH": "lib"},
+        spans=21,
+    ),
+    "modules of its own, run by -m": Case(
+        _FILES | {f"{name}.py": "print('mine')\nX = 1\n" for name in ("json", "token")}, ("-m", "app"), spans=21
+    ),
+    "modules of its own, code by -c": Case(
+        {
+            "mod.py": "def f():\n    return len('x')\n",
+            **{f"{name}.py": "print('mine')\nX = 1\n" for name in ("json", "token")},
+        },
+        ("-c", f"import json, token\nfrom mod import f\n{NAP}print(json.X, token.X)"),
+        ways=("environment", "otlp"),
+        spans=20,
+    ),
+    "modules of its own in a directory with a main": Case(
+        {"d/__main__.py": _FILES["app.py"], **{f"d/{name}.py": "X = 1\n" for name in ("json", "token")}},
+        ("d",),
+        spans=21,
+    ),
+    "folders of such names, which are no modules": Case(
+        {
+            "app.py": f"def f():\n    return len('x')\n{NAP}import json, email\nprint(json, email)",
+            "json/x": "",
+            "email/x": "",
+        },
+        spans=20,
+    ),
+}
+
+
 def start(case: Case, here: Path, way: str, store: Path) -> subprocess.Popen[bytes]:
     write(here, case.files)
     command = [word.replace("{here}", str(here)) for word in case.command]
@@ -169,3 +215,29 @@ def test_nobody_outside_can_tell(name, tmp_path):
         assert ended[way] == ended["plain"], way
         if case.spans is not None and way != "otlp":
             assert len(spans(tmp_path / f"store-{way}")) == case.spans, way
+
+
+def test_what_we_import_late_is_known():
+    """The names that are looked for beside a program are those of all that is imported when there is something to send."""
+    text = """
+import sys
+import autoscope.bootstrap
+from importlib import import_module
+from importlib.machinery import BuiltinImporter, FrozenImporter
+from autoscope.runtime import library
+before = set(sys.modules)
+for name in library.SENDING + library.NETWORK + library.SUMMARY:
+    import_module(name)
+late = {name.partition(".")[0] for name in set(sys.modules) - before} - {name.partition(".")[0] for name in before}
+found = [name for name in late - library.LATE if not BuiltinImporter.find_spec(name) and not FrozenImporter.find_spec(name)]
+print([name for name in found if not name.startswith("_")])
+"""
+    done = python("-c", text, cwd=Path.cwd(), env={"PYTHONPATH": str(Path(autoscope.__file__).parents[1])})
+    assert done == (b"[]\n", b"", 0)
+
+
+def test_what_the_program_has_not_loaded_it_finds_as_its_own(tmp_path):
+    """Where nothing is hidden, nothing of ours is imported sooner, nor taken away."""
+    write(tmp_path, {"app.py": "import sys\nprint('sqlite3' in sys.modules, 'threading' in sys.modules)"})
+    done = python("app.py", cwd=tmp_path, env=hooked(STRATEGY="full_trace"))
+    assert done.stdout == b"False True\n"

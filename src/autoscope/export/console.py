@@ -10,6 +10,7 @@ from autoscope.errors import notice
 from autoscope.export import resource as process
 from autoscope.export.settings import Settings
 from autoscope.export.wire import begins_here, exception_attributes, own_attributes, site_attributes
+from autoscope.runtime.library import library
 from autoscope.runtime.spans import epoch_offset
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ class ConsoleExporter:
 
     def export(self, records: Sequence[Record]) -> None:
         """Print them, all of them or none."""
-        import json
-
+        json = library("json")
         try:
             epoch = epoch_offset()
             lines = [json.dumps(self._describe(record, epoch), default=object.__repr__) + "\n" for record in records]
@@ -85,7 +85,7 @@ class ConsoleExporter:
 
 def _timestamp(nanoseconds: int) -> str:
     """ISO 8601 in UTC, to the microsecond. Not by `datetime`: time-faking libraries replace its classes."""
-    from time import gmtime, strftime
+    from time import gmtime, strftime  # built in: no program has one of its own
 
     seconds, rest = divmod(nanoseconds, 1_000_000_000)
     return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds)) + f".{rest // 1000:06d}Z"

@@ -12,6 +12,7 @@ import os
 import time
 
 from autoscope.errors import AutoscopeError
+from autoscope.runtime.library import library
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -179,8 +180,7 @@ def _remove(folder: str) -> None:
 
 def take_lock(descriptor: int, *, wait: bool) -> bool:
     """Whether the lock is ours now. A file system without locks says yes."""
-    import fcntl
-
+    fcntl = library("fcntl")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -229,9 +229,8 @@ def write_json(path: str, value: Any) -> None:
 
 def to_json(value: Any) -> str:
     """JSON in ASCII. Calls no method that a subclass of the program's own may have given its value."""
-    import json
-
-    return json.dumps(_plain(value))
+    dumped: str = library("json").dumps(_plain(value))
+    return dumped
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from autoscope.errors import notice
+from autoscope.runtime.library import library
 
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
@@ -271,9 +272,9 @@ def _complain(name: str, value: str, why: str, instead: object) -> None:
 def _decode(text: str) -> str:
     if "%" not in text:
         return text
-    from urllib.parse import unquote  # only here: most lists have no escapes, and this runs when the program starts
-
-    return unquote(text)
+    # Only here: most lists have no escapes, and this runs when the program starts.
+    decoded: str = library("urllib.parse").unquote(text)
+    return decoded
 
 
 def _is_token(text: str) -> bool:

@@ -16,6 +16,7 @@ from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
+from autoscope.runtime.library import library
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -269,7 +270,7 @@ class StoreExporter:
         return self._connection
 
     def _open(self) -> None:
-        import sqlite3  # only here: a program that records nothing does not load it
+        sqlite3 = library("sqlite3")  # only here: a program that records nothing does not load it
 
         folder = make_run(self.directory, self.run_id)
         if not os.path.exists(os.path.join(folder, "run.json")):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import autoscope
 from autoscope.errors import AutoscopeError
 from autoscope.export.settings import Endpoint
+from autoscope.runtime.library import library
 
 if TYPE_CHECKING:
     import ssl
@@ -103,22 +105,21 @@ class HttpTransport:
         return zlib.compress(body, 1, wbits=31) if self._endpoint.gzip else body
 
     def attempt(self, body: bytes, timeout: float) -> Answer:
-        import http.client
-
+        client = library("http.client")
         kept = self._connection is not None and self._connection.sock is not None
         try:
             return self._exchange(body, timeout)
-        except (ConnectionError, http.client.BadStatusLine) as error:
+        except (ConnectionError, client.BadStatusLine) as error:
             self.close()
             if not kept:
                 return self._failure(error)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, client.HTTPException, ValueError) as error:
             self.close()
             return self._failure(error)
         # The server had closed a connection that was idle: that says nothing about the server.
         try:
             return self._exchange(body, timeout)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, client.HTTPException, ValueError) as error:
             self.close()
             return self._failure(error)
 
@@ -137,8 +138,7 @@ class HttpTransport:
         return _judge(response, content)
 
     def _connect(self, timeout: float) -> HTTPConnection:
-        from http.client import HTTPConnection, HTTPSConnection
-
+        client = library("http.client")
         proxy = _proxy(self._url.scheme, f"{self._host}:{self._port}")
         host, port = (self._host, self._port) if proxy is None else (proxy.hostname or "", proxy.port or 80)
         authorization = {"proxy-authorization": _basic(proxy)} if proxy and proxy.username is not None else {}
@@ -146,8 +146,9 @@ class HttpTransport:
             if proxy is not None:
                 self._path = self._url._replace(netloc=self._url.netloc.rpartition("@")[2], fragment="").geturl()
                 self._headers.update(authorization)
-            return HTTPConnection(host, port, timeout=timeout)
-        connection = HTTPSConnection(host, port, timeout=timeout, context=self._context)
+            plain: HTTPConnection = client.HTTPConnection(host, port, timeout=timeout)
+            return plain
+        connection: HTTPConnection = client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
         if proxy is not None:
             connection.set_tunnel(self._host, self._port, authorization)
         return connection
@@ -161,12 +162,10 @@ class HttpTransport:
         return Answer(reason=reason, retry=isinstance(error, OSError), unreachable=isinstance(error, OSError))
 
     def interrupt(self) -> None:
-        import socket
-
         connection = self._connection
         try:
             if connection is not None and connection.sock is not None:
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                connection.sock.shutdown(library("socket").SHUT_RDWR)
         except OSError:
             pass  # it was closed meanwhile
 
@@ -342,11 +341,9 @@ def _retry_after(text: str) -> float | None:
         return None
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    import time
-    from email.utils import parsedate_to_datetime
-
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+        until: float = library("email.utils").parsedate_to_datetime(text).timestamp()
+        return max(0.0, until - time.time())
     except (ValueError, OverflowError):
         return None
 
@@ -394,16 +391,14 @@ def _split(url: str) -> SplitResult:
 
 
 def _basic(url: SplitResult) -> str:
-    from base64 import b64encode
-
-    return "Basic " + b64encode(f"{unquote(url.username or '')}:{unquote(url.password or '')}".encode()).decode()
+    user = f"{unquote(url.username or '')}:{unquote(url.password or '')}"
+    encoded: bytes = library("base64").b64encode(user.encode())
+    return "Basic " + encoded.decode()
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext:
-    import ssl
-
     try:
-        context = ssl.create_default_context(cafile=endpoint.certificate or None)
+        context: ssl.SSLContext = library("ssl").create_default_context(cafile=endpoint.certificate or None)
         if endpoint.client_certificate:
             context.load_cert_chain(endpoint.client_certificate, endpoint.client_key or None)
     except OSError as error:
@@ -423,11 +418,10 @@ def _proxy(scheme: str, host: str) -> SplitResult | None:
     """The proxy the environment names for a host, by the rules of `urllib.request`."""
     if not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    import urllib.request  # late: it is not small, and most programs have no proxy
-
-    proxies = urllib.request.getproxies()
+    request = library("urllib.request")  # late: it is not small, and most programs have no proxy
+    proxies = request.getproxies()
     address = proxies.get(scheme) or proxies.get("all")
-    if not address or urllib.request.proxy_bypass(host):
+    if not address or request.proxy_bypass(host):
         return None
     return _split(address if "//" in address else f"http://{address}")
 

@@ -1,0 +1,186 @@
+"""The standard library's modules for our own use, in a program that has modules of the same names.
+
+A script lies in a directory with a `json.py` or a `token.py`, which Python puts before its own. What we import then must
+not be the program's, which would run code nobody asked for; and what the program imports must not be Python's because we
+had it loaded. So where such names are seen at the start, everything we shall ever need is imported then, from where Python
+has it, and given back: it stays with us, and `sys.modules` is as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    BuiltinImporter,
+    ExtensionFileLoader,
+    FileFinder,
+    FrozenImporter,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+    from typing import Any
+
+kept: dict[str, ModuleType] = {}
+"""Modules we have, whatever the program has under their names."""
+
+LATE = frozenset(
+    (
+        "array",
+        "ast",
+        "base64",
+        "binascii",
+        "bisect",
+        "bz2",
+        "calendar",
+        "codeop",
+        "contextlib",
+        "copy",
+        "copyreg",
+        "dataclasses",
+        "datetime",
+        "decimal",
+        "dis",
+        "email",
+        "fcntl",
+        "fnmatch",
+        "hashlib",
+        "http",
+        "inspect",
+        "io",
+        "ipaddress",
+        "json",
+        "linecache",
+        "locale",
+        "lzma",
+        "math",
+        "numbers",
+        "opcode",
+        "quopri",
+        "random",
+        "re",
+        "select",
+        "selectors",
+        "shutil",
+        "socket",
+        "sqlite3",
+        "ssl",
+        "statistics",
+        "string",
+        "stringprep",
+        "struct",
+        "tempfile",
+        "textwrap",
+        "token",
+        "tokenize",
+        "traceback",
+        "typing",
+        "unicodedata",
+        "urllib",
+        "weakref",
+        "zlib",
+    )
+)
+"""Names of the library's that what we import when there is something to send imports; a test compares."""
+
+SENDING = (
+    "autoscope.export.destinations",
+    "autoscope.export.store",
+    "autoscope.export.wire",
+    "autoscope.runtime.guard",
+    "autoscope.weave.rewrite",
+    "fcntl",
+    "json",
+    "linecache",
+    "sqlite3",
+)
+NETWORK = (
+    "autoscope.export.otlp",
+    "autoscope.export.console",
+    "base64",
+    "email.utils",
+    "encodings.idna",
+    "http.client",
+    "socket",
+    "ssl",
+    "urllib.request",
+)
+SUMMARY = ("autoscope.read.report", "autoscope.read.runs")
+
+
+def library(name: str) -> ModuleType:
+    """A module of the standard library's, imported now unless we have it."""
+    module = kept.get(name)
+    if module is None:
+        module = kept[name] = import_module(name)
+    return module
+
+
+def give_back(before: set[str], path: Iterable[str], *needed: str) -> set[str]:
+    """Where the program has modules of names we use, import what is `needed` and leave those names to it; which they are.
+
+    `before`: the modules loaded before us. `path`: what Python will search before its own library. To be called while it
+    searches that first.
+    """
+    used = LATE.union(_tops(set(sys.modules) - before)) - _tops(before) - {"autoscope"}
+    hidden = {name for entry in path for name in _offered(entry, used)}
+    if hidden:
+        for name in needed:
+            import_module(name)
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in hidden:
+                kept[name] = sys.modules.pop(name)
+    return hidden
+
+
+def _tops(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+_KINDS: Any = (
+    (ExtensionFileLoader, EXTENSION_SUFFIXES),
+    (SourceFileLoader, SOURCE_SUFFIXES),
+    (SourcelessFileLoader, BYTECODE_SUFFIXES),
+)
+
+
+def _archive(entry: str) -> Any:
+    if entry.endswith(".py"):
+        raise ImportError  # a script; the interpreter reads no further either
+    from zipimport import zipimporter
+
+    return zipimporter(entry).find_spec
+
+
+def _offered(entry: str, names: frozenset[str] | set[str]) -> list[str]:
+    """Which of these modules Python would find at one entry of its path, and not sooner."""
+    try:
+        # The interpreter reads the directory itself as soon as the program imports something.
+        names = names.intersection([file.partition(".")[0] for file in os.listdir(entry or ".")])
+    except NotADirectoryError:
+        pass  # an archive, perhaps
+    except OSError:
+        return []
+    if not names:
+        return []
+    try:
+        # Not by `sys.path_hooks`: one of ours waits there for the interpreter to ask about the script.
+        find = FileFinder(entry or os.getcwd(), *_KINDS).find_spec if os.path.isdir(entry or ".") else _archive(entry)
+    except (ImportError, OSError):
+        return []
+    found = []
+    for name in names:
+        spec = find(name)
+        # A directory without `__init__.py` counts only where there is no module of the name anywhere.
+        sooner = BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name)
+        if spec is not None and spec.loader is not None and sooner is None:
+            found.append(name)
+    return found
