@@ -629,7 +629,7 @@ def test_a_root_of_this_process_is_told_alike_everywhere(weave, tracer, parent, 
     store.close()
     run = open_run(str(tmp_path))
     threads([(span.name, span_attributes(span)) for span in run.spans()])
-    with sqlite3.connect(store.path) as connection:
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
         rows = connection.execute("SELECT SpanName, SpanAttributes FROM otel_traces").fetchall()
     threads([(name, json.loads(attributes)) for name, attributes in rows])
     remote = {"none": None, "remote": True, "local": False}[parent]
