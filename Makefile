@@ -1,6 +1,6 @@
 # Nothing is needed beforehand but make and a CPython 3.11 or newer; every target sets up what it needs.
 
-.PHONY: help demo test lint format typecheck bench real clean
+.PHONY: help demo test lint format typecheck bench real foreign clean
 
 help:
 	@echo "make demo       trace the example shop and print the report"
@@ -8,6 +8,7 @@ help:
 	@echo "make lint | format | typecheck"
 	@echo "make bench      the benchmarks"
 	@echo "make real       programs from PyPI, plain and traced"
+	@echo "make foreign    other packages' own tests, plain and woven"
 	@echo "make clean      remove what the targets above made"
 
 demo:
@@ -41,6 +42,9 @@ bench: .venv/tools/done
 
 real: .venv/tools/done
 	.venv/tools/bin/python scripts/real_programs.py
+
+foreign: .venv/tools/done
+	.venv/tools/bin/python tests/foreign/run.py
 
 clean:
 	rm -rf .venv .venv-demo .autoscope build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,162 @@
+"""Other people's tests, plain and woven: every function of a package and of its tests traced, outcome compared by test.
+
+    python tests/foreign/run.py                       every package of packages.toml, under this interpreter
+    python tests/foreign/run.py --python python3.13 attrs click
+    python tests/foreign/run.py --cache DIR           keep environments and sources there, and use them again
+
+Each package's tests run plain, woven (strategy `full_trace`, rate 1, arguments and results captured), and plain again. A
+test that does not come out the same in both plain runs is left out. Prints a line a package and every difference; exits 1
+if there is one, 2 if a package could not be tried.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
+TIMEOUT = 1800
+
+
+class CannotTry(Exception):
+    """This package's tests could not be run at all."""
+
+
+def command(*words: object, cwd: Path | None = None, timeout: int = TIMEOUT) -> str:
+    """Run it; what it printed. Raises `CannotTry`."""
+    done = subprocess.run([*map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=timeout, env=clean())
+    if done.returncode:
+        raise CannotTry(f"{' '.join(map(str, words))}: {(done.stderr or done.stdout).strip()[-800:]}")
+    return done.stdout
+
+
+def clean() -> dict[str, str]:
+    unwanted = ("AUTOSCOPE_", "OTEL_", "PYTHON", "PYTEST")
+    return {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+
+
+def prepare(name: str, package: dict[str, Any], python: str, cache: Path) -> tuple[Path, Path]:
+    """(interpreter with the package and what its tests need, unpacked source), made once."""
+    version = command(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
+    folder = cache / version / name
+    interpreter, done = folder / "venv/bin/python", folder / "done"
+    wanted = json.dumps(package, sort_keys=True)
+    if not (done.exists() and done.read_text() == wanted):
+        command("rm", "-rf", folder)
+        folder.mkdir(parents=True)
+        command(python, "-m", "venv", folder / "venv")
+        requirement = f"{name}=={package['version']}"
+        options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation" if package.get("no_isolation") else "-q")
+        command(interpreter, *PIP, "download", *options, "-d", folder, requirement)
+        (archive,) = folder.glob("*.tar.gz")
+        with tarfile.open(archive) as file:
+            file.extractall(folder / "source", filter="data")
+        needs = ["pytest>=8,<9", "pyyaml", "rich", *package.get("needs", ())]
+        command(interpreter, *PIP, "install", requirement, *needs)
+        done.write_text(wanted)
+    (source,) = (folder / "source").iterdir()
+    return interpreter, source
+
+
+def outcomes(
+    interpreter: Path, source: Path, package: dict[str, Any], work: Path, woven: bool
+) -> tuple[dict[str, str], str]:
+    """({test: outcome}, what was printed)"""
+    report = work / "report.xml"
+    report.unlink(missing_ok=True)
+    words: list[object] = [interpreter]
+    environment = clean() | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "COLUMNS": "80"}
+    if woven:
+        plan = work / "plan.json"
+        include = [glob for module in package["include"] for glob in (module, f"{module}.*")]
+        include += ["test_*", "*_test", "tests", "tests.*", "testing.*", "conftest", "*.test_*", "*.tests.*"]
+        plan.write_text(json.dumps({"version": 1, "strategy": "full_trace", "include": include}))
+        environment |= {"PYTHONPATH": str(CHECKOUT / "src"), "OTEL_TRACES_EXPORTER": "none", "AUTOSCOPE_STRICT": "1"}
+        words += ["-m", "autoscope", "run", "--no-store", "--plan", plan]
+    words += ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1"]
+    words += [*package.get("options", ()), *package["tests"]]
+    done = subprocess.run(
+        [*map(str, words)], cwd=source, capture_output=True, text=True, timeout=TIMEOUT, env=environment
+    )
+    printed = done.stdout + done.stderr
+    if not report.exists():
+        raise CannotTry(f"pytest wrote no report: {printed.strip()[-1500:]}")
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        result = next((child.tag for child in case if child.tag in ("failure", "error", "skipped")), "passed")
+        name = re.sub(r"0x[0-9a-f]+", "0x", f"{case.get('classname')}::{case.get('name')}")
+        found[name] = max(found.get(name, ""), result)
+    return found, printed
+
+
+def compare(name: str, package: dict[str, Any], python: str, cache: Path, work: Path) -> list[str]:
+    """The differences; prints the package's line."""
+    interpreter, source = prepare(name, package, python, cache)
+    seconds, runs = [], []
+    for woven in (False, True, False):
+        started = time.monotonic()
+        runs.append(outcomes(interpreter, source, package, work, woven))
+        seconds.append(time.monotonic() - started)
+    (first, _), (traced, printed), (second, _) = runs
+    apart = package.get("apart", {})
+    steady = {test for test in first if first[test] == second.get(test)} - set(apart)
+    different = [
+        f"{test}: {first[test]}, woven {traced.get(test, 'not run')}"
+        for test in sorted(steady)
+        if traced.get(test) != first[test]
+    ]
+    passed = sum(first[test] == "passed" for test in steady)
+    spans = re.search(r"autoscope: (\d+) spans recorded", printed)
+    functions = re.search(r"(\d+) functions woven", printed)
+    if spans is None or functions is None:
+        raise CannotTry(f"nothing was woven: {printed.strip()[-800:]}")
+    print(
+        f"| {name} {package['version']} | {len(steady)} | {passed} | {len(first) - len(steady)} | {len(different)} | "
+        f"{int(functions[1]):,} | {int(spans[1]):,} | {min(seconds[0], seconds[2]):.1f} | {seconds[1]:.1f} |",
+        flush=True,
+    )
+    if different:
+        (work / f"{name}.log").write_text(printed)
+        print(f"-- what was printed is in {work / name}.log", file=sys.stderr)
+    return different
+
+
+def main() -> int:
+    packages = tomllib.loads((HERE / "packages.toml").read_text())
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--python", default=sys.executable, help="the interpreter to try it on")
+    parser.add_argument("--cache", type=Path, default=CHECKOUT / ".venv/foreign", help="for environments and sources")
+    parser.add_argument("names", nargs="*", choices=[*packages, []], help="packages; all if none is named")
+    arguments = parser.parse_args()
+    print("| package | tests | of them passed | unsteady | different | functions woven | spans | plain s | woven s |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+    status = 0
+    work = Path(tempfile.mkdtemp(prefix="foreign-"))
+    for name in arguments.names or packages:
+        try:
+            different = compare(name, packages[name], arguments.python, arguments.cache.absolute(), work)
+        except (CannotTry, subprocess.TimeoutExpired, OSError, ValueError) as error:
+            print(f"-- {name} could not be tried: {error}", file=sys.stderr, flush=True)
+            status = 2
+            continue
+        for line in different:
+            print(f"-- {name}: {line}", file=sys.stderr, flush=True)
+        status = max(status, bool(different))
+    return status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
