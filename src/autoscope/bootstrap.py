@@ -542,7 +542,7 @@ def describe_run(plan: Plan) -> dict[str, Any]:
     from autoscope import __version__
 
     try:
-        cwd = os.getcwd()
+        cwd = library.system.getcwd()
     except OSError:
         cwd = ""  # the working directory was removed
     return {
@@ -550,7 +550,7 @@ def describe_run(plan: Plan) -> dict[str, Any]:
         "cwd": cwd,
         "python": sys.version.split()[0],
         "autoscope": __version__,
-        "pid": os.getpid(),
+        "pid": library.system.getpid(),
         "plan": plan.source,
         "strategy": plan.strategy,
         "rate": plan.sampling.rate,

@@ -160,6 +160,40 @@ PROGRAMS |= {
 }
 
 
+REPLACED = (
+    *("os." + name for name in "getpid stat listdir open close mkdir makedirs getcwd urandom uname replace".split()),
+    *("os.path." + name for name in "exists isdir abspath".split()),
+    *("time." + name for name in "time time_ns monotonic perf_counter gmtime strftime".split()),
+    *("builtins.open", "json.dumps", "sqlite3.connect"),
+)
+"""What tests put mocks in the place of, for as long as they run; our threads are no part of what they count."""
+
+
+def replacing(*places: str) -> str:
+    """A program that does so with one after the other."""
+    text = (
+        "import builtins, json, os, sqlite3, time\nnap, hits = time.sleep, []\ndef fake(*a, **k):\n    hits.append(a)\n"
+    )
+    for place in places:
+        text += f"real, {place} = {place}, fake\nfor _ in range(15):\n    f()\n    nap(0.01)\n"
+        text += f"{place} = real\nprint({place!r}, hits)\nhits.clear()\n"
+    return text
+
+
+PROGRAMS["it replaces what it imports"] = app(NAP + replacing(*REPLACED), spans=20 + 15 * len(REPLACED))
+for _place in (
+    "os.getpid",
+    "os.stat",
+    "os.open",
+    "os.mkdir",
+    "os.uname",
+    "builtins.open",
+    "json.dumps",
+    "sqlite3.connect",
+):
+    PROGRAMS[f"it has replaced {_place} first of all"] = app(replacing(_place), spans=15)
+
+
 def start(case: Case, here: Path, way: str, store: Path) -> subprocess.Popen[bytes]:
     write(here, case.files)
     command = [word.replace("{here}", str(here)) for word in case.command]

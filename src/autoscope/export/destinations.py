@@ -102,11 +102,11 @@ def destinations(
         found.append(ConsoleExporter(settings))
     asked_for_nothing = settings.exporters == ()
     if store or (store is None and sender is None and not found[1:] and not asked_for_nothing):
-        from autoscope.export.runs import KEEP_RUNS, absolute, prune
+        from autoscope.export.runs import KEEP_RUNS, absolute, exists, prune
         from autoscope.export.store import StoreExporter
 
         directory = absolute(store or default)
-        if not os.path.exists(os.path.join(directory, "runs", run_id)):
+        if not exists(os.path.join(directory, "runs", run_id)):
             prune(directory, KEEP_RUNS - 1)  # a run begins here, unless `autoscope run` has begun it
         found.append(StoreExporter(directory, run_id=run_id, resource=resource.attributes(settings), info=info))
     return found

@@ -6,9 +6,7 @@ until its time is up, after that one attempt now and then, and what could not be
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +16,8 @@ from autoscope.export.console import ConsoleExporter as ConsoleExporter
 from autoscope.export.settings import Endpoint, Settings
 from autoscope.export.transport import Answer, Transport, grpc_is_running, open_transport, read_fields, show_url
 from autoscope.export.wire import Encoder
+from autoscope.runtime.library import system
+from autoscope.runtime.spans import Clock
 
 if TYPE_CHECKING:
     from autoscope.runtime.spans import Record
@@ -49,7 +49,7 @@ class OtlpSender:
     """Hands encoded requests to one endpoint, again where that may help, and counts what became of them."""
 
     # In the class, because time-faking libraries replace what they find in modules.
-    clock: Callable[[], float] = staticmethod(time.monotonic)
+    clock: Callable[[], float] = staticmethod(Clock.monotonic)
 
     def __init__(self, endpoint: Endpoint, method: str = TRACES_METHOD, what: str = "spans") -> None:
         self.endpoint = endpoint
@@ -326,7 +326,8 @@ class OtlpExporter:
 
 def _jitter() -> float:
     """0.8 to 1.2, so that many processes do not come back at once. `random` is not touched: it is the program's."""
-    return 0.8 + os.urandom(1)[0] / 255 * 0.4
+    byte: int = system.urandom(1)[0]
+    return 0.8 + byte / 255 * 0.4
 
 
 def _read_partial_success(body: bytes) -> tuple[int, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import autoscope
 from autoscope.export.settings import Settings
+from autoscope.runtime.library import system
 
 UNKNOWN_SERVICE = "unknown_service:python"
 
@@ -20,8 +20,8 @@ def attributes(settings: Settings) -> dict[str, str | int]:
     found: dict[str, str | int] = {
         "service.name": UNKNOWN_SERVICE,
         "service.instance.id": new_instance_id(),
-        "host.name": os.uname().nodename,
-        "process.pid": os.getpid(),
+        "host.name": system.uname().nodename,
+        "process.pid": system.getpid(),
         "process.runtime.name": sys.implementation.name,
         "process.runtime.version": ".".join(map(str, sys.version_info[:3])),
     }
@@ -37,7 +37,7 @@ def attributes(settings: Settings) -> dict[str, str | int]:
 
 def new_instance_id() -> str:
     """A version 4 UUID. By hand, because `import uuid` costs the program milliseconds."""
-    number = int.from_bytes(os.urandom(16), "big")
+    number = int.from_bytes(system.urandom(16), "big")
     number = number & ~(0xF << 76) | 4 << 76
     number = number & ~(0x3 << 62) | 2 << 62
     digits = f"{number:032x}"

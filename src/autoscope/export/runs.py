@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import time
+from stat import S_ISDIR
 
 from autoscope.errors import AutoscopeError
-from autoscope.runtime.library import library
+from autoscope.runtime.library import library, system
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -25,7 +26,8 @@ _DEPTH = 16
 
 def new_run_id() -> str:
     """`20261121-053012-4f3a`: UTC, so that names sort as the runs began."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(_now_ns() // 1_000_000_000)) + os.urandom(2).hex()
+    suffix: str = system.urandom(2).hex()
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime(_now_ns() // 1_000_000_000)) + suffix
 
 
 def _now_ns() -> int:
@@ -36,9 +38,18 @@ def _now_ns() -> int:
 def absolute(path: str) -> str:
     """`path` from the root on, where the working directory is still there."""
     try:
-        return os.path.abspath(path)
+        return os.path.normpath(path if os.path.isabs(path) else os.path.join(system.getcwd(), path))
     except OSError:
         return path
+
+
+def exists(path: str) -> bool:
+    """Whether there is a file."""
+    try:
+        system.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def describe_run() -> dict[str, Any]:
@@ -48,7 +59,7 @@ def describe_run() -> dict[str, Any]:
     import autoscope
 
     try:
-        cwd = os.getcwd()
+        cwd = system.getcwd()
     except OSError:
         cwd = ""  # the working directory was removed
     return {
@@ -91,7 +102,7 @@ def prune(
     """
     runs = os.path.join(directory, "runs")
     try:
-        names = sorted(os.listdir(runs), reverse=True)
+        names = sorted(system.listdir(runs), reverse=True)
     except OSError:
         return ()
     removed = []
@@ -122,7 +133,7 @@ def _is_run_id(name: str) -> bool:
 def _size(folder: str) -> int:
     total = 0
     try:
-        with os.scandir(folder) as entries:
+        with system.scandir(folder) as entries:
             for entry in entries:
                 total += entry.stat(follow_symlinks=False).st_size
     except OSError:
@@ -133,32 +144,34 @@ def _size(folder: str) -> int:
 def _is_alive(folder: str) -> bool:
     """Whether one of the run's processes still holds its lock, or the run is too young to tell."""
     try:
-        if _now_ns() - os.stat(folder).st_mtime_ns < YOUNG_SECONDS * 1_000_000_000 and not _has_begun(folder):
+        if _now_ns() - system.stat(folder).st_mtime_ns < YOUNG_SECONDS * 1_000_000_000 and not _has_begun(folder):
             return True
-        return any(name.endswith(".alive") and _is_locked(os.path.join(folder, name)) for name in os.listdir(folder))
+        return any(
+            name.endswith(".alive") and _is_locked(os.path.join(folder, name)) for name in system.listdir(folder)
+        )
     except OSError:
         return False
 
 
 def _has_begun(folder: str) -> bool:
-    return any(name.endswith(".db") for name in os.listdir(folder))
+    return any(name.endswith(".db") for name in system.listdir(folder))
 
 
 def _is_locked(path: str) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = system.open(path, os.O_RDWR)
     except OSError:
         return False
     try:
         return not take_lock(descriptor, wait=False)
     finally:
-        os.close(descriptor)
+        system.close(descriptor)
 
 
 def _retire(runs: str, name: str) -> bool:
-    hidden = os.path.join(runs, f".removing-{os.getpid()}-{name}")
+    hidden = os.path.join(runs, f".removing-{system.getpid()}-{name}")
     try:
-        os.rename(os.path.join(runs, name), hidden)
+        system.rename(os.path.join(runs, name), hidden)
     except OSError:
         return False
     _remove(hidden)
@@ -167,13 +180,13 @@ def _retire(runs: str, name: str) -> bool:
 
 def _remove(folder: str) -> None:
     try:
-        with os.scandir(folder) as entries:
+        with system.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     _remove(entry.path)
                 else:
-                    os.unlink(entry.path)
-        os.rmdir(folder)
+                    system.unlink(entry.path)
+        system.rmdir(folder)
     except OSError:
         pass  # another process removes it too, or may not; the next prune tries again
 
@@ -199,10 +212,9 @@ def make_run(directory: str, run_id: str) -> str:
 
 def _make_store(directory: str) -> str:
     directory = absolute(directory)
-    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    _make_folders(os.path.dirname(directory))
     if _make_private(directory):  # only in a folder we made: `*` would hide everything in someone else's
-        with open(os.path.join(directory, ".gitignore"), "w") as file:
-            file.write("*\n")
+        _write(os.path.join(directory, ".gitignore"), "*\n")
     runs = os.path.join(directory, "runs")
     _make_private(runs)
     return runs
@@ -211,25 +223,45 @@ def _make_store(directory: str) -> str:
 def _make_private(folder: str) -> bool:
     """Whether it had to be made. Others may not look in: a trace holds arguments and messages."""
     try:
-        os.mkdir(folder, 0o700)
+        system.mkdir(folder, 0o700)
     except FileExistsError:
-        if not os.path.isdir(folder):
+        if not S_ISDIR(system.stat(folder).st_mode):
             raise
         return False
     return True
 
 
+def _make_folders(folder: str) -> None:
+    if exists(folder) or os.path.dirname(folder) == folder:
+        return
+    _make_folders(os.path.dirname(folder))
+    try:
+        system.mkdir(folder, 0o777)
+    except FileExistsError:
+        pass  # by another process, this moment
+
+
+def _write(path: str, text: str) -> None:
+    """Past `open`, which a program may have replaced by one that only looks like it."""
+    descriptor = system.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        data = text.encode("ascii")
+        while data:
+            data = data[system.write(descriptor, data) :]
+    finally:
+        system.close(descriptor)
+
+
 def write_json(path: str, value: Any) -> None:
     """Whole or not at all: a reader may come at any moment."""
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(to_json(value) + "\n")
-    os.replace(temporary, path)
+    temporary = f"{path}.{system.getpid()}"
+    _write(temporary, to_json(value) + "\n")
+    system.replace(temporary, path)
 
 
 def to_json(value: Any) -> str:
     """JSON in ASCII. Calls no method that a subclass of the program's own may have given its value."""
-    dumped: str = library("json").dumps(_plain(value))
+    dumped: str = library("json").JSONEncoder().encode(_plain(value))
     return dumped
 
 

@@ -16,7 +16,7 @@ from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
-from autoscope.runtime.library import library
+from autoscope.runtime.library import library, system
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -109,7 +109,7 @@ class StoreExporter:
 
     def _forget(self) -> None:
         """To the state before a file was opened."""
-        self._pid = os.getpid()
+        self._pid = system.getpid()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._opened: dict[int, tuple[int, int]] = {}
@@ -162,7 +162,7 @@ class StoreExporter:
         if not self._lock.acquire(timeout=max(0.0, deadline_seconds)):
             return
         try:
-            if self._connection is not None and self._pid == os.getpid() and self._intact():
+            if self._connection is not None and self._pid == system.getpid() and self._intact():
                 self.put_meta("closed", Clock.now() + epoch_offset())
                 # The last connection folds the write-ahead log into the file; at most a few MB wait there.
                 self._connection.close()
@@ -191,14 +191,14 @@ class StoreExporter:
         """
         if resource is not None:
             self._resource = resource
-        if self._pid == os.getpid():
+        if self._pid == system.getpid():
             return
         if resource is None and "process.pid" in self._resource:
-            self._resource = {**self._resource, "process.pid": os.getpid(), "service.instance.id": _new_instance()}
+            self._resource = {**self._resource, "process.pid": system.getpid(), "service.instance.id": _new_instance()}
         if "pid" in self._info:
-            self._info = {**self._info, "pid": os.getpid()}
+            self._info = {**self._info, "pid": system.getpid()}
         if self._is_ours(self._alive):
-            os.close(self._alive)  # a copy of it: the parent's lock stays
+            system.close(self._alive)  # a copy of it: the parent's lock stays
         self._lock = RLock()
         self._forget()
         self.path = ""
@@ -260,7 +260,7 @@ class StoreExporter:
         """The connection to write to; None while there is none to be had."""
         if self._closed:
             return None
-        if self._pid != os.getpid():
+        if self._pid != system.getpid():
             self.after_fork()
         if self._connection is not None and not self._intact():
             self._give_up(f"{self.path} was removed or closed while it was being written; what it held is lost")
@@ -270,10 +270,10 @@ class StoreExporter:
         return self._connection
 
     def _open(self) -> None:
-        sqlite3 = library("sqlite3")  # only here: a program that records nothing does not load it
+        sqlite3 = library("sqlite3.dbapi2")  # only here: a program that records nothing does not load it
 
         folder = make_run(self.directory, self.run_id)
-        if not os.path.exists(os.path.join(folder, "run.json")):
+        if not _identity(os.path.join(folder, "run.json")):
             write_json(os.path.join(folder, "run.json"), {**describe_run(), **self._info})
         path, alive = _claim(folder)
         connection = None
@@ -283,10 +283,10 @@ class StoreExporter:
         except BaseException:
             if connection is not None:
                 connection.close()
-            os.close(alive)
+            system.close(alive)
             for leftover in (path, _alive_path(path)):
-                if os.path.exists(leftover):
-                    os.unlink(leftover)
+                if _identity(leftover):
+                    system.unlink(leftover)
             raise
         # A reference cycle the garbage collector cannot see: this connection is freed by `close()` and by nothing else,
         # not when a forked child drops it and not when the child's interpreter is taken down.
@@ -302,7 +302,7 @@ class StoreExporter:
         # No fsync: what a killed process wrote is safe with the kernel; only a power cut could spoil the file, and
         # making the program's disk wait for its traces would be the worse harm.
         connection.execute("PRAGMA synchronous = OFF")
-        about = {"pid": os.getpid(), "started": Clock.now() + epoch_offset(), "epoch_offset": epoch_offset()}
+        about = {"pid": system.getpid(), "started": Clock.now() + epoch_offset(), "epoch_offset": epoch_offset()}
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
@@ -327,20 +327,20 @@ class StoreExporter:
         self.dropped += self._in_file
         self.exported -= self._in_file
         if self._is_ours(self._alive):
-            os.close(self._alive)
+            system.close(self._alive)
         self._forget()
         notice("store-lost", why)
 
     def _release(self) -> None:
         """Let go of the mark that this process lives."""
         if self._is_ours(self._alive):
-            os.close(self._alive)
-            os.unlink(_alive_path(self.path))
+            system.close(self._alive)
+            system.unlink(_alive_path(self.path))
         self._alive = -1
 
     def _complain(self, error: Exception) -> None:
         """Say once what is wrong. A full disk may have room again; a file that is spoilt is left for a new one."""
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        reason = system.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         place = os.path.join(self.directory, "runs", self.run_id)
         notice("store-failed", f"can't store spans in {place}: {reason}; they are dropped while this lasts")
         if self._connection is not None and getattr(error, "sqlite_errorname", "").startswith(_SPOILT):
@@ -488,7 +488,7 @@ def _begin_anew() -> None:
 
 def _identity(file: int | str) -> tuple[int, int] | None:
     try:
-        status = os.stat(file)
+        status = system.stat(file)
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -499,7 +499,7 @@ def _descriptors_of(paths: Iterable[str]) -> dict[int, tuple[int, int]]:
     wanted = {identity for identity in map(_identity, paths) if identity}
     found: dict[int, tuple[int, int]] = {}
     try:
-        names = os.listdir("/dev/fd")
+        names = system.listdir("/dev/fd")
     except OSError:
         return {}  # not to be known here
     for name in names:
@@ -519,13 +519,13 @@ def _claim(folder: str) -> tuple[str, int]:
     Not the process id but the lock is what `prune` goes by: ids are used again, and mean nothing in another container.
     """
     for number in range(10_000):
-        path = os.path.join(folder, f"{os.getpid()}-{number}.db")
+        path = os.path.join(folder, f"{system.getpid()}-{number}.db")
         try:
-            descriptor = os.open(_alive_path(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+            descriptor = system.open(_alive_path(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         except FileExistsError:
             continue
         take_lock(descriptor, wait=True)
-        if not os.path.exists(path):
+        if not _identity(path):
             return path, descriptor
-        os.close(descriptor)
+        system.close(descriptor)
     raise FileExistsError(17, f"no free file name in {folder}")

@@ -84,6 +84,10 @@ class HttpTransport:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        client = library("http.client")
+        # As they are now: what records or replaces a program's requests puts others in their place for a while.
+        self._plain, self._secure = client.HTTPConnection, client.HTTPSConnection
+        self._bad_answer, self._other = client.BadStatusLine, client.HTTPException
         self._url = _split(endpoint.url)
         if self._url.scheme not in ("http", "https") or not self._url.hostname:
             raise AutoscopeError(f"can't send to {show_url(endpoint.url)}: not an http or https address")
@@ -105,21 +109,20 @@ class HttpTransport:
         return zlib.compress(body, 1, wbits=31) if self._endpoint.gzip else body
 
     def attempt(self, body: bytes, timeout: float) -> Answer:
-        client = library("http.client")
         kept = self._connection is not None and self._connection.sock is not None
         try:
             return self._exchange(body, timeout)
-        except (ConnectionError, client.BadStatusLine) as error:
+        except (ConnectionError, self._bad_answer) as error:
             self.close()
             if not kept:
                 return self._failure(error)
-        except (OSError, client.HTTPException, ValueError) as error:
+        except (OSError, self._other, ValueError) as error:
             self.close()
             return self._failure(error)
         # The server had closed a connection that was idle: that says nothing about the server.
         try:
             return self._exchange(body, timeout)
-        except (OSError, client.HTTPException, ValueError) as error:
+        except (OSError, self._other, ValueError) as error:
             self.close()
             return self._failure(error)
 
@@ -138,7 +141,6 @@ class HttpTransport:
         return _judge(response, content)
 
     def _connect(self, timeout: float) -> HTTPConnection:
-        client = library("http.client")
         proxy = _proxy(self._url.scheme, f"{self._host}:{self._port}")
         host, port = (self._host, self._port) if proxy is None else (proxy.hostname or "", proxy.port or 80)
         authorization = {"proxy-authorization": _basic(proxy)} if proxy and proxy.username is not None else {}
@@ -146,9 +148,9 @@ class HttpTransport:
             if proxy is not None:
                 self._path = self._url._replace(netloc=self._url.netloc.rpartition("@")[2], fragment="").geturl()
                 self._headers.update(authorization)
-            plain: HTTPConnection = client.HTTPConnection(host, port, timeout=timeout)
+            plain: HTTPConnection = self._plain(host, port, timeout=timeout)
             return plain
-        connection: HTTPConnection = client.HTTPSConnection(host, port, timeout=timeout, context=self._context)
+        connection: HTTPConnection = self._secure(host, port, timeout=timeout, context=self._context)
         if proxy is not None:
             connection.set_tunnel(self._host, self._port, authorization)
         return connection

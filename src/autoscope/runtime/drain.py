@@ -18,6 +18,7 @@ from builtins import getattr, len, max, min
 
 from autoscope.errors import notice
 from autoscope.runtime import context, sites
+from autoscope.runtime.library import system
 from autoscope.runtime.sites import counters
 from autoscope.runtime.spans import Clock
 
@@ -259,7 +260,7 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends; if it is in the middle of sending, it is not waited for long."""
         self.forking = True
-        self.in_a_thread = get_native_id() != os.getpid()
+        self.in_a_thread = get_native_id() != system.getpid()
         self.stop(0.2)
         for settle in _each(self.exporters, "before_fork"):
             settle()
@@ -308,7 +309,7 @@ class _System:
     """As they were when we were imported: a program may replace or freeze them."""
 
     sleep = staticmethod(time.sleep)
-    stat = staticmethod(os.stat)
+    stat = staticmethod(system.stat)
     frames = staticmethod(sys._current_frames)
     signals = frozenset(_signal.valid_signals())
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+system: Any = import_module(os.name)
+"""The system's calls, past `os`, where programs and above all their tests put others in their place."""
+
 kept: dict[str, ModuleType] = {}
 """Modules we have, whatever the program has under their names."""
 
