@@ -110,6 +110,12 @@ for _ in range(20):
     "started where nothing is any more": app(
         "f()\nprint(1)", command=("{here}/app.py",), shell='mkdir gone; cd gone; rmdir ../gone; exec "$@"'
     ),
+    "it moves into a jail": app(
+        f"import os\n{NAP}try:\n    os.mkdir('jail')\n    os.chroot('jail')\n    os.chdir('/')\n"
+        + "except PermissionError:\n    pass  # only root may\n"
+        + f"{NAP}print(f(), os.listdir('/'))",
+        silent=False,
+    ),
     "its working directory goes away": app(
         "f()\nimport os\nos.mkdir('gone')\nos.chdir('gone')\nos.rmdir('../gone')\n" + NAP + "print(1)", spans=21
     ),

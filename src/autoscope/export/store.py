@@ -16,7 +16,7 @@ from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
-from autoscope.runtime.library import library, system
+from autoscope.runtime.library import ROOT, library, root, system
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -272,6 +272,8 @@ class StoreExporter:
     def _open(self) -> None:
         sqlite3 = library("sqlite3.dbapi2")  # only here: a program that records nothing does not load it
 
+        if root() != ROOT:
+            raise OSError("the program has changed its root directory")
         folder = make_run(self.directory, self.run_id)
         if not _identity(os.path.join(folder, "run.json")):
             write_json(os.path.join(folder, "run.json"), {**describe_run(), **self._info})

@@ -32,6 +32,16 @@ if TYPE_CHECKING:
 system: Any = import_module(os.name)
 """The system's calls, past `os`, where programs and above all their tests put others in their place."""
 
+
+def root() -> tuple[int, int]:
+    """Which directory `/` is: a process may move into a jail, where our paths mean other places."""
+    status = system.stat("/")
+    return status.st_dev, status.st_ino
+
+
+ROOT = root()
+"""The one we started in."""
+
 kept: dict[str, ModuleType] = {}
 """Modules we have, whatever the program has under their names."""
 
@@ -95,15 +105,19 @@ LATE = frozenset(
 """Names of the library's that what we import when there is something to send imports; a test compares."""
 
 SENDING = (
+    "ast",
     "autoscope.export.destinations",
     "autoscope.export.store",
     "autoscope.export.wire",
     "autoscope.runtime.guard",
+    "autoscope.runtime.stacktrace",
     "autoscope.weave.rewrite",
     "fcntl",
     "json",
-    "linecache",
     "sqlite3",
+    "tokenize",
+    "traceback",
+    "unicodedata",
 )
 NETWORK = (
     "autoscope.export.otlp",
