@@ -13,13 +13,13 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
-from otlp_kit import SITE, Site, child, children, failure, new_trace, root, spans_of
+from otlp_kit import SITE, Site, child, children, failure, frame, new_trace, root, spans_of
 
 import autoscope
 from autoscope import errors
 from autoscope.export.settings import Limits, Settings
 from autoscope.export.wire import SCHEMA_URL, Encoder
-from autoscope.runtime.spans import Details, ExceptionRecord, Frame, epoch_offset
+from autoscope.runtime.spans import Details, ExceptionRecord, epoch_offset
 
 SITE_KEYS = ("code.function.name", "code.file.path", "code.line.number")
 RESOURCE = {"service.name": "shop", "process.pid": 7, "ratio": 0.5, "debug": True}
@@ -130,7 +130,7 @@ def details(draw):
     if draw(st.booleans()):
         made.error_type, made.error_message = draw(name), draw(text)
     if draw(st.booleans()):
-        made.exception = ExceptionRecord(draw(text), draw(text), (Frame("<made up>", 3, draw(text)),), draw(times))
+        made.exception = ExceptionRecord(draw(text), draw(text), (frame("<made up>", 3, draw(text)),), draw(times))
     return made
 
 

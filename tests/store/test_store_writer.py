@@ -19,7 +19,7 @@ from autoscope.errors import AutoscopeError
 from autoscope.export import runs as folders
 from autoscope.export.store import create_run, new_run_id, prune
 from autoscope.read.runs import list_runs, open_run
-from autoscope.runtime.spans import Details, ExceptionRecord, Frame, Trace, epoch_offset
+from autoscope.runtime.spans import Details, ExceptionRecord, Trace, epoch_offset
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +85,8 @@ def test_nothing_is_opened_before_there_is_something_to_write(tmp_path):
 
 def test_details_and_exceptions(tmp_path):
     """Error, attributes and the exception event, as the view for people shows them."""
-    exception = ExceptionRecord("builtins.ValueError", "no \udc80", (Frame("/a.py", 3, "add"),), 150)
+    code = compile("", "/a.py", "exec")
+    exception = ExceptionRecord("builtins.ValueError", "no \udc80", ((code, 3, -1),), 150)
     details = Details("ValueError", "no \udc80", exception, {"autoscope.arg.sku": "x", "n": 1 << 70, "f": float("nan")})
     store = open_store(str(tmp_path))
     store.export([(site, (Trace(5, thread_id=9, thread_name="t"), 1), None, 100, 200, details)])

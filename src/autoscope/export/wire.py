@@ -259,7 +259,7 @@ def exception_attributes(exception: ExceptionRecord) -> dict[str, str]:
     attributes = {"exception.type": exception.type, "exception.message": exception.message}
     try:
         attributes["exception.stacktrace"] = exception.stacktrace()
-    except Exception as error:  # a source loader of the program's own failed while it was asked for a line
+    except Exception as error:  # the rest is worth more than nothing
         attributes["exception.stacktrace"] = f"(no stack trace: {type(error).__name__})"
     return attributes
 

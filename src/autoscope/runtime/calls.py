@@ -15,31 +15,37 @@ import os
 from builtins import (
     AttributeError,
     BaseException,
+    BaseExceptionGroup,
     Exception,
     GeneratorExit,
     RecursionError,
     StopAsyncIteration,
     StopIteration,
+    SyntaxError,
     SystemExit,
+    dict,
     frozenset,
     id,
     int,
     issubclass,
     iter,
     len,
+    list,
     min,
     range,
     slice,
     str,
     tuple,
     type,
+    zip,
 )
+from gc import get_referents
 from sys import modules
 
 from autoscope.errors import notice
 from autoscope.runtime import capture, context
 from autoscope.runtime.sites import Site, counters
-from autoscope.runtime.spans import Clock, Details, ExceptionRecord, Frame
+from autoscope.runtime.spans import MOST_LEVELS, MOST_REPEATS, Clock, Details, ExceptionRecord, Frame, repeated
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -57,8 +63,15 @@ MOST_FRAMES = 128
 """Lines of a stack trace kept; the middle of a longer one is left out."""
 MOST_CAUSES = 8
 """Exceptions followed through `__cause__` and `__context__`."""
+MOST_MEMBERS = 15
+"""Exceptions of a group that are told; Python's own limit."""
+MOST_EXCEPTIONS = 64
+"""Exceptions told beside the one that left, causes and members together."""
+MOST_NOTES = 32
+MOST_TEXT = 4000
+"""Characters of a message or a note."""
 MOST_FAILURES = 16
-"""Exceptions of one trace that are remembered: an exception and its causes."""
+"""Exceptions of one trace that are remembered at least."""
 
 
 class Call:
@@ -256,7 +269,7 @@ def _outcome(
     traceback = _traceback(exception)
     name = capture.type_name(type(exception))
     known = _known(trace, exception, traceback)
-    message, causes = (known[3], known[4]) if known is not None else (message_of(exception), None)
+    message, causes = (known[2], known[3]) if known is not None else (message_of(exception), None)
     recorded = None
     if causes is None and site.capture.exceptions:
         causes = {}
@@ -264,10 +277,14 @@ def _outcome(
     if traceback is not None:
         # No reference to the exception, its traceback or a frame: two addresses and a code object that lives anyway.
         # Not only the last one: others come and go while this one is on its way, in a `finally` or in another task.
-        this = (id(exception), id(traceback), traceback.tb_frame.f_code, message, causes)
         failed = trace.failed
-        others = failed[1:] if failed and failed[0] is known else failed[: MOST_FAILURES - 1]
-        trace.failed = (this, *others)
+        if failed is None:
+            failed = trace.failed = {}
+        elif len(failed) >= 2 * MOST_FAILURES:
+            # Of a copy: other threads may be at it.
+            failed = trace.failed = dict(list(failed.copy().items())[-MOST_FAILURES:])
+        failed.pop(id(exception), None)
+        failed[id(exception)] = (id(traceback), traceback.tb_frame.f_code, message, causes)
     return Details(error_type=name, error_message=message, exception=recorded, attributes=attributes)
 
 
@@ -277,14 +294,15 @@ def _known(trace: Any, exception: BaseException, traceback: Any) -> Any:
     Addresses are used again once free, so the traceback entry must also lie below this frame and belong to
     the function that saw it; each function looks only as far down as the last one, so the whole is linear.
     """
-    address = id(exception)
-    for failed in trace.failed:
-        if failed[0] == address:
-            entry = traceback and traceback.tb_next
-            while entry is not None:
-                if id(entry) == failed[1]:
-                    return failed if entry.tb_frame.f_code is failed[2] else None
-                entry = entry.tb_next
+    failed = trace.failed
+    known = None if failed is None else failed.get(id(exception))
+    if known is not None and traceback is not None:
+        address = known[0]
+        entry = traceback.tb_next
+        while entry is not None:
+            if id(entry) == address:
+                return known if entry.tb_frame.f_code is known[1] else None
+            entry = entry.tb_next
     return None
 
 
@@ -294,6 +312,14 @@ _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppress_context = BaseException.__dict__["__suppress_context__"].__get__
 _exit_code = SystemExit.__dict__["code"].__get__
+_exceptions = BaseExceptionGroup.__dict__["exceptions"].__get__
+_SYNTAX = tuple(
+    [
+        SyntaxError.__dict__[name].__get__
+        for name in ("msg", "filename", "lineno", "offset", "text", "end_lineno", "end_offset")
+    ]
+)
+_MORE_TO_TELL = (SyntaxError, BaseExceptionGroup)
 _ORDINARY = (StopIteration, StopAsyncIteration, GeneratorExit)
 
 
@@ -316,67 +342,152 @@ def _control_flow(site: Site, exception: BaseException) -> bool:
 
 
 def message_of(exception: BaseException) -> str:
-    """`str(exception)`, cut to 4,000 characters; a `__str__` that fails is named instead.
+    """`str(exception)`, cut; a `__str__` that fails is named instead.
 
     The program did not ask for it: what it calls is no part of the trace.
     """
     before = _get()
     _set(context.Unsampled())
     try:
-        return str.__getitem__(str(exception), _MESSAGE)
+        return str.__getitem__(str(exception), _TEXT)
     except Exception as error:
         return f"<{capture.type_name(type(exception))}.__str__ raised {capture.type_name(type(error))}>"
     finally:
         _set(before)
 
 
-_MESSAGE = slice(4000)
+_TEXT = slice(MOST_TEXT)
 
 
 def _record(
     trace: Any, exception: BaseException, name: str, message: str, causes: dict[int, str], now: int
 ) -> ExceptionRecord:
-    """`causes` is filled with the addresses and messages of its causes, which live as long as it does."""
+    """With all that Python's own stack trace tells: causes, and the members of groups, in the order in which it looks.
+
+    `causes` is filled with the addresses and messages of those, which live as long as it does.
+    """
+    record = _told(exception, name, message, now)
+    cause = _cause(exception)
+    if cause is None and record.members is None and _context(exception) is None:
+        return record
     seen = {id(exception)}
-    record = ExceptionRecord(name, message, _frames(exception), now)
-    below = record
-    for _ in range(MOST_CAUSES):
-        cause = _cause(exception)
-        explicit = cause is not None
-        if cause is None and not _suppress_context(exception):
-            cause = _context(exception)
-        if cause is None or id(cause) in seen:
-            break
-        seen.add(id(cause))
-        known = _known(trace, cause, _traceback(cause))
+    left = MOST_EXCEPTIONS
+
+    def tell(other: BaseException) -> ExceptionRecord:
+        nonlocal left
+        left -= 1
+        seen.add(id(other))
+        address = id(other)
+        known = _known(trace, other, _traceback(other))
         if known is not None:
-            causes |= known[4] or {}
-            message = known[3]
+            causes.update(known[3] or {})
+            message = known[2]
         else:
-            message = causes[id(cause)] if id(cause) in causes else message_of(cause)
-        causes[id(cause)] = message
-        below.cause = ExceptionRecord(capture.type_name(type(cause)), message, _frames(cause), now)
-        below.explicit = explicit
-        below, exception = below.cause, cause
+            message = causes[address] if address in causes else message_of(other)
+        causes[address] = message
+        return _told(other, capture.type_name(type(other)), message, now)
+
+    # An exception, how many causes it may still have, and how deep in groups it lies (as Python counts).
+    work = [(record, exception, MOST_CAUSES, 0)]
+    while work and left:
+        record_, exception_, further, level = work.pop()
+        cause = _cause(exception_)
+        explicit = cause is not None and id(cause) not in seen
+        if not explicit:
+            cause = None if _suppress_context(exception_) else _context(exception_)
+        if cause is not None and id(cause) not in seen and further:
+            record_.cause = tell(cause)
+            record_.explicit = explicit
+            work.append((record_.cause, cause, further - 1, level))
+        if record_.more and level <= MOST_LEVELS:
+            level = level + 1 if level else 2
+            first = _exceptions(exception_)[: min(MOST_MEMBERS, left)]
+            record_.members = tuple([tell(member) for member in first])
+            record_.more -= len(first)
+            work += [(told, member, MOST_CAUSES, level) for told, member in zip(record_.members, first, strict=True)]
     return record
 
 
-def _frames(exception: BaseException) -> tuple[Frame, ...]:
-    entries = []
+def _told(exception: BaseException, name: str, message: str, now: int) -> ExceptionRecord:
+    """What one exception has of its own."""
+    record = ExceptionRecord(name, message, _frames(exception), now)
+    # Not `exception.__dict__`, which would make one where there is none, as `__reduce__` and `pickle` would show.
+    for part in get_referents(exception):
+        if type(part) is dict and "__notes__" in part:
+            record.notes = _notes(part["__notes__"])
+    kind = type(exception)
+    if issubclass(kind, _MORE_TO_TELL):
+        if issubclass(kind, SyntaxError):
+            said, *where = [field(exception) for field in _SYNTAX]
+            said = said if said is None or type(said) is str else message
+            record.syntax = tuple([_plain(value) for value in (said, *where)])
+        else:
+            record.members = ()
+            record.more = len(_exceptions(exception) or ())
+    return record
+
+
+def _notes(notes: Any) -> tuple[str, ...]:
+    """The program may have put anything there, of which nothing is asked."""
+    if type(notes) is not list and type(notes) is not tuple:
+        return ()
+    return tuple(
+        [note[:MOST_TEXT] if type(note) is str else f"<{capture.type_name(type(note))}>" for note in notes[:MOST_NOTES]]
+    )
+
+
+def _plain(value: Any) -> str | int | None:
+    if type(value) is str:
+        return value[:MOST_TEXT]
+    return value if type(value) is int and -(1 << 31) < value < 1 << 31 else None
+
+
+def _frames(exception: BaseException) -> tuple[Frame | str, ...]:
     entry = _traceback(exception)
+    if entry is not None and entry.tb_next is None:
+        return ((entry.tb_frame.f_code, entry.tb_lineno, entry.tb_lasti),)
+    entries = []
     while entry is not None:
         entries.append(entry)
         entry = entry.tb_next
-    if len(entries) <= MOST_FRAMES:
-        return tuple([_frame(entry) for entry in entries])
+    if len(entries) > MOST_FRAMES:
+        return _shortened(entries)
+    return tuple([(entry.tb_frame.f_code, entry.tb_lineno, entry.tb_lasti) for entry in entries])
+
+
+def _shortened(entries: list[TracebackType]) -> tuple[Frame | str, ...]:
+    """Repeated lines counted, as Python does it, and the middle left out of what is still too long."""
+    frames: list[Frame | str] = []
+    before: Any = None
+    again = 0
+    for entry in entries:
+        code, lasti = entry.tb_frame.f_code, entry.tb_lasti
+        # The line is looked up by counting from the function's first: not for each round of a recursion.
+        same = before is not None and code is before[0] and lasti == before[2]
+        this = before if same else (code, entry.tb_lineno, lasti)
+        if before is not None and (same or _same_line(this, before)):
+            again += 1
+        else:
+            if again >= MOST_REPEATS:
+                frames.append(repeated(again - MOST_REPEATS + 1))
+            again = 0
+        if again < MOST_REPEATS:
+            frames.append(this)
+        before = this
+    if again >= MOST_REPEATS:
+        frames.append(repeated(again - MOST_REPEATS + 1))
+    if len(frames) <= MOST_FRAMES:
+        return tuple(frames)
     half = MOST_FRAMES // 2
-    left_out = Frame(f"<{len(entries) - MOST_FRAMES} frames left out>", 0, "…")
-    return (*[_frame(entry) for entry in entries[:half]], left_out, *[_frame(entry) for entry in entries[-half:]])
+    return (*frames[:half], f"  [{len(frames) - MOST_FRAMES} lines left out]\n", *frames[-half:])
 
 
-def _frame(entry: TracebackType) -> Frame:
-    code = entry.tb_frame.f_code
-    return Frame(code.co_filename, entry.tb_lineno, code.co_name)
+def _same_line(one: Frame, other: Frame) -> bool:
+    return (
+        one[1] == other[1]
+        and str.__eq__(one[0].co_filename, other[0].co_filename)
+        and str.__eq__(one[0].co_name, other[0].co_name)
+    )
 
 
 def broken(site: Site, error: Exception) -> None:

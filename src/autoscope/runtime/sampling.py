@@ -117,7 +117,7 @@ def thinned(share: float) -> Any:
             return span
         # An exception out of this call is not seen here, and may look as one did that is gone (see `calls._known`).
         if span and span[0].failed:
-            span[0].failed = ()
+            span[0].failed = None
         return left_out
 
     return get

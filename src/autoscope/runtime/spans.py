@@ -9,6 +9,7 @@ import time
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
     from autoscope.runtime.sites import Site
@@ -58,9 +59,9 @@ class Trace:
     thread_name: str
     context: Any
     """The OpenTelemetry `Context` the trace was started under (baggage and the like), or None."""
-    failed: tuple[tuple[int, int, Any, str, dict[int, str] | None], ...]
-    """Exceptions seen on their way out, newest first: (id, id of the traceback entry, code object, message, messages of its
-    causes by their ids, or None where it was not recorded). No reference."""
+    failed: dict[int, tuple[int, Any, str, dict[int, str] | None]] | None
+    """Exceptions seen on their way out, newest last, by id: (id of the traceback entry, code object, message, messages of its
+    causes and members by their ids, or None where it was not recorded). No reference."""
 
     def __init__(
         self,
@@ -79,39 +80,65 @@ class Trace:
         self.thread_id = thread_id
         self.thread_name = thread_name
         self.context = context
-        self.failed = ()
+        self.failed = None
 
 
 Span = tuple[Trace, int]
 """A span in progress: its trace and its span id. This is what the context variable holds."""
 
 
-class Frame:
-    """One line of a stack trace, kept as values so that no frame stays alive."""
+Frame = tuple["CodeType", "int | None", int]
+"""One frame of a stack trace: its code object, line and instruction. Plain values, so that no frame stays alive; the code object
+is its function's. Where the instruction stands, to the column, is looked up later."""
 
-    __slots__ = ("file", "line", "name")
 
-    def __init__(self, file: str, line: int, name: str) -> None:
-        self.file = file
-        self.line = line
-        self.name = name
+MOST_LEVELS = 10
+"""Groups in groups whose members are told; Python's own limit."""
+MOST_REPEATS = 3
+"""Equal lines of a stack trace shown one after another; Python's own limit."""
+
+
+def repeated(more: int) -> str:
+    """What stands for further equal ones."""
+    return f"  [Previous line repeated {more} more time{'s' if more > 1 else ''}]\n"
 
 
 class ExceptionRecord:
     """An exception at the moment it first left a woven function; text is made later, off the call path."""
 
-    __slots__ = ("cause", "explicit", "frames", "message", "time", "type")
+    __slots__ = (
+        "cause",
+        "explicit",
+        "frames",
+        "members",
+        "message",
+        "more",
+        "notes",
+        "syntax",
+        "time",
+        "type",
+    )
 
+    frames: tuple[Frame | str, ...]
+    """Outermost first. Text stands for frames that were left out."""
     time: int
     """`perf_counter_ns` of the moment."""
     explicit: bool
     """True where `cause` was given by `raise … from …`, False where it was being handled."""
+    notes: tuple[str, ...]
+    """What `add_note` was given."""
+    syntax: tuple[Any, ...] | None
+    """Of a syntax error: message, file, line, column, text, end line, end column, each None if there is none."""
+    members: tuple[ExceptionRecord, ...] | None
+    """Of a group: the first of its exceptions."""
+    more: int
+    """Of a group: how many of its exceptions are not among `members`."""
 
     def __init__(
         self,
         type: str,
         message: str,
-        frames: tuple[Frame, ...],
+        frames: tuple[Frame | str, ...],
         time: int,
         cause: ExceptionRecord | None = None,
         explicit: bool = False,
@@ -122,28 +149,16 @@ class ExceptionRecord:
         self.time = time
         self.cause = cause
         self.explicit = explicit
+        self.notes = ()
+        self.syntax = None
+        self.members = None
+        self.more = 0
 
     def stacktrace(self) -> str:
         """The traceback as Python prints it, source lines looked up now."""
-        import linecache
+        from autoscope.runtime import stacktrace
 
-        lines: list[str] = []
-        if self.cause is not None:
-            lines.append(self.cause.stacktrace())
-            lines.append(
-                "\nThe above exception was the direct cause of the following exception:\n\n"
-                if self.explicit
-                else "\nDuring handling of the above exception, another exception occurred:\n\n"
-            )
-        lines.append("Traceback (most recent call last):\n")
-        for frame in self.frames:
-            lines.append(f'  File "{frame.file}", line {frame.line}, in {frame.name}\n')
-            source = linecache.getline(frame.file, frame.line).strip()
-            if source:
-                lines.append(f"    {source}\n")
-        shown = self.type.removeprefix("builtins.")
-        lines.append(f"{shown}: {self.message}\n" if self.message else f"{shown}\n")
-        return "".join(lines)
+        return stacktrace.text(self)
 
 
 class Details:
