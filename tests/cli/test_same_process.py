@@ -67,6 +67,20 @@ PROGRAMS = {
         + "os.kill(os.getpid(), signal.SIGUSR1)\nf()\nprint(signal.sigwait({signal.SIGUSR1}))",
         spans=21,
     ),
+    "a signal that is blocked, as our thread begins": app(
+        """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+for _ in range(10):
+    child = os.fork()
+    if not child:
+        f()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os._exit(signal.sigwait({signal.SIGUSR1}))
+    print(os.waitpid(child, 0)[1])
+""",
+        spans=10,
+    ),
     "a thread forks and its child returns": app(
         """
 import os, threading, warnings

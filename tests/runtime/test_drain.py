@@ -467,7 +467,8 @@ def test_a_small_queue_still_takes_a_large_chunk_in_part():
 
 def test_nothing_hangs_where_no_thread_can_be_had(monkeypatch):
     """A system out of threads: what waits behind the drain is sent at the end, by whoever ends it."""
-    from autoscope.export import behind as module
+    from autoscope.export.behind import Behind
+    from autoscope.runtime import drain
 
     class Sink:
         exported = dropped = 0
@@ -480,8 +481,8 @@ def test_nothing_hangs_where_no_thread_can_be_had(monkeypatch):
     def refuse(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(module, "start_new_thread", refuse)
-    behind = module.Behind(Sink(), 100)
+    monkeypatch.setattr(drain, "start_new_thread", refuse)
+    behind = Behind(Sink(), 100)
     behind.export([1, 2, 3])
     behind.close(5)
     assert (behind.exported, behind.dropped) == (3, 0)

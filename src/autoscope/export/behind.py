@@ -5,13 +5,13 @@ So that the drain, which watches the buffer's length, never waits.
 
 from __future__ import annotations
 
-from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+from _thread import allocate_lock, get_ident, get_native_id
 from collections import deque
 from typing import Any
 
 from autoscope.errors import notice
 from autoscope.runtime import context
-from autoscope.runtime.drain import Exporter, begin, ours, wait_for_end
+from autoscope.runtime.drain import Exporter, ours, start_thread, wait_for_end
 from autoscope.runtime.spans import Clock
 
 
@@ -58,11 +58,13 @@ class Behind:
         if not self.idle.acquire(blocking=False):
             return
         self.running = True
+        started = False
         try:
-            start_new_thread(self.run, ())
-        except RuntimeError:
-            self.running = False
-            self.idle.release()
+            started = start_thread(self.run)
+        finally:
+            if not started:
+                self.running = False
+                self.idle.release()
 
     native = 0
     """The system's number of the thread."""
@@ -80,7 +82,7 @@ class Behind:
             self.waiting -= count
 
     def run(self) -> None:
-        begin()
+        ours.add(get_ident())
         started = Clock.thread_cpu()
         self.native = get_native_id()
         # Exporters and processors of the program's may be woven; what they do here is not a trace.

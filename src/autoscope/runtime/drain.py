@@ -100,14 +100,18 @@ class Drain:
         self.running = True
         self.stopping = False
         try:
-            start_new_thread(self.run, ())
-        except RuntimeError:
-            # The interpreter is on its way out, or the system has no thread for us: what is left goes at exit.
+            started = start_thread(self.run)
+        except BaseException:  # out of a signal's handler of the program's
+            self.running = False
+            _release(self.gone)
+            self.arm()
+            raise
+        if not started:  # what is left goes at exit
             self.running = False
             _release(self.gone)
 
     def run(self) -> None:
-        begin()
+        ours.add(get_ident())
         # What we call here is not the program's doing; recorded, it would be work for the next round, for ever.
         context.set_current(context.Unsampled())
         self.native = get_native_id()
@@ -312,20 +316,31 @@ class _System:
     stat = staticmethod(system.stat)
     frames = staticmethod(sys._current_frames)
     signals = frozenset(_signal.valid_signals())
+    mask = staticmethod(getattr(_signal, "pthread_sigmask", lambda how, signals: ()))
+    block = getattr(_signal, "SIG_BLOCK", 0)
+    put_back = getattr(_signal, "SIG_SETMASK", 0)
 
 
 ours: set[int] = set()
 """Threads of ours that run now."""
 
 
-def begin() -> None:
-    """First of all in a thread of ours: it takes no signals, since one that the program's threads block and wait for would
+def start_thread(run: Callable[[], None]) -> bool:
+    """Start a thread of ours; False where none is to be had: the interpreter is on its way out, or the system has no more.
 
-    come to this one, and do what it does by default: end the process.
+    It takes no signals, from its first moment on: one that the program's threads block and wait for would come to it, and
+    do what it does by default, end the process.
     """
-    ours.add(get_ident())
-    if hasattr(_signal, "pthread_sigmask"):
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, _System.signals)
+    held = _System.mask(_System.block, ())
+    try:
+        _System.mask(_System.block, _System.signals)
+        try:
+            start_new_thread(run, ())
+        except RuntimeError:
+            return False
+        return True
+    finally:
+        _System.mask(_System.put_back, held)
 
 
 def wait_for_end(native: int) -> None:
