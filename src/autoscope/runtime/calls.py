@@ -390,21 +390,21 @@ def _record(
     # An exception, how many causes it may still have, and how deep in groups it lies (as Python counts).
     work = [(record, exception, MOST_CAUSES, 0)]
     while work and left:
-        record_, exception_, further, level = work.pop()
-        cause = _cause(exception_)
+        told, error, further, level = work.pop()
+        cause = _cause(error)
         explicit = cause is not None and id(cause) not in seen
         if not explicit:
-            cause = None if _suppress_context(exception_) else _context(exception_)
+            cause = None if _suppress_context(error) else _context(error)
         if cause is not None and id(cause) not in seen and further:
-            record_.cause = tell(cause)
-            record_.explicit = explicit
-            work.append((record_.cause, cause, further - 1, level))
-        if record_.more and level <= MOST_LEVELS:
+            told.cause = tell(cause)
+            told.explicit = explicit
+            work.append((told.cause, cause, further - 1, level))
+        if told.more and level <= MOST_LEVELS:
             level = level + 1 if level else 2
-            first = _exceptions(exception_)[: min(MOST_MEMBERS, left)]
-            record_.members = tuple([tell(member) for member in first])
-            record_.more -= len(first)
-            work += [(told, member, MOST_CAUSES, level) for told, member in zip(record_.members, first, strict=True)]
+            members = _exceptions(error)[: min(MOST_MEMBERS, left)]
+            told.members = tuple([tell(member) for member in members])
+            told.more -= len(members)
+            work += [(one, member, MOST_CAUSES, level) for one, member in zip(told.members, members, strict=True)]
     return record
 
 
