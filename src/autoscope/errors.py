@@ -5,7 +5,9 @@ Nothing here imports anything heavy, because every room may import it.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
+from types import FunctionType, MethodType
 
 
 class AutoscopeError(Exception):
@@ -77,3 +79,41 @@ def say(text: str) -> None:
             data = data[os.write(2, data) :]
     except OSError:
         pass  # standard error is closed or full
+
+
+def not_ours(error: BaseException) -> bool:
+    """Whether what was raised in a function of ours that calls nobody else's came from the program's code all the same.
+
+    So do exceptions of its signal handlers, which run wherever the main thread happens to be: they are the program's to see.
+    """
+    entry = error.__traceback__
+    while entry is not None:
+        if not entry.tb_frame.f_code.co_filename.startswith(_HERE):
+            return True
+        entry = entry.tb_next
+    return False
+
+
+def from_a_signal(error: BaseException) -> bool:
+    """The same for functions of ours that do call others': whether one of the program's signal handlers raised it."""
+    handlers = set()
+    for number in range(1, _signal.NSIG):
+        try:
+            handler = _signal.getsignal(number)
+        except ValueError:
+            continue
+        if type(handler) is MethodType:
+            handler = handler.__func__
+        elif callable(handler) and type(handler) is not FunctionType:
+            handler = getattr(type(handler), "__call__", None)  # noqa: B004
+        if type(handler) is FunctionType:
+            handlers.add(handler.__code__)
+    entry = error.__traceback__
+    while entry is not None:
+        if entry.tb_frame.f_code in handlers:
+            return True
+        entry = entry.tb_next
+    return False
+
+
+_HERE = os.path.join(os.path.dirname(not_ours.__code__.co_filename), "")

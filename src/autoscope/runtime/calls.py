@@ -42,7 +42,7 @@ from builtins import (
 from gc import get_referents
 from sys import modules
 
-from autoscope.errors import notice
+from autoscope.errors import from_a_signal, not_ours, notice
 from autoscope.runtime import capture, context
 from autoscope.runtime.sites import Site, counters
 from autoscope.runtime.spans import MOST_LEVELS, MOST_REPEATS, Clock, Details, ExceptionRecord, Frame, repeated
@@ -140,8 +140,8 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         _set(parent)
         return None
     except Exception as error:
-        broken(site, error)
         _set(parent)
+        broken(site, error)
         return None
 
 
@@ -351,6 +351,8 @@ def message_of(exception: BaseException) -> str:
     try:
         return str.__getitem__(str(exception), _TEXT)
     except Exception as error:
+        if from_a_signal(error):
+            raise
         return f"<{capture.type_name(type(exception))}.__str__ raised {capture.type_name(type(error))}>"
     finally:
         _set(before)
@@ -491,8 +493,11 @@ def _same_line(one: Frame, other: Frame) -> bool:
 
 
 def broken(site: Site, error: Exception) -> None:
-    """Our own failure: this site is switched off, once and for all; the user's call goes on."""
-    if "AUTOSCOPE_STRICT" in os.environ:
+    """Our own failure: this site is switched off, once and for all; the user's call goes on.
+
+    What a signal handler of the program's raised meanwhile goes on its way.
+    """
+    if not_ours(error) or "AUTOSCOPE_STRICT" in os.environ:
         raise error
     site.armed = False
     notice("site-disabled", f"{site.name}: {type(error).__name__}: {error}; this function is no longer traced")

@@ -16,7 +16,7 @@ from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import getattr, len, max, min
 
-from autoscope.errors import notice
+from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import context, sites
 from autoscope.runtime.library import system
 from autoscope.runtime.sites import counters
@@ -214,6 +214,8 @@ class Drain:
             settled = [settle(max(end - Clock.monotonic(), 0.1)) for settle in _each(self.exporters, "flush")]
             return False not in settled
         except Exception as error:
+            if from_a_signal(error):
+                raise
             self.failed(error)
             return False
         finally:

@@ -9,7 +9,7 @@ from _thread import get_ident
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import type
 
-from autoscope.errors import notice
+from autoscope.errors import not_ours, notice
 from autoscope.runtime import context, sites
 from autoscope.runtime.context import Attached, Unsampled
 from autoscope.runtime.spans import Span, Trace
@@ -102,7 +102,7 @@ def this_thread() -> tuple[int, str]:
 
 
 def _give_up(error: Exception) -> None:
-    if "AUTOSCOPE_STRICT" in os.environ:
+    if not_ours(error) or "AUTOSCOPE_STRICT" in os.environ:
         raise error
     notice("root-failed", f"a trace could not be begun: {type(error).__name__}: {error}; the call ran untraced")
 

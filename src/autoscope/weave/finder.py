@@ -15,7 +15,7 @@ from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from itertools import repeat
 from types import CodeType, FunctionType, ModuleType
 
-from autoscope.errors import notice
+from autoscope.errors import from_a_signal, notice
 from autoscope.weave import attach, weaver
 from autoscope.weave.weaver import Weaver, own
 
@@ -69,7 +69,7 @@ class Finder:
             if selected or (selected is None and own(spec.origin)):
                 self.take(spec, spec.loader)
         except Exception as error:
-            if "AUTOSCOPE_STRICT" in os.environ:
+            if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
                 raise
             notice("module-untraced", f"{name} runs untraced: {type(error).__name__}: {error}")
         return spec
@@ -200,7 +200,7 @@ def on_load(loader: Any, name: str, then: Callable[[ModuleType], None]) -> None:
             try:
                 action(module)
             except Exception as error:
-                if "AUTOSCOPE_STRICT" in os.environ:
+                if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
                     raise
                 notice("module-untraced", f"{module.__name__}: {type(error).__name__}: {error}")
 

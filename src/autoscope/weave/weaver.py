@@ -10,7 +10,7 @@ import os
 import sys
 from types import CodeType, FunctionType
 
-from autoscope.errors import notice
+from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import calls, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
@@ -110,9 +110,9 @@ class Weaver:
         try:
             traced = recode(off, site, capture=site.parameters, returns=rule.capture.returns)
         except Exception as error:
-            if "AUTOSCOPE_STRICT" in os.environ and not isinstance(error, CannotWeave):
-                raise
             sites.sites.remove(site)
+            if from_a_signal(error) or ("AUTOSCOPE_STRICT" in os.environ and not isinstance(error, CannotWeave)):
+                raise
             reason = str(error) if isinstance(error, CannotWeave) else f"{type(error).__name__}: {error}"
             left_alone.append((module, site.qualname, reason))
             return off
@@ -140,7 +140,7 @@ class Weaver:
             seen[module] = "import"
             return woven
         except Exception as error:
-            if "AUTOSCOPE_STRICT" in os.environ:
+            if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
                 raise
             for site in [site for site in sites.sites[count:] if site.module == module]:
                 site.armed = False

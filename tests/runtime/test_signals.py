@@ -1,0 +1,95 @@
+"""Exceptions of the program's signal handlers, which run wherever the main thread is, in our functions too."""
+
+from __future__ import annotations
+
+import pytest
+
+from program_kit import run
+
+PROGRAM = """
+import itertools, signal
+from autoscope.runtime import sites
+
+class Timeout(Exception):
+    pass
+
+def handler(number, frame):
+    raise Timeout
+
+signal.signal(signal.SIGUSR1, handler)
+
+def f(x):
+    return len("x")
+
+def g(x):
+    yield x
+
+def fails(x):
+    raise KeyError(x)
+
+watched = [site for site in sites.sites if site.qualname in ("f", "g", "fails")]
+for site in sites.sites:
+    site.armed = site in watched
+
+struck = 0
+def at(moment):
+    # The signal strikes inside a function of ours: at its reading of the clock, at its next id, at its parent.
+    readings = itertools.count()
+    def wrapped(real):
+        def strike(*words):
+            if next(readings) == moment:
+                signal.raise_signal(signal.SIGUSR1)
+            return real(*words)
+        return strike
+    return wrapped
+
+ours = {name for name in ("clock", "next", "root", "append")}
+for name in sorted(ours):
+    for moment in range(3):
+        for call in (lambda: f([1]), lambda: list(g([2])), lambda: fails([3])):
+            before = [(site, getattr(site, name)) for site in watched]
+            wrap = at(moment)
+            for site, real in before:
+                setattr(site, name, wrap(real))
+            try:
+                call()
+            except (Timeout, KeyError) as error:
+                struck += isinstance(error, Timeout)
+            finally:
+                for site, real in before:
+                    setattr(site, name, real)
+armed = len(watched) > 1 and all(site.armed for site in watched)
+print(armed, struck)
+"""
+
+
+@pytest.mark.parametrize("strategy", ["full_trace", "balanced"])
+def test_a_handlers_exception_reaches_the_program(tmp_path, strategy):
+    """Never taken for a failure of ours: nothing is switched off, nothing is said, and the program sees it."""
+    ran = run(tmp_path, PROGRAM, strategy=strategy, env={"AUTOSCOPE_STRICT": None, "AUTOSCOPE_RATE": "1"})
+    armed, struck = ran.out.split()
+    assert (armed, ran.err) == ("True", "")
+    assert int(struck) >= 6
+
+
+def test_timeouts_by_alarm_happen(tmp_path):
+    """The usual way to bound a computation."""
+    source = """
+        import signal
+        class T(Exception): pass
+        def h(s, f): raise T
+        def f(): return len("x")
+        signal.signal(signal.SIGALRM, h)
+        lost = 0
+        for _ in range(150):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, .002)
+                for _ in range(400000): f()
+                lost += 1
+            except T: pass
+        print("lost", lost)
+    """
+    ran = run(
+        tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": None, "OTEL_BSP_MAX_QUEUE_SIZE": "1000"}
+    )
+    assert (ran.out, ran.err) == ("lost 0\n", "")
