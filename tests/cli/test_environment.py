@@ -355,3 +355,18 @@ def test_globs_of_every_shape_are_understood_while_importing(tmp_path, glob):
     done = python("app.py", cwd=tmp_path, env=hooked(tmp_path / "s", PLAN=str(tmp_path / "plan.yaml")))
     assert (done.code, done.stderr) == (0, b"")
     assert spans(tmp_path / "s") == ["my_app.f"]
+
+
+@pytest.mark.parametrize("name", ["__main__", "app"])
+def test_the_script_can_be_excluded_by_either_name(tmp_path, name):
+    """As `__main__`, which it is, and as its file is called."""
+    write(
+        tmp_path,
+        {
+            "app.py": "import other\ndef f(): return len('x')\nf()\nother.g()\n",
+            "other.py": "def g(): return len('y')\n",
+        },
+    )
+    done = python("app.py", cwd=tmp_path, env=hooked(tmp_path / "s", STRATEGY="full_trace", EXCLUDE=name))
+    assert (done.code, done.stderr) == (0, b"")
+    assert spans(tmp_path / "s") == ["other.g"]

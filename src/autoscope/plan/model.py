@@ -156,11 +156,15 @@ class Plan(_Settings):
 
     def selects(self, module: str) -> bool | None:
         """Whether a module is watched; None where the plan leaves it to whether it is the application's own."""
-        if any(matches_module(pattern, module) for pattern in self.exclude):
+        if self.excludes(module):
             return False
         if any(matches_module(pattern, module) for pattern in self.include) or self.lookup().names(module):
             return True
         return False if self.include else None
+
+    def excludes(self, module: str) -> bool:
+        """Whether a module is left alone whatever else is said."""
+        return any(matches_module(pattern, module) for pattern in self.exclude)
 
     def prepare(self) -> None:
         """Have every test ready: what a test imports must not be imported by an import that asks for it."""

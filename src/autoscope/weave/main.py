@@ -217,6 +217,8 @@ def _selected(weave: Weaver, path: str) -> bool:
     """Whether the plan wants the script; it may speak of it as `__main__` or, as its author does, by its file's name."""
     stem = os.path.splitext(os.path.basename(path))[0]
     selected = weave.plan.selects("__main__") or weave.plan.selects(stem)
+    if weave.plan.excludes("__main__") or weave.plan.excludes(stem):
+        selected = False
     if selected is None and not own(path):
         weaver.seen["__main__"] = "not the application's own"
     elif selected is False:
