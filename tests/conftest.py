@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import pytest
+
+# A shell starts what it puts in the background with SIGINT ignored, and our tests' programs would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["AUTOSCOPE_STRICT"] = "1"
 # A traced suite would trace the tests' own woven code.
