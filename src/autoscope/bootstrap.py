@@ -6,19 +6,18 @@ start, the program runs as its author wrote it and one notice says why.
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import atexit
 import os
-import signal
 import sys
 import threading  # noqa: F401  here, because the thread that imports it first is taken for the main thread
 import time
-from _thread import get_ident
-from types import FrameType, ModuleType
+from _thread import RLock, allocate_lock, get_ident
+from types import ModuleType
 
 from autoscope.errors import AutoscopeError, notice, notices, say
 from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
+from autoscope.runtime.sigterm import Guard
 from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import NEVER, Finder
 from autoscope.weave.weaver import Weaver
@@ -34,6 +33,8 @@ FLUSH_SECONDS = 5.0
 """How long a process may spend sending what is left when it ends."""
 HARD_EXIT_SECONDS = 1.0
 """The same, where it ends by `os._exit`."""
+FORK_SECONDS = 5.0
+"""How long a thread that forks waits for another that does."""
 RESOLVED = b'{"autoscope_resolved"'
 """How a plan begins that has been read, merged and checked already: it is JSON, and no YAML is loaded for it."""
 
@@ -136,6 +137,7 @@ class Running:
             self.exporters,
             interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 100) / 1000,
             queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
+            at_start=self.at_first_record,
             each_second=self.each_second,
             at_end=self.at_exit,
         )
@@ -143,9 +145,11 @@ class Running:
         """Modules that were imported before us and woven in place."""
         self.late: list[str] = []
         """Modules that came past the finder and were woven in place when they were noticed."""
-        self.handler: Terminated | None = None
-        self.holding: set[int] = set()
-        """Threads that hold SIGTERM back because they are about to fork."""
+        self.guard = Guard(self.terminated)
+        self.forks = RLock()
+        """One fork at a time: what is stopped for it is stopped once."""
+        self.over = allocate_lock()
+        """Held while a thread hands over everything for the last time."""
 
     def begin(self, script: str | None) -> None:
         for warning in (*self.plan.warnings, *not_heeded(self.plan)):
@@ -159,7 +163,6 @@ class Running:
             os.register_at_fork(
                 before=self.before_fork, after_in_parent=self.after_fork_parent, after_in_child=self.after_fork_child
             )
-        self.on_sigterm()
         self.on_hard_exit()
         if "opentelemetry.context" in sys.modules:
             _take_over_context()
@@ -220,6 +223,11 @@ class Running:
             file = module.__dict__.get("__file__")
             selected = type(file) is str and name.partition(".")[0] not in sys.stdlib_module_names and weaver.own(file)
         return selected
+
+    def at_first_record(self) -> None:
+        """Since the start, or since a fork: there is something to lose."""
+        if not self.drain.of_a_thread:  # such a process ends with its last thread, which must not be ours
+            self.guard.watch()
 
     def each_second(self) -> None:
         """In the drain's thread: what a process that is killed would otherwise take with it."""
@@ -299,34 +307,38 @@ class Running:
         done = self.drain.flush(seconds)
         self.write_meta("counters", "cost")
         if self.asked_to_end and not self.ending:
-            self.die()
+            self.guard.die()
         return done
 
     # Ending.
 
     begun = False
-    ending = False
+    ending = 0
+    """The thread that hands over everything for the last time."""
     hurried = False
-    """It ends by `os._exit`."""
+    """It ends by `os._exit` or a signal, and what the program has not flushed stays unwritten."""
     asked_to_end = False
-    """A SIGTERM came while this was handing over, which is finished first."""
+    """A SIGTERM came: the process dies of it when everything is handed over."""
 
     def at_exit(self) -> None:
-        if self is not running or self.ending or self.drain.closed:
+        me = get_ident()
+        if self is not running or self.ending == me or not self.over.acquire(timeout=FLUSH_SECONDS + 1):
             return
-        self.ending = True
+        self.ending = me
         try:
-            self.look_round()
-            self.hand_over(FLUSH_SECONDS)
+            if not self.drain.closed:
+                self.look_round()
+                self.hand_over(FLUSH_SECONDS)
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ:
                 raise
             notice("exit-failed", f"not everything was written: {type(error).__name__}: {error}")
         finally:
-            self.ending = False
             main.keep_interrupt()
-        if self.asked_to_end:
-            self.die()
+            if self.asked_to_end:
+                self.guard.die()
+            self.ending = 0
+            self.over.release()
 
     def hand_over(self, seconds: float) -> None:
         """Everything that is left, and the end."""
@@ -360,11 +372,14 @@ class Running:
 
     def before_hard_exit(self) -> None:
         """Hand over what is left, where there is anything and nobody is at it."""
-        if self is not running or self.ending or self.drain.closed or self.drain.owner == get_ident():
+        me = get_ident()
+        if self is not running or me in (self.ending, self.drain.owner):
             return
+        if not self.over.acquire(timeout=HARD_EXIT_SECONDS) or self.drain.closed:
+            return  # the process ends now
         if not sites.records and self.drain.exporters is None and not (self.summary and os.getpid() == self.pid):
             return
-        self.ending = self.hurried = True
+        self.ending, self.hurried = me, True
         try:
             self.hand_over(HARD_EXIT_SECONDS)
         except Exception as error:
@@ -385,34 +400,20 @@ class Running:
         else:
             text = summary_text(open_run(self.store or self.default_store, self.run_id))
         try:
-            if not self.hurried:  # `os._exit` would not have written what the program had not flushed
+            if not self.hurried:
                 sys.__stderr__.flush()  # type: ignore[union-attr]
         except (AttributeError, OSError, ValueError):
             pass  # closed
         say(text)
 
-    def on_sigterm(self) -> None:
-        """Flush when the process is asked to end, if the program has nothing of its own to say to that."""
-        try:
-            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-                # Past `signal.signal`, which would make a plain number of it.
-                self.handler = Terminated(0)
-                self.handler.running = self
-                _signal.signal(signal.SIGTERM, self.handler)
-        except ValueError:
-            pass  # not the main thread: the handler is not ours to set
-
     def terminated(self) -> None:
-        if self.ending or self.drain.owner == get_ident():
-            self.asked_to_end = True
-        else:
+        """A SIGTERM came that is ours to answer; any thread may say so."""
+        if self is not running:
+            self.guard.die()
+        self.asked_to_end = self.hurried = True
+        if get_ident() not in (self.ending, self.drain.owner):
             self.at_exit()
-            self.die()
-
-    def die(self) -> None:
-        """Of the signal, as the program would have."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+            self.guard.die()
 
     def end(self) -> None:
         """Flush, and give the process back as it was."""
@@ -429,68 +430,38 @@ class Running:
             from autoscope.export import bridge
 
             bridge.give_back()
-        self.leave_sigterm()
+        self.guard.end()
         if os._exit is self.exit:
             os._exit = self.hard
         weaver.left_alone.clear()
         weaver.seen.clear()
         sites.reset()
 
-    def leave_sigterm(self) -> None:
-        try:
-            if self.handler is not None and _signal.getsignal(signal.SIGTERM) is self.handler:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        except ValueError:
-            pass  # not the main thread: it stays, and does what the default does
-
     # Fork. The hooks cannot be unregistered, so they ask whether they are still wanted.
 
     def before_fork(self) -> None:
-        if self is running:
-            # A child forgets what came before it runs Python; where SIGTERM has no handler it would have ended it.
-            if self.handler is not None and _signal.getsignal(signal.SIGTERM) is self.handler:
-                blocked = _signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
-                if signal.SIGTERM not in blocked:
-                    self.holding.add(get_ident())
+        if self is running and self.forks.acquire(timeout=FORK_SECONDS):
+            self.guard.before_fork()
             self.name_run()
             self.drain.before_fork()
 
     def after_fork_parent(self) -> None:
-        if self is running:
+        if self is running and self.forks._is_owned():  # type: ignore[attr-defined]
             self.drain.after_fork_parent()
-            self.let_terminate()
-
-    def let_terminate(self) -> None:
-        if get_ident() in self.holding:
-            self.holding.remove(get_ident())
-            _signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+            self.guard.after_fork_parent()
+            self.forks.release()
 
     def after_fork_child(self) -> None:
         if self is not running:
             return
+        self.forks, self.over = RLock(), allocate_lock()
+        self.ending, self.asked_to_end = 0, False
         self.drain.after_fork_child()
-        self.let_terminate()
+        self.guard.after_fork_child()
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
             # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.
             util.register_after_fork(self, _flush_at_end_of_child)
-
-
-class Terminated(int):
-    """Our SIGTERM handler, and at the same time the number 0, which is `SIG_DFL`.
-
-    So `signal.getsignal` and `signal.signal` answer a program that asks what was there before with `Handlers.SIG_DFL`, as
-    without us: a program that keeps the default in mind, calls a previous handler if there is one, or puts it back, does
-    the same.
-    """
-
-    running: Running
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self.running is running:
-            self.running.terminated()
-        else:
-            self.running.die()
 
 
 def _absolute(path: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from autoscope.errors import notice
 from autoscope.export.behind import Behind
+from autoscope.runtime import library
 from autoscope.runtime.drain import DEFAULT_QUEUE, Exporter
 
 
@@ -94,6 +95,8 @@ def destinations(
     if settings.otlp_wanted:
         from autoscope.export.otlp import OtlpExporter
 
+        for name in library.NETWORK:  # now: a process forked while its sender imports could never import that again
+            library.library(name)
         sender = Behind(OtlpExporter(settings), settings.max_queue_size or DEFAULT_QUEUE)
     found: list[Exporter] = [Provider(sender, settings.max_queue_size or DEFAULT_QUEUE)]
     if settings.console_wanted:

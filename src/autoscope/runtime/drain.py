@@ -44,6 +44,8 @@ else:
 
 DEFAULT_QUEUE = 1 << 17
 """Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
+FORK_SECONDS = 2.0
+"""A fork waits so long at most for a thread of ours to end."""
 CHUNK = 4096
 """Records handed to the exporters at a time; the buffer's length is looked at in between."""
 
@@ -57,12 +59,15 @@ class Drain:
         *,
         interval: float = 0.1,
         queue: int = DEFAULT_QUEUE,
+        at_start: Callable[[], None] | None = None,
         each_second: Callable[[], None] | None = None,
         at_end: Callable[[], None] | None = None,
     ) -> None:
         self.make_exporters = make_exporters
         self.interval = interval
         self.queue = queue
+        self.at_start = at_start
+        """Called by the thread that records first, when the drain's thread was started."""
         self.each_second = each_second
         """Called about once a second in the drain's thread."""
         self.at_end = at_end
@@ -103,12 +108,14 @@ class Drain:
             started = start_thread(self.run)
         except BaseException:  # out of a signal's handler of the program's
             self.running = False
-            _release(self.gone)
+            release(self.gone)
             self.arm()
             raise
         if not started:  # what is left goes at exit
             self.running = False
-            _release(self.gone)
+            release(self.gone)
+        if self.at_start is not None:
+            self.at_start()
 
     def run(self) -> None:
         ours.add(get_ident())
@@ -130,7 +137,7 @@ class Drain:
             self.failed(error)
         finally:
             self.running = False
-            _release(self.gone)
+            release(self.gone)
             if self.stopping and not self.forking:
                 self.arm()  # asked to end for a fork that is over by now
         if self.deserted() and self.at_end is not None:
@@ -150,9 +157,9 @@ class Drain:
         if not self.running:
             return True
         self.stopping = True
-        _release(self.bell)
+        release(self.bell)
         if self.gone.acquire(timeout=seconds):
-            _release(self.gone)
+            release(self.gone)
             return True
         return False
 
@@ -264,10 +271,10 @@ class Drain:
     # Fork.
 
     def before_fork(self) -> None:
-        """The thread ends; if it is in the middle of sending, it is not waited for long."""
+        """The thread ends. It is waited for: what it is importing, a child could never import."""
         self.forking = True
         self.in_a_thread = get_native_id() != system.getpid()
-        self.stop(0.2)
+        self.stop(FORK_SECONDS)
         for settle in _each(self.exporters, "before_fork"):
             settle()
         wait_for_end(self.native)
@@ -349,7 +356,7 @@ def wait_for_end(native: int) -> None:
     """Until the system has forgotten a thread that is ending: `fork` asks it for their number, and warns above one."""
     if not native:
         return
-    end = Clock.monotonic() + 0.1
+    end = Clock.monotonic() + 1.0
     while Clock.monotonic() < end:
         try:
             _System.stat(f"/proc/self/task/{native}")
@@ -358,7 +365,7 @@ def wait_for_end(native: int) -> None:
         _System.sleep(0.0001)
 
 
-def _release(lock: Any) -> None:
+def release(lock: Any) -> None:
     try:
         lock.release()
     except RuntimeError:
