@@ -18,13 +18,25 @@ import os
 import signal
 from _operator import is_
 from _thread import allocate_lock, get_ident, get_native_id
+
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import AttributeError, ImportError, OSError, ValueError, any, bool, int, map
 from functools import partial
 from itertools import compress
 from time import sleep
 
 from autoscope.runtime import context
 from autoscope.runtime.drain import FORK_SECONDS, ours, release, start_thread, wait_for_end
-from autoscope.runtime.library import library, system
+from autoscope.runtime.library import system
+
+try:
+    # Now: when something is recorded, Python would look for it where the program's script lies.
+    import faulthandler
+    import fcntl
+except ImportError:  # Windows, which has no signal of this kind
+    SUPPORTED = False
+else:
+    SUPPORTED = True
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -79,15 +91,12 @@ class Guard:
         if self.in_place:
             self.start()  # it was stopped for a fork
             return
-        if _signal.getsignal(SIGTERM) is not _signal.SIG_DFL or caught():
+        if not SUPPORTED or _signal.getsignal(SIGTERM) is not _signal.SIG_DFL or caught():
             return
         try:
-            import faulthandler
-
-            register = faulthandler.register
             self.open()
-        except (ImportError, AttributeError, OSError):
-            return  # Windows has no signal of this kind; or there are no more descriptors
+        except OSError:
+            return  # there are no more descriptors
         if not self.start():
             self.close()
             return
@@ -96,9 +105,9 @@ class Guard:
             # Past `signal.signal`, which would make a plain number of it.
             _signal.signal(SIGTERM, self.handler)
         except ValueError:  # not the main thread
-            any(map(partial(register, file=self.writer, all_threads=False), self.left_alone()))
+            any(map(partial(faulthandler.register, file=self.writer, all_threads=False), self.left_alone()))
         else:
-            register(SIGTERM, file=self.writer, all_threads=False, chain=True)
+            faulthandler.register(SIGTERM, file=self.writer, all_threads=False, chain=True)
 
     def mine(self) -> bool:
         """Whether our handler in Python is the one in force."""
@@ -113,7 +122,6 @@ class Guard:
         return compress((SIGTERM,), map(partial(is_, _signal.SIG_DFL), map(_signal.getsignal, (SIGTERM,))))
 
     def open(self) -> None:
-        fcntl = library("fcntl")
         ends = system.pipe()
         try:
             self.reader, self.writer = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, HIGH) for end in ends)
@@ -182,8 +190,6 @@ class Guard:
 
     def unregister(self) -> None:
         """What the system called before, it calls again: our handler in Python, or nothing."""
-        import faulthandler
-
         if self.mine():
             faulthandler.unregister(SIGTERM)
         else:
