@@ -16,6 +16,7 @@ from typing import Any
 
 from autoscope.plan.model import CapturePatch, Plan
 from autoscope.runtime import context, sampling, sites
+from autoscope.runtime.sites import Site
 from autoscope.weave import assemble
 from autoscope.weave.weaver import Weaver, give_back
 
@@ -34,6 +35,33 @@ class Seen:
     looks: dict[str, Any]
 
 
+@dataclass
+class Prelude:
+    """What many cases begin with: compiled and woven once, its sites kept."""
+
+    source: str
+    plain: CodeType
+    woven: dict[tuple[str, bool], tuple[CodeType, list[Site], dict[CodeType, Site]]]
+
+    @classmethod
+    def of(cls, source: str) -> Prelude:
+        return cls(source, compile(source, "<prelude>", "exec", dont_inherit=True), {})
+
+    def begin(self, path: str, captures: bool) -> CodeType:
+        """Forget all sites but those of the prelude; its module, woven."""
+        sites.reset()
+        kept = self.woven.get((path, captures))
+        if kept is None:
+            code = weave(self.source, compile(self.source, "<prelude>", "exec", dont_inherit=True), path, captures)
+            kept = self.woven[path, captures] = code, list(sites.sites), dict(sites.by_code)
+        code, sites.sites[:], by_code = kept
+        sites.by_code.update(by_code)
+        return code
+
+
+NOTHING = Prelude.of("")
+
+
 def weave(source: str, code: CodeType, path: str, captures: bool) -> CodeType:
     """The case's module, woven."""
     plan = Plan(strategy="full_trace", capture=CapturePatch(args=captures, returns=captures), include=("case",))
@@ -42,7 +70,7 @@ def weave(source: str, code: CodeType, path: str, captures: bool) -> CodeType:
     return weaver.module_code(code, "case", lambda: source)
 
 
-def run(code: CodeType, state: str = "plain", trace: bool = False) -> tuple[Seen, ModuleType]:
+def run(prelude: CodeType, code: CodeType, state: str = "plain", trace: bool = False) -> tuple[Seen, ModuleType]:
     """Run a case's module, plain or woven."""
     module = ModuleType("case")
     log: list[Any] = []
@@ -52,6 +80,7 @@ def run(code: CodeType, state: str = "plain", trace: bool = False) -> tuple[Seen
         site.armed = state != "disarmed"
     sys.modules["case"] = module
     try:
+        exec(prelude, module.__dict__)
         exec(code, module.__dict__)
         if state == "off":
             give_back()
@@ -86,7 +115,7 @@ def run(code: CodeType, state: str = "plain", trace: bool = False) -> tuple[Seen
         sampling.set_rate(1.0)
 
 
-def compare(source: str, *, trace: bool = False, paths: tuple[str, ...] = PATHS) -> int:
+def compare(source: str, *, prelude: Prelude = NOTHING, trace: bool = False, paths: tuple[str, ...] = PATHS) -> int:
     """Assert that a case is the same in every state; returns how many calls were recorded."""
     ignored: list[Any] = []
 
@@ -99,53 +128,55 @@ def compare(source: str, *, trace: bool = False, paths: tuple[str, ...] = PATHS)
     # When cycles are collected depends on how many objects there are: ours count too. Here it is when we say so.
     gc.disable()
     try:
-        return _compare(source, trace, paths, ignored)
+        return _compare(source, prelude, trace, paths, ignored)
     finally:
         gc.enable()
         gc.unfreeze()
         sys.unraisablehook = hook
 
 
-def _compare(source: str, trace: bool, paths: tuple[str, ...], ignored: list[Any]) -> int:
-    plain, expected, code = _plain_run(source, trace, ignored)
+def _compare(source: str, prelude: Prelude, trace: bool, paths: tuple[str, ...], ignored: list[Any]) -> int:
+    plain, expected, code = _plain_run(source, prelude, trace, ignored)
     recorded = 0
     for path in paths:
         for captures, states in STATES:
-            gc.collect()  # what an earlier state left behind ends now, not in the middle of this one
-            sites.reset()
-            woven = weave(source, code, path, captures)
+            woven = prelude.begin(path, captures), weave(source, code, path, captures)
             for state in states:
                 try:
                     recorded += _check(woven, path, state, trace, plain, expected, ignored)
                 except AssertionError:
                     # Code that was run before may have been specialised: CPython 3.11 then gives other columns.
-                    plain, expected, _ = _plain_run(source, trace, ignored)
-                    sites.reset()
+                    plain, expected, _ = _plain_run(source, prelude, trace, ignored)
                     code = compile(source, FILE, "exec", dont_inherit=True)
-                    woven = weave(source, code, path, captures)
+                    woven = prelude.begin(path, captures), weave(source, code, path, captures)
                     recorded += _check(woven, path, state, trace, plain, expected, ignored)
+    gc.collect()
     sites.reset()
     return recorded
 
 
-def _plain_run(source: str, trace: bool, ignored: list[Any]) -> tuple[Seen, list[Any], CodeType]:
+def _plain_run(source: str, prelude: Prelude, trace: bool, ignored: list[Any]) -> tuple[Seen, list[Any], CodeType]:
     code = compile(source, FILE, "exec", dont_inherit=True)
     sites.reset()
-    gc.collect()
     ignored.clear()
-    plain, _ = run(code, trace=trace)
+    plain, _ = run(prelude.plain, code, trace=trace)
     gc.collect()
     return plain, list(ignored), code
 
 
 def _check(
-    woven: CodeType, path: str, state: str, trace: bool, plain: Seen, expected: list[Any], ignored: list[Any]
+    woven: tuple[CodeType, CodeType],
+    path: str,
+    state: str,
+    trace: bool,
+    plain: Seen,
+    expected: list[Any],
+    ignored: list[Any],
 ) -> int:
     """Run woven code in one state and compare; returns how many calls were recorded."""
-    gc.collect()
     sites.records.clear()
     ignored.clear()
-    seen = run(woven, state, trace)[0]
+    seen = run(*woven, state, trace)[0]
     assert seen.outcome == plain.outcome, (path, state)
     assert seen.log == plain.log, (path, state)
     if seen.looks:

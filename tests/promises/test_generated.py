@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from harness import PATHS, compare
+from harness import PATHS, Prelude, compare
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -328,6 +328,7 @@ def call(x):
     if budget[0] < 0 or x < 0 or x > 3: return x
     return FUNCTION(x, 1)
 """
+COMMON = Prelude.of(PRELUDE)
 DRIVERS = {
     "function": """
 def FUNCTION(a, b): return subject(a, b)
@@ -391,7 +392,7 @@ def programs(draw) -> str:
     define = "async def" if kind in AWAITS else "def"
     head = draw(st.sampled_from(["", "", "from __future__ import annotations"]))
     doc = draw(st.sampled_from([[], ['"""What it does."""'], ["..."]]))
-    return "\n".join([head, PRELUDE, f"{define} subject(a, b):", *indent([*doc, *body]), DRIVERS[kind], MAIN])
+    return "\n".join([head, f"{define} subject(a, b):", *indent([*doc, *body]), DRIVERS[kind], MAIN])
 
 
 @given(programs())
@@ -404,4 +405,4 @@ def programs(draw) -> str:
 def test_generated_programs_cannot_tell(source):
     """Same results, exceptions, positions, order of effects, looks."""
     # The source rewrite cannot wake a generator something is thrown into: what it calls then has its consumer as parent.
-    compare(source, paths=PATHS[:1])
+    compare(source, prelude=COMMON, paths=PATHS[:1])
