@@ -6,6 +6,8 @@ start, the program runs as its author wrote it and one notice says why.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
+import _thread
 import atexit
 import os
 import sys
@@ -64,6 +66,12 @@ def _start_from_environment() -> Running | None:
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         notice("sdk-disabled", "nothing is traced: OTEL_SDK_DISABLED is true")
         return None
+    if not in_main_interpreter():
+        notice(
+            "sub-interpreter",
+            "an interpreter inside the process runs untraced: a thread of ours would keep it from ending",
+        )
+        return None
     try:
         plan = plan_from_environment()
     except AutoscopeError as error:
@@ -73,6 +81,18 @@ def _start_from_environment() -> Running | None:
     # Before anything is recorded: a server started by `-m` has children before it has a span.
     started.name_run()
     return started
+
+
+def in_main_interpreter() -> bool:
+    """Whether this is the process's first interpreter, and none that was made inside it; to be asked as it starts."""
+    asked = getattr(_thread, "_is_main_interpreter", None)
+    if asked is not None:
+        return bool(asked())
+    try:
+        _signal.signal(0, _signal.SIG_DFL)  # never done: there is no such signal
+    except ValueError as error:
+        return "main" not in str(error)  # … or it may not be asked for here
+    return True
 
 
 def plan_from_environment() -> Plan:

@@ -176,3 +176,35 @@ def test_a_comprehension_of_a_script_keeps_its_names(tmp_path):
         print(sorted(locals()), y)
     """
     assert run(tmp_path, source).out == run(tmp_path, source, plain=True).out
+
+
+@pytest.mark.parametrize("kind", ["isolated", "legacy"])
+def test_an_interpreter_inside_the_process_ends_as_it_would(tmp_path, kind):
+    """A thread of ours in it, and CPython refuses to end it or takes the whole process down."""
+    (tmp_path / "case_inner.py").write_text("def f(n):\n    return n\n")
+    source = """
+        import sys
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+
+        def make(kind):
+            if sys.version_info >= (3, 13):
+                return interpreters.create(kind)
+            return interpreters.create(isolated=kind == "isolated")
+
+        code = f"import sys; sys.path.insert(0, {sys.path[0]!r}); import case_inner; print(case_inner.f(1), flush=True)"
+        for destroyed in (True, False):
+            one = make(sys.argv[1])
+            interpreters.run_string(one, code)
+            if destroyed:
+                interpreters.destroy(one)
+        print("ended")
+    """
+    plain = run(tmp_path, source, kind, plain=True)
+    traced = run(tmp_path, source, kind, strategy="full_trace")
+    assert (traced.status, traced.out) == (plain.status, plain.out)
+    assert traced.names == {"make": 2}
+    said = "autoscope: an interpreter inside the process runs untraced: a thread of ours would keep it from ending"
+    assert traced.err.splitlines() == [f"{said} (sub-interpreter)"] * 2
