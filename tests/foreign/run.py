@@ -2,6 +2,7 @@
 
     python tests/foreign/run.py                       every package of packages.toml, under this interpreter
     python tests/foreign/run.py --python python3.13 attrs click
+    python tests/foreign/run.py --short               those of them that take seconds
     python tests/foreign/run.py --cache DIR           keep environments and sources there, and use them again
 
 Each package's tests run plain, woven (strategy `full_trace`, rate 1, arguments and results captured), and plain again. A
@@ -53,18 +54,21 @@ def prepare(name: str, package: dict[str, Any], python: str, cache: Path) -> tup
     version = command(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])").strip()
     folder = cache / version / name
     interpreter, done = folder / "venv/bin/python", folder / "done"
-    wanted = json.dumps(package, sort_keys=True)
+    needs = [f"pytest{package.get('pytest', '>=8,<9')}", "pyyaml", "rich", *package.get("needs", ())]
+    wanted = json.dumps([package["version"], *needs])
     if not (done.exists() and done.read_text() == wanted):
         command("rm", "-rf", folder)
         folder.mkdir(parents=True)
         command(python, "-m", "venv", folder / "venv")
         requirement = f"{name}=={package['version']}"
-        options = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation" if package.get("no_isolation") else "-q")
+        options = ["--no-deps", "--no-binary", name]
+        if "build" in package:
+            command(interpreter, *PIP, "install", *package["build"])
+            options.append("--no-build-isolation")
         command(interpreter, *PIP, "download", *options, "-d", folder, requirement)
         (archive,) = folder.glob("*.tar.gz")
         with tarfile.open(archive) as file:
             file.extractall(folder / "source", filter="data")
-        needs = ["pytest>=8,<9", "pyyaml", "rich", *package.get("needs", ())]
         command(interpreter, *PIP, "install", requirement, *needs)
         done.write_text(wanted)
     (source,) = (folder / "source").iterdir()
@@ -79,6 +83,7 @@ def outcomes(
     report.unlink(missing_ok=True)
     words: list[object] = [interpreter]
     environment = clean() | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "COLUMNS": "80"}
+    environment |= package.get("environment", {})
     if woven:
         plan = work / "plan.json"
         include = [glob for module in package["include"] for glob in (module, f"{module}.*")]
@@ -99,6 +104,8 @@ def outcomes(
         result = next((child.tag for child in case if child.tag in ("failure", "error", "skipped")), "passed")
         name = re.sub(r"0x[0-9a-f]+", "0x", f"{case.get('classname')}::{case.get('name')}")
         found[name] = max(found.get(name, ""), result)
+    if "passed" not in found.values():
+        raise CannotTry(f"no test passed: {printed.strip()[-1500:]}")
     return found, printed
 
 
@@ -139,13 +146,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--python", default=sys.executable, help="the interpreter to try it on")
     parser.add_argument("--cache", type=Path, default=CHECKOUT / ".venv/foreign", help="for environments and sources")
+    parser.add_argument("--short", action="store_true", help="only the packages that take seconds")
     parser.add_argument("names", nargs="*", choices=[*packages, []], help="packages; all if none is named")
     arguments = parser.parse_args()
     print("| package | tests | of them passed | unsteady | different | functions woven | spans | plain s | woven s |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     status = 0
     work = Path(tempfile.mkdtemp(prefix="foreign-"))
-    for name in arguments.names or packages:
+    chosen = [name for name, package in packages.items() if package.get("short")] if arguments.short else packages
+    for name in arguments.names or chosen:
         try:
             different = compare(name, packages[name], arguments.python, arguments.cache.absolute(), work)
         except (CannotTry, subprocess.TimeoutExpired, OSError, ValueError) as error:
