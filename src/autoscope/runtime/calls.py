@@ -18,6 +18,7 @@ from builtins import (
     BaseExceptionGroup,
     Exception,
     GeneratorExit,
+    KeyboardInterrupt,
     RecursionError,
     StopAsyncIteration,
     StopIteration,
@@ -350,8 +351,9 @@ def message_of(exception: BaseException) -> str:
     _set(context.Unsampled())
     try:
         return str.__getitem__(str(exception), _TEXT)
-    except Exception as error:
-        if from_a_signal(error):
+    except BaseException as error:
+        # A Ctrl-C has no handler's frame to be known by.
+        if issubclass(type(error), KeyboardInterrupt) or from_a_signal(error):
             raise
         return f"<{capture.type_name(type(exception))}.__str__ raised {capture.type_name(type(error))}>"
     finally:

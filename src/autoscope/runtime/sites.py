@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from _random import Random
-from types import CodeType, SimpleNamespace
+from types import CodeType
 
 from autoscope.runtime import context
 from autoscope.runtime.spans import Clock
@@ -124,16 +124,18 @@ class Site:
         return f"<site {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # cloudpickle and friends send code objects with their constants to processes that may not know us;
-        # there the function runs its author's body.
-        return _off, ()
+        # cloudpickle and friends send code objects with their constants to processes that may not know us; there the
+        # function runs its author's body. So what arrives is made of Python's own, hashable as constants are, and can
+        # be sent again.
+        from contextlib import nullcontext
+        from functools import partial
+        from typing import cast
+
+        as_it_is = partial(cast, None)
+        off = {"@armed": False, "call": nullcontext, "result": as_it_is, "pause": as_it_is, "wake": as_it_is}
+        return partial, (bool,), (bool, (), {}, off)
 
 
-def _off() -> SimpleNamespace:
-    return SimpleNamespace(**{"@armed": False})
-
-
-_off.__module__ = __name__
 for _switch in SWITCHES:
     setattr(Site, "@" + _switch, Site.__dict__[_switch])
 
