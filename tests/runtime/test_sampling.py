@@ -679,7 +679,8 @@ CONCURRENT = """
         leaf()
         await kept.pop()
     def pool():
-        with ThreadPoolExecutor(2) as workers: list(workers.map(lambda _: leaf(), range(3)))
+        def each(_): return leaf()
+        with ThreadPoolExecutor(2) as workers: list(workers.map(each, range(3)))
     def threads():
         worker = threading.Thread(target=leaf)
         worker.start()
@@ -699,7 +700,7 @@ CONCURRENT = """
         ("outlives", {("start", "outlives"): 1, ("step", "start"): 1, ("leaf", "step"): 2, ("leaf", "outlives"): 1}),
         # Python hands no context to these: what runs there begins a trace.
         ("executor", {("leaf", None): 1}),
-        ("pool", {("leaf", None): 3}),
+        ("pool", {("leaf", "pool.<locals>.each"): 3, ("pool.<locals>.each", None): 3}),
         ("threads", {("leaf", None): 1}),
     ],
 )

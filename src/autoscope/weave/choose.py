@@ -17,6 +17,7 @@ LIFE_CYCLE = frozenset(
     ("__init__", "__post_init__", "__new__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__")
 )
 """Special methods that do a class's work; the others (`__eq__`, `__hash__`, `__getattr__`, …) are its manners."""
+LAMBDA = "<lambda>"
 SHORT = 24
 """Instructions up to which a function without calls and loops counts as trivial: an accessor, a constant, a comparison."""
 
@@ -32,8 +33,8 @@ _WORK = frozenset(
 
 
 def is_function(code: CodeType) -> bool:
-    """Whether a code object is that of a `def`: lambdas, comprehensions, class bodies and the like are left alone."""
-    return code.co_flags & FUNCTION == FUNCTION and not code.co_name.startswith("<")
+    """Whether a code object is that of a `def` or a `lambda`: comprehensions, class bodies and the like are none."""
+    return code.co_flags & FUNCTION == FUNCTION and (code.co_name[:1] != "<" or code.co_name == LAMBDA)
 
 
 def is_trivial(code: CodeType) -> bool:
@@ -51,12 +52,14 @@ def is_trivial(code: CodeType) -> bool:
 def left_out(code: CodeType, level: str) -> str:
     """The reason a function nobody named is not watched at `level`; empty where it is.
 
-    `full_trace` leaves out nothing, `balanced` what is trivial and the special methods other than the life cycle's,
+    `full_trace` leaves out nothing, `balanced` lambdas, what is trivial and the special methods other than the life cycle's,
     `minimal` also what is private or nested in another function.
     """
     if level == "full_trace":
         return ""
     name = code.co_name
+    if name == LAMBDA:
+        return f"lambda ({level})"
     if name.startswith("__") and name.endswith("__") and name not in LIFE_CYCLE:
         return f"special method ({level})"
     if is_trivial(code):

@@ -158,6 +158,9 @@ def weave(weaver: Weaver, code: CodeType, module: str, source: bytes | str) -> C
     from autoscope.weave.weaver import left_alone
 
     authors = {(inner.co_qualname, inner.co_firstlineno): inner for inner in walk(code)}
+    for author in walk(code):
+        if author.co_name == choose.LAMBDA and weaver.rule(module, author) is not None:
+            left_alone.append((module, author.co_qualname, "a lambda, which the source rewrite leaves alone"))
     tree = ast.parse(source)
     prefix = prefix_for(tree)
     made: dict[str, Site] = {}
@@ -196,7 +199,7 @@ def _with_twins(code: CodeType, twins: dict[tuple[str, int], CodeType]) -> CodeT
     """An author's code with the functions inside it woven still."""
     constants = tuple(
         twins.get((constant.co_qualname, constant.co_firstlineno), constant)
-        if isinstance(constant, CodeType) and choose.is_function(constant)
+        if isinstance(constant, CodeType) and choose.is_function(constant) and constant.co_name != choose.LAMBDA
         else constant
         for constant in code.co_consts
     )

@@ -162,7 +162,7 @@ class Weaver:
         known = twins.get(id(code))
         if known is None:
             if self.path != "bytecode" or not choose.is_function(code):
-                # Lambdas stay the author's; what is defined inside them still counts.
+                # The author's; what is defined inside it still counts.
                 return False
             # A decorator's inner function has the name of whatever it wraps, and shares its code with its like.
             qualname = None if "__wrapped__" in function.__dict__ else function.__qualname__
