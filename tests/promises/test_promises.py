@@ -396,7 +396,7 @@ CASES: dict[str, str] = {
             except ValueError: return f(), sys.exc_info()[0]
         def main(): return f(), g(), f()
     """,
-    "lambdas are left alone": """
+    "lambdas": """
         f = lambda x: x + 1
         def main(): return f(1), (lambda: 2)(), sorted([3, 1], key=lambda x: -x)
     """,
@@ -482,6 +482,26 @@ CASES: dict[str, str] = {
         def main():
             try: f(0)
             except RecursionError: return "RecursionError"
+    """,
+    "where recursion ends, nothing of ours is in the traceback": """
+        def f(x): f(x)
+        def g(x):
+            yield
+            f(x)
+        def from_a_depth(n, call):
+            return from_a_depth(n - 1, call) if n else call(n)
+        def main():
+            seen = set()
+            for call in f, lambda x: list(g(x)):
+                for n in range(12):
+                    try: from_a_depth(n, call)
+                    except RecursionError as error:
+                        files, entry = set(), error.__traceback__
+                        while entry:
+                            files.add(entry.tb_frame.f_code.co_filename)
+                            entry = entry.tb_next
+                        seen.add((*files, error.__context__))
+            return seen
     """,
     "module names": """
         def f(): return 1
@@ -635,6 +655,7 @@ def test_one_line_functions_are_woven(source, captures):
 
 NOT_TRACED = {
     "deep recursion still fails as itself": "a thousand frames of events",
+    "where recursion ends, nothing of ours is in the traceback": "a thousand frames of events",
     "a long function": "as long as its events",
     "an exception whose __str__ raises": "its message is asked for when it leaves: its __str__ runs once more",
 }
