@@ -18,7 +18,7 @@ from types import ModuleType
 
 from autoscope.errors import AutoscopeError, notice, notices, say
 from autoscope.runtime import calls, capture, context, library, sampling, sites
-from autoscope.runtime.drain import DEFAULT_QUEUE, Drain
+from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
 from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import NEVER, Finder
@@ -342,7 +342,7 @@ class Running:
 
     def at_exit(self) -> None:
         me = get_ident()
-        if self is not running or self.ending == me or not self.over.acquire(timeout=FLUSH_SECONDS + 1):
+        if self is not running or self.ending == me or not acquire(self.over, timeout=FLUSH_SECONDS + 1):
             return
         self.ending = me
         try:
@@ -395,7 +395,7 @@ class Running:
         me = get_ident()
         if self is not running or me in (self.ending, self.drain.owner):
             return
-        if not self.over.acquire(timeout=HARD_EXIT_SECONDS) or self.drain.closed:
+        if not acquire(self.over, timeout=HARD_EXIT_SECONDS) or self.drain.closed:
             return  # the process ends now
         if not sites.records and self.drain.exporters is None and not (self.summary and os.getpid() == self.pid):
             return

@@ -208,3 +208,38 @@ def test_an_interpreter_inside_the_process_ends_as_it_would(tmp_path, kind):
     assert traced.names == {"make": 2}
     said = "autoscope: an interpreter inside the process runs untraced: a thread of ours would keep it from ending"
     assert traced.err.splitlines() == [f"{said} (sub-interpreter)"] * 2
+
+
+def test_a_tool_that_forbids_locks_hears_of_none_of_ours(tmp_path):
+    """blockbuster puts its own `acquire` into the type of locks, which refuses to wait where an event loop runs."""
+    source = """
+        import ctypes, gc, os, sys, threading, time
+
+        kind = type(threading.Lock())
+        real = kind.acquire
+        main = threading.get_ident()
+
+        def acquire(lock, blocking=True, timeout=-1):
+            if blocking and timeout and lock.locked() and threading.get_ident() == main:
+                raise OSError("a blocking call")
+            return real(lock, blocking, timeout)
+
+        def put(value):
+            gc.get_referents(kind.__dict__)[0]["acquire"] = value
+            ctypes.pythonapi.PyType_Modified(ctypes.py_object(kind))
+
+        def work():
+            return 1
+
+        work()
+        time.sleep(0.3)
+        put(acquire)
+        work()
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        put(real)
+    """
+    traced = run(tmp_path, source, strategy="full_trace")
+    assert (traced.out, traced.err) == ("", "")
+    assert traced.names["work"] == 2

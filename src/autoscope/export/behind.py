@@ -11,7 +11,7 @@ from typing import Any
 
 from autoscope.errors import notice
 from autoscope.runtime import context
-from autoscope.runtime.drain import Exporter, ours, start_thread, wait_for_end
+from autoscope.runtime.drain import Exporter, acquire, ours, start_thread, wait_for_end
 from autoscope.runtime.spans import Clock
 
 
@@ -123,13 +123,13 @@ class Behind:
                     # No thread is to be had, as when the interpreter is on its way out: it is done here.
                     self.idle.release()
                     self.send()
-            if self.idle.acquire(timeout=max(end - Clock.monotonic(), 0.01)):
+            if acquire(self.idle, timeout=max(end - Clock.monotonic(), 0.01)):
                 self.idle.release()
         return not self.waiting
 
     def before_fork(self) -> None:
         """Let what is under way finish, if it is quick."""
-        if self.running and self.idle.acquire(timeout=0.1):
+        if self.running and acquire(self.idle, timeout=0.1):
             self.idle.release()
         if not self.running:
             wait_for_end(self.native)

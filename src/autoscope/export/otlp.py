@@ -16,6 +16,7 @@ from autoscope.export.console import ConsoleExporter as ConsoleExporter
 from autoscope.export.settings import Endpoint, Settings
 from autoscope.export.transport import Answer, Transport, grpc_is_running, open_transport, read_fields, show_url
 from autoscope.export.wire import Encoder
+from autoscope.runtime.drain import acquire
 from autoscope.runtime.library import system
 from autoscope.runtime.spans import Clock
 
@@ -284,7 +285,7 @@ class OtlpExporter:
 
     def flush(self, seconds: float = CLOSE_SECONDS) -> bool:
         """Wait for an `export` going on in another thread; nothing is kept back between exports."""
-        if not self._lock.acquire(timeout=seconds):
+        if not acquire(self._lock, timeout=seconds):
             return False
         self._lock.release()
         return True
@@ -297,7 +298,7 @@ class OtlpExporter:
     def close(self, deadline_seconds: float = CLOSE_SECONDS) -> None:
         """Let an `export` going on finish, within this time, then give the connections back."""
         self.hurry(deadline_seconds)
-        free = self._lock.acquire(timeout=max(0.0, deadline_seconds))
+        free = acquire(self._lock, timeout=max(0.0, deadline_seconds))
         for sender in self._senders():
             sender.close()
         if free:

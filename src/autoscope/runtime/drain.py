@@ -158,7 +158,7 @@ class Drain:
             return True
         self.stopping = True
         release(self.bell)
-        if self.gone.acquire(timeout=seconds):
+        if acquire(self.gone, timeout=seconds):
             release(self.gone)
             return True
         return False
@@ -207,7 +207,7 @@ class Drain:
         `last`: the process ends, and no later attempt will be made.
         """
         end = Clock.monotonic() + seconds
-        if not self.lock.acquire(timeout=max(seconds, 0)):
+        if not acquire(self.lock, timeout=max(seconds, 0)):
             return False
         self.owner = get_ident()
         started = Clock.thread_cpu()
@@ -278,7 +278,7 @@ class Drain:
         for settle in _each(self.exporters, "before_fork"):
             settle()
         wait_for_end(self.native)
-        self.locked = self.lock.acquire(timeout=0.2)
+        self.locked = acquire(self.lock, timeout=0.2)
 
     def after_fork_parent(self) -> None:
         self.forking = False
@@ -363,6 +363,10 @@ def wait_for_end(native: int) -> None:
         except OSError:
             return
         _System.sleep(0.0001)
+
+
+acquire = type(allocate_lock()).acquire
+"""`lock.acquire`, as it was: what looks for blocking calls puts its own into the type, and would find ours at a fork."""
 
 
 def release(lock: Any) -> None:

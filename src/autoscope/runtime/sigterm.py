@@ -26,7 +26,7 @@ from itertools import compress
 from time import sleep
 
 from autoscope.runtime import context
-from autoscope.runtime.drain import FORK_SECONDS, ours, release, start_thread, wait_for_end
+from autoscope.runtime.drain import FORK_SECONDS, acquire, ours, release, start_thread, wait_for_end
 from autoscope.runtime.library import system
 
 try:
@@ -184,7 +184,7 @@ class Guard:
             system.write(self.writer, STOP)
         except OSError:
             return
-        if self.gone.acquire(timeout=seconds):
+        if acquire(self.gone, timeout=seconds):
             release(self.gone)
             wait_for_end(self.native)
 
