@@ -135,14 +135,32 @@ before = signal.signal(signal.SIGTERM, lambda number, frame: None)
 work(1)
 os.kill(os.getpid(), signal.SIGTERM)
 work(2)
-time.sleep(0.5)
 signal.signal(signal.SIGTERM, before)
 signal.raise_signal(signal.SIGTERM)
 work(3)
 """,
+        env={"OTEL_BSP_SCHEDULE_DELAY": "60000"},
     )
     assert ran.status == -signal.SIGTERM
     assert ran.names["work"] == 2
+
+
+def test_the_default_put_back_and_waiting_in_c(tmp_path):
+    """The handler that stands in for the default again is the whole of it."""
+    ran = both(
+        tmp_path,
+        """
+signal.signal(signal.SIGTERM, lambda number, frame: None)
+work(1)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+print(signal.getsignal(signal.SIGTERM), flush=True)
+terminate_soon()
+stuck()
+""",
+        env={"OTEL_BSP_SCHEDULE_DELAY": "60000"},
+    )
+    assert ran.status == -signal.SIGTERM
+    assert ran.names["work"] == 1
 
 
 def test_a_handler_in_c_is_left_alone(tmp_path):

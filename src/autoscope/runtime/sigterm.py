@@ -42,6 +42,7 @@ TYPE_CHECKING = False  # not typing's: importing it would cost every traced proc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import Any
 
 SIGTERM = signal.SIGTERM
 HIGH = 200
@@ -77,6 +78,8 @@ class Guard:
         self.handler.guard = self
         self.heard = False
         """The handler in Python was called."""
+        self.wanted = False
+        """There is something to lose."""
         self.in_place = False
         self.gone = allocate_lock()
         """Held while the thread runs."""
@@ -88,18 +91,24 @@ class Guard:
 
     def watch(self) -> None:
         """From now on there is something to lose. Does nothing where the program or an extension has a handler."""
-        if self.in_place:
+        self.wanted = True
+        self.follow()
+        if self.in_place and self.mine():
             self.start()  # it was stopped for a fork
             return
         if not SUPPORTED or _signal.getsignal(SIGTERM) is not _signal.SIG_DFL or caught():
             return
-        try:
-            self.open()
-        except OSError:
-            return  # there are no more descriptors
+        if not self.in_place:
+            try:
+                self.open()
+            except OSError:
+                return  # there are no more descriptors
         if not self.start():
+            self.in_place = False
             self.close()
             return
+        if self.in_place:  # the program had a handler, and put the default back
+            faulthandler.unregister(SIGTERM)
         self.in_place = True
         try:
             # Past `signal.signal`, which would make a plain number of it.
@@ -108,6 +117,25 @@ class Guard:
             any(map(partial(faulthandler.register, file=self.writer, all_threads=False), self.left_alone()))
         else:
             faulthandler.register(SIGTERM, file=self.writer, all_threads=False, chain=True)
+
+    def follow(self) -> None:
+        """Hear of it when the program puts the default back, as a server does that has shut down and raises the signal again.
+
+        `signal.signal` calls `_int_to_enum` when it is done.
+        """
+        given = getattr(signal, "_int_to_enum", None)
+        if self.followed is None and given is not None:
+            self.followed = given
+
+            def _int_to_enum(value: Any, enum: Any) -> Any:
+                if self.wanted and _signal.getsignal(SIGTERM) is _signal.SIG_DFL:
+                    self.watch()
+                return given(value, enum)
+
+            signal._int_to_enum = _int_to_enum  # type: ignore[attr-defined]
+
+    followed: Any = None
+    """Python's own, where ours stands in for it."""
 
     def mine(self) -> bool:
         """Whether our handler in Python is the one in force."""
@@ -199,6 +227,9 @@ class Guard:
 
     def end(self) -> None:
         """Give SIGTERM back."""
+        self.wanted = False
+        if self.followed is not None:
+            signal._int_to_enum, self.followed = self.followed, None  # type: ignore[attr-defined]
         if self.in_place:
             self.in_place = False
             self.stop(1.0)
@@ -216,6 +247,7 @@ class Guard:
     def die(self) -> None:
         """Of the signal, as the program would have. The process is at its end: the signal's number is all that counts."""
         number = SIGTERM
+        self.wanted = False
         if self.in_place:
             self.unregister()
         try:
@@ -248,7 +280,7 @@ class Guard:
 
     def after_fork_child(self) -> None:
         self.gone = allocate_lock()
-        self.heard = False
+        self.heard = self.wanted = False
         if self.in_place:
             self.in_place = False
             self.close()
