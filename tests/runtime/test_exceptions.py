@@ -14,7 +14,7 @@ import pytest
 
 from autoscope.export.wire import exception_attributes
 from autoscope.plan.resolve import resolve_mapping
-from autoscope.runtime import calls, sites
+from autoscope.runtime import calls, context, sites
 from autoscope.runtime.library import library
 from autoscope.weave import assemble
 from autoscope.weave.weaver import Weaver
@@ -1183,3 +1183,30 @@ def test_replaced_builtins_are_the_programs_own(tmp_path):
     assert [(ran.one(name).error_type, ran.one(name).error_message) for name in ("inner", "outer")] == [
         ("__main__.Mine", "mine")
     ] * 2
+
+
+def test_at_the_recursion_limit_what_was_current_is_current_again(weave):
+    """Also where there is no room to record that a call failed, and nothing woven above it would put that right."""
+    module = weave("""
+        def other(x): return x
+        def returns(x): return other(x)
+        def fails(x): raise ValueError(other(x))
+        def steps(x): yield other(x)
+    """)
+    seen = []
+
+    def down(call):
+        try:
+            return down(call)
+        except RecursionError:
+            # Again a level higher, until there is room for it.
+            try:
+                return call()
+            finally:
+                seen.append(context.get())
+
+    assert down(lambda: module.returns(1)) == 1
+    assert down(lambda: list(module.steps(1))) == [1]
+    assert type(fails(down, lambda: module.fails(1))) is ValueError
+    assert len(seen) > 3
+    assert set(seen) == {None}

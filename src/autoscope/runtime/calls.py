@@ -19,6 +19,7 @@ from builtins import (
     Exception,
     GeneratorExit,
     KeyboardInterrupt,
+    MemoryError,
     RecursionError,
     StopAsyncIteration,
     StopIteration,
@@ -107,9 +108,15 @@ class Call:
     """The parent the span is recorded under: the one at the start."""
 
 
+setattr(Call, "@parent", Call.__dict__["parent"])  # as woven code asks for it: no name of a program's begins so
+
+
 def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
     """A call begins; None: it is not recorded, the author's body runs."""
-    parent = site.get()
+    try:
+        parent = site.get()
+    except RecursionError:
+        return None
     try:
         if parent:
             span: Any = (parent[0], site.next())
@@ -137,8 +144,11 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         _set(span)
         return call
     except RecursionError:
-        # The program is at its limit: there is no room even to say so.
-        _set(parent)
+        # The program is at its limit: there is no room even to say so, nor perhaps to put back what could not be set.
+        try:
+            _set(parent)
+        except RecursionError:
+            pass
         return None
     except Exception as error:
         _set(parent)
@@ -229,12 +239,11 @@ def undo_full(call: Call) -> None:
 
 
 def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseException) -> None:
-    """An exception leaves a plain function."""
-    end = site.clock()
-    _set(parent)
-    if not span:
-        return
+    """An exception leaves a plain function, which has made its parent current again: at the limit of recursion we cannot be called."""
     try:
+        end = site.clock()
+        if not span:
+            return
         site.append((site, span, parent, start, end, _outcome(site, span, exception, end, None)))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -244,12 +253,12 @@ def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseExceptio
 
 def fail_call(call: Call, exception: BaseException) -> None:
     """The same, for a call with a `Call`."""
-    end = call.site.clock()
-    _set(call.parent)
-    if not call.span:
-        return
     site = call.site
     try:
+        end = site.clock()
+        _set(call.parent)
+        if not call.span:
+            return
         attributes = call.attributes
         if site.kind in _SUSPENDING:
             attributes = _steps(call, end, attributes)
@@ -499,6 +508,8 @@ def broken(site: Site, error: Exception) -> None:
 
     What a signal handler of the program's raised meanwhile goes on its way.
     """
+    if type(error) is MemoryError:
+        return  # the program's limit, as that of recursion: no failure of ours, and no moment to speak
     if not_ours(error) or "AUTOSCOPE_STRICT" in os.environ:
         raise error
     site.armed = False

@@ -15,14 +15,14 @@ Two shapes. *Lean*, for a plain function without capture, does everything in pla
             result = value; end = site.clock(); site.set(parent)
             if span: site.append((site, span, parent, start, end, None))
             return result
-        except: site.fail(site, span, parent, start, exception); raise
+        except: site.set(parent); site.fail(site, span, parent, start, exception); raise
 
 *Full*, for capture and for generators, coroutines and async generators, keeps one object:
 
     if site.armed and (call := site.enter(site, arguments)) is not None:
         try: body, where `return value` becomes `result = value; site.leave(call, result); return result`
              and `yield value` becomes `site.suspend(call); yield value; site.resume(call)`
-        except: site.fail_call(call, exception); raise
+        except: site.set(call.parent); site.fail_call(call, exception); raise
 
 The names of the site's attributes begin with `@`, which no program's own names can.
 """
@@ -264,8 +264,17 @@ class _Recoder:
         yield self.op("POP_TOP")
 
     def handler(self) -> Iterator[Item]:
-        """kept…, lasti, exception: record, and raise on as if nothing had been here"""
+        """kept…, lasti, exception: put the parent back, record, and raise on as if nothing had been here"""
         self.position = NOWHERE
+        yield from self.function("set")
+        if self.full:
+            yield self.op("COPY", 5)  # call
+            index = self.name("@parent")
+            yield self.op("LOAD_ATTR", index if VERSION < (3, 12) else index << 1)
+        else:
+            yield self.op("COPY", 7)  # parent
+        yield from self.call(1)
+        yield self.op("POP_TOP")
         if self.full:
             yield from self.function("fail_call")
             yield self.op("COPY", 5)  # call
