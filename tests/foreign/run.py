@@ -61,11 +61,7 @@ def prepare(name: str, package: dict[str, Any], python: str, cache: Path) -> tup
         folder.mkdir(parents=True)
         command(python, "-m", "venv", folder / "venv")
         requirement = f"{name}=={package['version']}"
-        options = ["--no-deps", "--no-binary", name]
-        if "build" in package:
-            command(interpreter, *PIP, "install", *package["build"])
-            options.append("--no-build-isolation")
-        command(interpreter, *PIP, "download", *options, "-d", folder, requirement)
+        command(interpreter, *PIP, "download", "--no-deps", "--no-binary", name, "-d", folder, requirement)
         (archive,) = folder.glob("*.tar.gz")
         with tarfile.open(archive) as file:
             file.extractall(folder / "source", filter="data")
