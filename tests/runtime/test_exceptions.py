@@ -1210,3 +1210,17 @@ def test_at_the_recursion_limit_what_was_current_is_current_again(weave):
     assert type(fails(down, lambda: module.fails(1))) is ValueError
     assert len(seen) > 3
     assert set(seen) == {None}
+
+
+@pytest.mark.parametrize("name", ["asyncio.exceptions", "concurrent.futures._base"])
+@pytest.mark.parametrize("cancelled", [None, "CancelledError"])
+def test_while_the_module_of_cancelled_error_is_being_imported(weave, monkeypatch, name, cancelled):
+    """By another thread, or by this one: what it imports has woven functions, and exceptions leave them."""
+    module = weave("def f(): raise ValueError(1)")
+    unfinished = ModuleType(name)
+    if cancelled:
+        unfinished.CancelledError = cancelled  # a test's stand-in
+    monkeypatch.setitem(sys.modules, name, unfinished)
+    assert type(fails(module.f)) is ValueError
+    assert all(site.armed for site in sites.sites)
+    assert sites.records[-1][5].error_type == "ValueError"

@@ -27,6 +27,7 @@ from builtins import (
     SystemExit,
     dict,
     frozenset,
+    getattr,
     id,
     int,
     issubclass,
@@ -345,8 +346,9 @@ def _control_flow(site: Site, exception: BaseException) -> bool:
         return code is None or (issubclass(type(code), int) and int.__eq__(code, 0))
     # Of the standard library: a class of the program's may have that name too, and mean an order.
     for name in ("asyncio.exceptions", "concurrent.futures._base"):
-        module = modules.get(name)
-        if module is not None and issubclass(kind, module.CancelledError):
+        # Perhaps it is being imported this moment, and has no such class yet.
+        cancelled = getattr(modules.get(name), "CancelledError", None)
+        if type(cancelled) is type and issubclass(kind, cancelled):
             return True
     return False
 
