@@ -68,7 +68,17 @@ def prepare(name: str, package: dict[str, Any], python: str, cache: Path) -> tup
         command(interpreter, *PIP, "install", requirement, *needs)
         done.write_text(wanted)
     (source,) = (folder / "source").iterdir()
+    if not any(told in text(source / name) for name, told in SETTINGS):
+        (source / "pytest.ini").touch()  # or pytest would look for settings above, and find ours
     return interpreter, source
+
+
+SETTINGS = (("pyproject.toml", "[tool.pytest"), ("tox.ini", "[pytest]"), ("setup.cfg", "[tool:pytest]"))
+"""Where pytest finds a package's settings, and what they begin with."""
+
+
+def text(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 def outcomes(
