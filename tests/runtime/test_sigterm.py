@@ -224,6 +224,27 @@ time.sleep(30)
     assert (tmp_path / "mine.txt").read_bytes() == b"" if (tmp_path / "mine.txt").exists() else True
 
 
+def test_a_forked_child_that_recorded_dies_inside_c(tmp_path):
+    """The handler in C is put in place again in the child, not only Python's."""
+    ran = both(
+        tmp_path,
+        """
+work(3)
+until(caught) if 'autoscope' in sys.modules else None
+child = os.fork()
+if not child:
+    work(4)
+    stuck()
+terminate_soon(child)
+print(os.waitpid(child, 0)[1], flush=True)
+assert os.waitpid(-1, 0)[1] == 0
+""",
+        env={"OTEL_BSP_SCHEDULE_DELAY": "60000"},
+    )
+    assert (ran.status, ran.out) == (0, "15\n")
+    assert ran.names["work"] == 2
+
+
 def test_blocked_and_waited_for(tmp_path):
     """A program that blocks the signal and waits for it itself gets it."""
     ran = both(

@@ -283,6 +283,7 @@ class Guard:
         self.heard = self.wanted = False
         if self.in_place:
             self.in_place = False
+            self.unregister()
             self.close()
         self.put_back()
         self.unblock()
