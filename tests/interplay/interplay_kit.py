@@ -41,7 +41,12 @@ def start(folder: Path, command: tuple, store: Path, strategy: str, env=(), **op
 
 
 def outcome(process: subprocess.Popen, stdin: str = "", mask: str = "") -> tuple[int, str, str]:
-    out, err = process.communicate(stdin, timeout=60)
+    try:
+        out, err = process.communicate(stdin, timeout=60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
     pattern = re.compile("0x[0-9a-f]+" + ("|" + mask if mask else ""))
     return process.returncode, pattern.sub("#", out), pattern.sub("#", err)
 
@@ -63,11 +68,12 @@ def same(
     stdin: str = "",
     mask: str = "",
     status: int = 0,
+    fresh: bool = False,
 ) -> Ran:
     """Assert that a program is the same in every way; what the last way saw.
 
     `recorded`: functions that must be among the spans, so that something was shown. `traced`: environment of the woven
-    program alone. `mask`: a pattern of what differs from run to run.
+    program alone. `mask`: a pattern of what differs from run to run. `fresh`: the program changes its own files.
     """
     case = tmp_path / "case"
     write(case, {"app.py": files} if isinstance(files, str) else files)
@@ -75,6 +81,8 @@ def same(
     expected = outcome(start(case, command, tmp_path, "plain", env or {}), stdin, mask)
     assert expected[0] == status, expected[2]
     for strategy in strategies:
+        if fresh:
+            write(case, {"app.py": files} if isinstance(files, str) else files)
         folder = tmp_path / strategy
         variables = {**(env or {}), **(traced or {}), **({"AUTOSCOPE_INCLUDE": include} if include else {})}
         if "PYTHONPATH" in (env or {}):

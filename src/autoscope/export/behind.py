@@ -5,13 +5,15 @@ So that the drain, which watches the buffer's length, never waits.
 
 from __future__ import annotations
 
-from _thread import allocate_lock, get_ident, get_native_id
+from _thread import get_native_id
 from collections import deque
 from typing import Any
 
 from autoscope.errors import notice
 from autoscope.runtime import context
-from autoscope.runtime.drain import Exporter, acquire, ours, start_thread, wait_for_end
+
+# The locks are those of before the program began: it may put others in their place (gevent).
+from autoscope.runtime.drain import Exporter, acquire, allocate_lock, get_ident, ours, start_thread, wait_for_end
 from autoscope.runtime.spans import Clock
 
 

@@ -16,7 +16,7 @@ from autoscope.export.console import ConsoleExporter as ConsoleExporter
 from autoscope.export.settings import Endpoint, Settings
 from autoscope.export.transport import Answer, Transport, grpc_is_running, open_transport, read_fields, show_url
 from autoscope.export.wire import Encoder
-from autoscope.runtime.drain import acquire
+from autoscope.runtime.drain import acquire, allocate_lock
 from autoscope.runtime.library import system
 from autoscope.runtime.spans import Clock
 
@@ -209,7 +209,7 @@ class OtlpExporter:
         self._encoder = self._new_encoder()
         self._traces = OtlpSender(settings.traces)
         self._logs = OtlpSender(settings.logs, LOGS_METHOD, "exceptions") if settings.exceptions != "events" else None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._batch = settings.max_export_batch_size or BATCH
         self._limit = REQUEST_LIMIT
         self._span_bytes = 300.0
@@ -315,7 +315,7 @@ class OtlpExporter:
 
     def after_fork(self) -> None:
         """In a forked child: own connections, own process id in the resource, own counters."""
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._lost = 0
         self._encoder = self._new_encoder()
         for sender in self._senders():

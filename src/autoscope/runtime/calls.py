@@ -155,6 +155,9 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         _set(parent)
         broken(site, error)
         return None
+    except BaseException:  # a Ctrl-C, before the caller's own handler has begun
+        _set(parent)
+        raise
 
 
 def leave(call: Call, result: Any) -> None:

@@ -11,7 +11,9 @@ import _signal  # type: ignore[import-not-found]
 import os
 import sys
 import time
-from _thread import allocate_lock, get_ident, get_native_id, start_new_thread
+from _thread import allocate_lock as allocate_lock
+from _thread import get_ident as get_ident
+from _thread import get_native_id, start_new_thread
 
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import getattr, len, max, min

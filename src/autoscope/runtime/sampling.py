@@ -7,7 +7,7 @@ import sys
 from _thread import get_ident
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import type
+from builtins import MemoryError, RecursionError, type
 
 from autoscope.errors import not_ours, notice
 from autoscope.runtime import context, sites
@@ -102,6 +102,9 @@ def this_thread() -> tuple[int, str]:
 
 
 def _give_up(error: Exception) -> None:
+    kind = type(error)
+    if kind is RecursionError or kind is MemoryError:
+        return  # the program is at its limit: no failure of ours, and there is no room even to say so
     if not_ours(error) or "AUTOSCOPE_STRICT" in os.environ:
         raise error
     notice("root-failed", f"a trace could not be begun: {type(error).__name__}: {error}; the call ran untraced")
