@@ -20,6 +20,18 @@ STRATEGIES = ("full_trace", "balanced")
 """The two shapes woven code has: with a `Call`, and with three values on the stack."""
 
 
+QUIET = """
+import sys, threading, time
+def at_rest():
+    me = threading.get_ident()
+    return sorted((f.f_code.co_name, f.f_lasti) for thread, f in sys._current_frames().items() if thread != me)
+while True:
+    before = at_rest(); time.sleep(0.2)
+    if before == at_rest() and all(name == "run" for name, _ in before): break
+"""
+"""For a program that has recorded something: waits until our threads are up and asleep (with OTEL_BSP_SCHEDULE_DELAY, for long)."""
+
+
 def write(folder: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         path = folder / name

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sysconfig
+import textwrap
 
 import pytest
-from interplay_kit import same
+from interplay_kit import QUIET, same
 
 from program_kit import SOURCES
 
@@ -214,11 +215,11 @@ def test_profilers(tmp_path):
     """cProfile counts the same calls of the same functions; whoever sets a profile or trace function, by thread or not, sees the same
     calls, lines and returns of the program's functions; `sys.monitoring` too."""
     program = """
-    import cProfile, pstats, sys, threading, time, trace
+    import cProfile, pstats, sys, threading, trace
     import shop
     # cProfile sees all threads from 3.12 on, and takes calls of one for calls of the other. Ours are up and asleep now.
     shop.main()
-    time.sleep(0.3)
+    exec(QUIET)
     profile = cProfile.Profile(builtins=False)
     profile.runcall(shop.main)
     stats = pstats.Stats(profile).stats
@@ -252,6 +253,6 @@ def test_profilers(tmp_path):
         m.set_events(m.PROFILER_ID, 0)
         print(len(seen), seen)
     """
-    ran = same(tmp_path, {"app.py": program, "shop.py": SHOP}, recorded=("shop.price", "shop.Cart.add", "shop.prices"),
+    ran = same(tmp_path, {"app.py": textwrap.dedent(program).replace("exec(QUIET)", QUIET), "shop.py": SHOP}, recorded=("shop.price", "shop.Cart.add", "shop.prices"),
                traced={"OTEL_BSP_SCHEDULE_DELAY": "60000"})  # fmt: skip
     assert "('price'" in ran.out

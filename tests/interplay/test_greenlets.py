@@ -79,9 +79,11 @@ def main():
     server = StreamServer(("127.0.0.1", 0), handle); server.start()
     with socket.create_connection(("127.0.0.1", server.server_port)) as s: s.sendall(b"hello"); print(s.recv(10))
     server.stop()
-    threads = [threading.Thread(target=work, args=(n,), name=f"t{n}") for n in range(3)]
+    gate = threading.Event()
+    threads = [threading.Thread(target=lambda n: (gate.wait(), work(n)), args=(n,), name=f"t{n}") for n in range(3)]
     for t in threads: t.start()
     print(sorted(t.name for t in threading.enumerate()))
+    gate.set()
     for t in threads: t.join()
     print(gevent.get_hub().threadpool.apply(nested_native, (5,)))
     print(subprocess.run([sys.executable, "-S", "-c", "print(2)"], capture_output=True).stdout)

@@ -132,7 +132,7 @@ def test_calls_from_c(tmp_path):
         @atexit.register
         def fails(): raise ValueError(len("at exit"))
         def tracked(frame, event, arg): return None
-        def work(): time.sleep(0.05); print("thread at exit", len("x"))
+        def work(): threading.main_thread().join(); print("thread at exit", len("x"))
         threading.Thread(target=work).start()
         kept = Thing("kept until the end")
         sys.excepthook = lambda *what: print("hook", what[0].__name__, helper("x"))

@@ -6,7 +6,7 @@ What is current afterwards must be what was, which the next call shows: it begin
 from __future__ import annotations
 
 import pytest
-from interplay_kit import same, write
+from interplay_kit import QUIET, same, write
 
 from program_kit import run
 
@@ -120,11 +120,14 @@ def test_no_memory(tmp_path):
     program = (
         KINDS
         + """
-import _testcapi, gc, time, warnings
+import _testcapi, gc, warnings
 warnings.simplefilter('ignore')  # of coroutines that were never awaited
 from autoscope.runtime import context, sites
 gc.disable()
-f("first"); time.sleep(0.3)  # our threads are up, and asleep
+f("first")
+"""
+        + QUIET
+        + """
 failed = {}
 watched = [site for site in sites.sites if site.armed]
 for name, call in calls.items():

@@ -41,6 +41,14 @@ print([(n, str(inspect.signature(f)), f.__annotations__) for n, f in sorted(vars
 """
 
 
+WOVEN = """
+import inspect, sys, time
+for _ in range(200):
+    if "autoscope" not in sys.modules or "@armed" in inspect.unwrap(checked.lies).__code__.co_names: break
+    time.sleep(0.1)
+"""
+
+
 @pytest.mark.parametrize("library", ["typeguard", "beartype"])
 def test_by_import_hook(library, tmp_path):
     """Installed by the program, once we are at work; and before us, where the program turns us on itself."""
@@ -59,7 +67,7 @@ def test_by_import_hook(library, tmp_path):
     files["app.py"] = (
         files["app.py"]
         .replace("import contextlib\n", "def work(): return len('x')\nwork()\n")
-        .replace(CALLS, "import time; time.sleep(1.3)\n" + CALLS)
+        .replace(CALLS, WOVEN + CALLS)
     )
     same(
         tmp_path,
