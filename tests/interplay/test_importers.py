@@ -9,7 +9,7 @@ from interplay_kit import same
 def test_frozen_importers_and_compiled_modules(tmp_path):
     """An importer as PyInstaller's (a finder of its own, code out of an archive, no source), and modules compiled by Cython:
     stepped aside, or traced where there is Python code."""
-    pytest.importorskip("yarl")
+    pytest.importorskip("yarl", reason="a module compiled by Cython is needed")
     files = {
         "app.py": """
         import importlib.abc, importlib.util, inspect, marshal, os, sys, traceback
