@@ -182,7 +182,7 @@ print(len(log))
 """
 
 DEBUGGED = """
-import subprocess, sys
+import subprocess, sys, threading
 import debugpy
 debugpy.configure(subProcess=False)
 port = debugpy.listen(0)[1]
@@ -191,6 +191,7 @@ debugpy.wait_for_client()
 import shop
 print(shop.main())
 def finished():
+    print(threading.enumerate())
     debugpy.breakpoint()
     return None
 finished()
@@ -198,25 +199,19 @@ print(editor.communicate(timeout=50)[0])
 """
 
 
-def test_debugpy(tmp_path):
+@pytest.mark.parametrize(
+    "before", ["", "import shop, time; shop.main(); time.sleep(0.3)"], ids=["from the start", "attached"]
+)
+def test_debugpy(before, tmp_path):
     """An editor's breakpoints, with conditions, log points, by function and on exceptions; steps, stacks, variables, watches."""
     pytest.importorskip("debugpy")
     env = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     # What a debugger takes for the user's own code is all that is not installed: a checkout of ours is installed here.
     paths = sysconfig.get_paths()
     env["LIBRARY_ROOTS"] = os.pathsep.join([paths["stdlib"], paths["purelib"], paths["platlib"], str(SOURCES)])
-    files = {"app.py": DEBUGGED, "client.py": CLIENT, "shop.py": SHOP}
-    recorded = ("shop.price", "shop.Cart.add", "shop.prices")
-    # On a busy machine one run in a dozen reported one stop less, not explained so far: twice in a row is a difference.
-    for attempt in (1, 2):
-        folder = tmp_path / str(attempt)
-        folder.mkdir()
-        try:
-            ran = same(folder, files, recorded=recorded, env=env, strategies=("full_trace",))
-            break
-        except AssertionError:
-            if attempt == 2:
-                raise
+    # The debugger stops every thread that `threading` knows: one of ours, stopped, would be a stop and a thread too many.
+    ran = same(tmp_path, {"app.py": before + DEBUGGED, "client.py": CLIENT, "shop.py": SHOP}, recorded=("shop.price", "shop.Cart.add", "shop.prices"), env=env,
+               strategies=("full_trace",), mask=r"started \d+")  # fmt: skip
     assert "('breakpoint', [('price', 5, 'shop.py')" in ran.out
     assert "('exception', [('fails'" in ran.out
 
@@ -266,3 +261,28 @@ def test_profilers(tmp_path):
     ran = same(tmp_path, {"app.py": textwrap.dedent(program).replace("exec(QUIET)", QUIET), "shop.py": SHOP}, recorded=("shop.price", "shop.Cart.add", "shop.prices"),
                traced={"OTEL_BSP_SCHEDULE_DELAY": "60000"})  # fmt: skip
     assert "('price'" in ran.out
+
+
+def test_hooks_set_in_all_threads(tmp_path):
+    """What a program sets in all threads that run is unset in ours as they wake, and `threading` never gets to know them."""
+    program = """
+    import _thread, sys, threading, time
+    def work(x): return len(x)
+    work("up and running"); time.sleep(0.3)
+    seen, started, go = set(), threading.Event(), threading.Event()
+    def note(frame, event, arg):
+        thread = threading._active.get(_thread.get_ident())
+        seen.add((thread and thread.name, frame.f_code.co_name))
+    def body():
+        started.set(); go.wait(); work("a")
+    thread = threading.Thread(target=body, name="mine"); thread.start(); started.wait()
+    for name in ("settrace_all_threads", "setprofile_all_threads"):
+        if hasattr(threading, name): getattr(threading, name)(note)
+    for _ in range(5): work("b"); time.sleep(0.05)
+    go.set(); thread.join()
+    for name in ("settrace_all_threads", "setprofile_all_threads"):
+        if hasattr(threading, name): getattr(threading, name)(None)
+    print([at for at in sorted(seen, key=str) if at[1] in ("work", "body") or at[0] is None and at[1] not in ("run", "stay_unknown") and at[1][0] != "_"])
+    """
+    ran = same(tmp_path, program, recorded="work", traced={"OTEL_BSP_SCHEDULE_DELAY": "20"})
+    assert ran.out.strip() == "[]" or "('MainThread', 'work')" in ran.out  # there is no such hook before 3.12

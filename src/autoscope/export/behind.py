@@ -13,7 +13,16 @@ from autoscope.errors import notice
 from autoscope.runtime import context
 
 # The locks are those of before the program began: it may put others in their place (gevent).
-from autoscope.runtime.drain import Exporter, acquire, allocate_lock, get_ident, ours, start_thread, wait_for_end
+from autoscope.runtime.drain import (
+    Exporter,
+    acquire,
+    allocate_lock,
+    get_ident,
+    ours,
+    start_thread,
+    stay_unknown,
+    wait_for_end,
+)
 from autoscope.runtime.spans import Clock
 
 
@@ -85,6 +94,7 @@ class Behind:
 
     def run(self) -> None:
         ours.add(get_ident())
+        stay_unknown()
         started = Clock.thread_cpu()
         self.native = get_native_id()
         # Exporters and processors of the program's may be woven; what they do here is not a trace.

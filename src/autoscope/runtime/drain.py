@@ -121,6 +121,7 @@ class Drain:
 
     def run(self) -> None:
         ours.add(get_ident())
+        stay_unknown()
         # What we call here is not the program's doing; recorded, it would be work for the next round, for ever.
         context.set_current(context.Unsampled())
         self.native = get_native_id()
@@ -130,6 +131,7 @@ class Drain:
             while not self.stopping and not self.deserted():
                 if self.bell.acquire(timeout=0 if more else self.interval) and self.stopping:
                     break
+                stay_unknown()
                 more = self.drain()
                 self.cpu_ns = Clock.thread_cpu()
                 if self.each_second is not None and Clock.monotonic() - looked >= 1.0:
@@ -326,6 +328,10 @@ class _System:
     sleep = staticmethod(time.sleep)
     stat = staticmethod(system.stat)
     frames = staticmethod(sys._current_frames)
+    gettrace = staticmethod(sys.gettrace)
+    settrace = staticmethod(sys.settrace)
+    getprofile = staticmethod(sys.getprofile)
+    setprofile = staticmethod(sys.setprofile)
     signals = frozenset(_signal.valid_signals())
     mask = staticmethod(getattr(_signal, "pthread_sigmask", lambda how, signals: ()))
     block = getattr(_signal, "SIG_BLOCK", 0)
@@ -334,6 +340,24 @@ class _System:
 
 ours: set[int] = set()
 """Threads of ours that run now."""
+
+
+def stay_unknown() -> None:
+    """Called by a thread of ours as it begins and as it wakes: nobody traces or profiles it, `threading` does not know it.
+
+    A debugger that looks at every thread by what it executes (pydevd, which is debugpy's and PyCharm's) asks `threading` for
+    each, which makes it known to `enumerate()`, and all those are stopped at a breakpoint: ours in the middle of an export.
+    `threading.settrace_all_threads` and `setprofile_all_threads` do not ask which thread is whose.
+    """
+    if _System.gettrace() is not None:
+        _System.settrace(None)
+    if _System.getprofile() is not None:
+        _System.setprofile(None)
+    threading = sys.modules.get("threading")
+    active = getattr(threading, "_active", None)
+    if active:
+        for ident in tuple(ours):
+            active.pop(ident, None)
 
 
 def start_thread(run: Callable[[], None]) -> bool:

@@ -26,7 +26,7 @@ from itertools import compress
 from time import sleep
 
 from autoscope.runtime import context
-from autoscope.runtime.drain import FORK_SECONDS, acquire, ours, release, start_thread, wait_for_end
+from autoscope.runtime.drain import FORK_SECONDS, acquire, ours, release, start_thread, stay_unknown, wait_for_end
 from autoscope.runtime.library import system
 
 try:
@@ -181,6 +181,7 @@ class Guard:
     def run(self) -> None:
         me = get_ident()
         ours.add(me)
+        stay_unknown()
         self.native = get_native_id()
         context.set_current(context.Unsampled())
         gone = self.gone
@@ -188,6 +189,7 @@ class Guard:
             said = system.read(self.reader, 1)
         except OSError:
             said = b""
+        stay_unknown()
         if not said:
             # The program closed all descriptors it found, and this number may become a file of its own.
             self.in_place = False
@@ -203,6 +205,7 @@ class Guard:
 
     def die_at_the_latest(self) -> None:
         ours.add(get_ident())
+        stay_unknown()
         sleep(LATEST_SECONDS)
         self.die()
 
