@@ -33,6 +33,7 @@ from builtins import (
     type,
     zip,
 )
+from itertools import islice
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -108,9 +109,24 @@ _NAME = slice(LONGEST_NAME)
 
 def arguments(site: Site, values: tuple[Any, ...]) -> dict[str, Any]:
     """Span attributes `autoscope.arg.<name>` for the parameters of a site, defaults applied."""
+    keys = site.keys
+    if keys is None or keys[0] is not redact:
+        keys = site.keys = (redact, tuple([("autoscope.arg." + name, is_secret(name)) for name in site.parameters]))
     captured: dict[str, Any] = {}
-    for name, value in zip(site.parameters, values, strict=True):
-        captured["autoscope.arg." + name] = render(value, name)
+    for (key, secret), value in zip(keys[1], values):  # noqa: B905 - asking for equal lengths costs more than a value
+        kind = type(value)
+        if secret:
+            captured[key] = REDACTED
+        elif kind is str:
+            captured[key] = value if len(value) <= MOST_CHARACTERS else _clip(value)
+        elif kind is int:
+            captured[key] = value if _LEAST <= value <= _MOST else _integer(value)
+        elif value is None:
+            captured[key] = "None"
+        elif kind is bool or kind is float:
+            captured[key] = value
+        else:
+            captured[key] = _long(value, kind)
     return captured
 
 
@@ -122,13 +138,26 @@ def render(value: Any, name: str = "") -> Any:
     if name and is_secret(name):
         return REDACTED
     kind = type(value)
+    if kind is str:
+        return value if len(value) <= MOST_CHARACTERS else _clip(value)
     if kind is int:
-        return value if -(1 << 63) <= value < 1 << 63 else _integer(value)
+        return value if _LEAST <= value <= _MOST else _integer(value)
+    if value is None:
+        return "None"
     if kind is bool or kind is float:
         return value
-    if kind is str:
-        return _clip(value)
-    text = _text(value, kind, MOST_DEPTH, [MOST_CHARACTERS])
+    return _long(value, kind)
+
+
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+"""What an attribute's number may be."""
+
+
+def _long(value: Any, kind: type) -> str:
+    if _flags(kind) & _HEAP_TYPE:
+        text = f"<{type_name(kind)}>"
+    else:
+        text = _text(value, kind, MOST_DEPTH, [MOST_CHARACTERS])
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
@@ -146,28 +175,27 @@ def _text(value: Any, kind: type, depth: int, left: list[int]) -> str:
     before = left[0]
     if before <= 0:
         return "…"
-    text = _scalar(value, kind)
-    if text is None:
+    # Compared by identity: a metaclass of the program's may answer for `==` and `hash`.
+    if (kind is int and value.bit_length() <= MOST_BITS) or value is None:
+        text = repr(value)
+    elif kind is str:
+        text = repr(value) if len(value) <= MOST_CHARACTERS else repr(value[:MOST_CHARACTERS]) + "…"
+    elif kind is int:
+        text = _integer(value)
+    elif _flags(kind) & _HEAP_TYPE:  # a class of a program's, mostly, and none of those below
+        text = f"<{type_name(kind)}>"
+    elif kind is list or kind is tuple or kind is dict or kind is set or kind is frozenset:
         text = _container(value, kind, depth, left)
+    elif kind is bool or kind is float or kind is complex:
+        text = repr(value)
+    elif kind is bytes or kind is bytearray:
+        text = repr(bytes(value[:64])) + (f"… ({len(value)} bytes)" if len(value) > 64 else "")
+    elif (kind is range or kind is slice) and _plain_parts(value, kind):
+        text = repr(value)
+    else:
+        text = f"<{type_name(kind)}>"
     left[0] = before - len(text)  # its parts have taken theirs off already
     return text
-
-
-def _scalar(value: Any, kind: type) -> str | None:
-    if value is None or kind is bool or kind is float or kind is complex:
-        return repr(value)
-    if kind is int:
-        return _integer(value)
-    if kind is str:
-        return repr(value[:MOST_CHARACTERS]) + ("…" if len(value) > MOST_CHARACTERS else "")
-    if kind is bytes or kind is bytearray:
-        return repr(bytes(value[:64])) + (f"… ({len(value)} bytes)" if len(value) > 64 else "")
-    if kind is range or kind is slice:
-        return repr(value) if _plain_parts(value, kind) else _other(kind)
-    # Compared by identity: a metaclass of the program's may answer for `==` and `hash`.
-    if kind is list or kind is tuple or kind is dict or kind is set or kind is frozenset:
-        return None
-    return _other(kind)
 
 
 def _plain_parts(value: Any, kind: type) -> bool:
@@ -182,10 +210,13 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
     if depth == 0:
         return f"<{kind.__name__} of {size}>"
     # A copy of the first items, so that another thread's change in mid-iteration cannot reach us.
-    try:
-        first = _first(value, kind)
-    except RuntimeError:
-        return f"<{kind.__name__} of {size}>"
+    if kind is list or kind is tuple:
+        first = value[:MOST_ITEMS]
+    else:
+        try:
+            first = list(islice(value.items() if kind is dict else value, MOST_ITEMS))
+        except RuntimeError:
+            return f"<{kind.__name__} of {size}>"
     more = f", … ({size} items)" if size > len(first) else ""
     if kind is dict:
         parts = []
@@ -197,7 +228,7 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
         # A name and its value, as headers, the items of a dictionary and the fields of a form come.
         name = _text(first[0], type(first[0]), depth - 1, left)
         return f"[{name}, {REDACTED}]" if kind is list else f"({name}, {REDACTED})"
-    inside = ", ".join(_text(item, type(item), depth - 1, left) for item in first) + more
+    inside = ", ".join([_text(item, type(item), depth - 1, left) for item in first]) + more
     if kind is list:
         return f"[{inside}]"
     if kind is tuple:
@@ -205,24 +236,11 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
     return "{" + inside + "}" if kind is set else f"frozenset({{{inside}}})"
 
 
-def _first(value: Any, kind: type) -> list[Any]:
-    if kind is list or kind is tuple:
-        return list(value[:MOST_ITEMS])
-    items = value.items() if kind is dict else value
-    first = []
-    for item in items:
-        first.append(item)
-        if len(first) == MOST_ITEMS:
-            break
-    return first
-
-
-def _other(kind: type) -> str:
-    return f"<{type_name(kind)}>"
-
-
 _qualname = type.__dict__["__qualname__"].__get__
 _module = type.__dict__["__module__"].__get__
+_flags = type.__dict__["__flags__"].__get__
+_HEAP_TYPE = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: made by a `class` statement or a call of `type`, or by a newer module in C. Of the built-in ones none is."""
 
 
 def type_name(kind: type) -> str:

@@ -16,7 +16,7 @@ from _thread import get_ident as get_ident
 from _thread import get_native_id, start_new_thread
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import getattr, len, max, min
+from builtins import getattr, len, max, min, tuple
 
 from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import context, sites

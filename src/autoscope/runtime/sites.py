@@ -51,6 +51,7 @@ class Site:
         "capture",
         "file",
         "index",
+        "keys",
         "kind",
         "level",
         "line",
@@ -81,6 +82,8 @@ class Site:
     capture: Capture
     parameters: tuple[str, ...]
     """Names of the parameters whose values are captured, in the order woven code hands them over."""
+    keys: tuple[Any, tuple[tuple[str, bool], ...]] | None
+    """What they are called in a span and whether they are secret, by the words at [0]; see `capture.arguments`."""
     author: CodeType | None
     """The author's own code object."""
     off: CodeType | None
@@ -199,7 +202,7 @@ def new_site(**facts: Any) -> Site:
     site.fail_call = calls.fail_call
     site.suspend = calls.suspend
     site.resume = calls.resume
-    site.author = site.off = site.traced = None
+    site.author = site.off = site.traced = site.keys = None
     sites.append(site)
     return site
 
