@@ -110,7 +110,7 @@ def test_gevent(tmp_path):
     assert {ran.parent_name(span) for span in ran.named("nested")} <= {"work", "slow", "main", None}
 
 
-def test_gevent_and_a_server(tmp_path):
+def test_pain_11_gevent_and_a_server(tmp_path):
     """Spans go over a socket as `socket` was or is, patched; nothing recurses, nothing hangs (ssl is patched late by many)."""
     pytest.importorskip("gevent")
     endpoint = {

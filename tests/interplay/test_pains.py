@@ -9,6 +9,7 @@ Named after the list of twenty-five most reported; the threads are named in each
 | 3, 5, 24 what is selected | `plan/`, `cli/test_environment` (include, exclude), `weave/test_attach` |
 | 4 forked workers | `runtime/test_drain` (fork, multiprocessing), `cli/test_environment` (gunicorn) |
 | 6 change at run time | `weave/test_attach` (off and on again), `runtime/test_sampling` (rates) |
+| 11 gevent | `test_greenlets` |
 | 13 sitecustomize, PYTHONPATH | `cli/test_environment` |
 | 15 a new release of Python | here |
 | 18 thread pools | here, and `runtime/test_sampling` (parents in threads) |

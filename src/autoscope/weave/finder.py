@@ -33,6 +33,16 @@ NEVER = frozenset(
 """What no plan can have woven: ourselves, and what runs below us while a module is imported."""
 
 
+READ_BYTECODE = ("numba.core.bytecode", "numba.core.dispatcher", "pony.orm.decompiling")
+"""Modules that make something else of a function's instructions; see `aside`."""
+
+
+def _read_bytecode(module: ModuleType) -> None:
+    from autoscope.weave import aside
+
+    aside.READERS[module.__name__](module)
+
+
 def _as_importlib(function: Any) -> Any:
     """Make a function's frame one that Python cuts out of tracebacks of failed imports, as it does its own."""
     assert isinstance(function, FunctionType)
@@ -48,6 +58,10 @@ class Finder:
         self.after_import: dict[str, Callable[[ModuleType], None]] = {}
         """Module name -> what is to happen once it is loaded."""
         self.after_import["multiprocessing.spawn"] = self.spawning
+        for name in READ_BYTECODE:
+            self.after_import[name] = _read_bytecode
+            if name in sys.modules:
+                _do(_read_bytecode, sys.modules[name])
         self.finding = 0
         """Specs asked of the others: the dear part, counted for a test."""
 
@@ -197,12 +211,16 @@ def on_load(loader: Any, name: str, then: Callable[[ModuleType], None]) -> None:
     def exec_module(module: ModuleType) -> None:
         execute(loader, module)
         for action in waiting.pop(module.__name__, ()):
-            try:
-                action(module)
-            except Exception as error:
-                if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
-                    raise
-                notice("module-untraced", f"{module.__name__}: {type(error).__name__}: {error}")
+            _do(action, module)
 
     exec_module.waiting = waiting  # type: ignore[attr-defined]
     loader.exec_module = _as_importlib(exec_module)
+
+
+def _do(action: Callable[[ModuleType], None], module: ModuleType) -> None:
+    try:
+        action(module)
+    except Exception as error:
+        if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
+            raise
+        notice("module-untraced", f"{module.__name__}: {type(error).__name__}: {error}")

@@ -1,0 +1,112 @@
+"""Who makes something else of a function's instructions is given the author's."""
+
+from __future__ import annotations
+
+import pytest
+from interplay_kit import same
+
+KERNELS = """
+import functools, math
+import numba, numpy
+from numba import float64, njit, vectorize
+
+def noted(function):
+    @functools.wraps(function)
+    def around(*arguments): return function(*arguments)
+    return around
+@njit
+def total(x):
+    s = 0.0
+    for i in range(10): s += part(x, i)
+    return s
+@njit(cache=True)
+def part(x, i): return math.sqrt(x) + i
+@vectorize([float64(float64)])
+def twice(x): return x * 2
+def plain(x): return x + 1
+compiled = njit(plain)
+thrice = njit(lambda x: x * 3)
+def made(n):
+    def inner(x): return x + n
+    return inner
+added, given = njit(made(5)), made(7)
+def length(a): return len(a)
+@numba.extending.overload(length)
+def replaced(a):
+    def inner(a): return 100
+    return inner
+@njit
+def calls_replaced(a): return length(a)
+@njit
+def closes_over(x):
+    def inner(y): return y * x
+    return inner(3)
+@numba.stencil
+def neighbours(a): return a[-1] + a[1]
+@numba.experimental.jitclass([("a", numba.int64)])
+class Jitted:
+    def __init__(self, a): self.a = a
+    def double(self): return self.a * 2
+@numba.cfunc("float64(float64)")
+def callback(x): return x + 0.5
+def main():
+    print(total(2.0), twice(numpy.arange(3.0)), compiled(1), plain(1), thrice(2), added(1), given(1))
+    print(calls_replaced((1, 2)), closes_over(4), neighbours(numpy.arange(5.0)), Jitted(4).double(), callback.ctypes(1.0))
+    try: njit(lambda x: x.nothing)(1)
+    except numba.TypingError as error: print(str(error).splitlines()[0], str(error).splitlines()[-6:])
+"""
+
+
+def test_numba(tmp_path):
+    """Compiled functions compile, at module level and nested, with a cache, and are left alone; what calls them is traced."""
+    pytest.importorskip("numba")
+    files = {"kernels.py": KERNELS, "app.py": "import kernels\nkernels.main()"}
+    env = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    recorded = ("kernels.main", "kernels.made", "kernels.made.<locals>.inner")
+    ran = same(tmp_path, files, recorded=recorded, env=env, strategies=("full_trace",))
+    assert "kernels.total" not in ran.names
+    # Turned on by the program, when numba and its functions are there.
+    files["app.py"] = """
+import os
+import kernels
+if os.environ.get("STORE"):
+    import autoscope
+    autoscope.install(include=["kernels"], strategy="full_trace", store=os.environ["STORE"])
+kernels.main()
+"""
+    traced = {"STORE": str(tmp_path / "late" / "full_trace" / "store"), "AUTOSCOPE_STRATEGY": "", "AUTOSCOPE_STORE": ""}
+    same(
+        tmp_path / "late",
+        files,
+        recorded=("kernels.main", "kernels.made.<locals>.inner"),
+        env=env,
+        traced=traced,
+        strategies=("full_trace",),
+    )
+
+
+PONY = """
+from pony.orm import Database, Required, count, db_session, desc, select
+db = Database()
+class Person(db.Entity):
+    name = Required(str)
+    age = Required(int)
+    @property
+    def double(self): return self.age * 2
+    def older(self, years): return self.age > years
+db.bind("sqlite", ":memory:")
+db.generate_mapping(create_tables=True)
+def query(limit): return Person.select(lambda p: p.age > limit and p.double < 200 or p.older(35)).order_by(lambda p: desc(p.age))
+@db_session
+def main():
+    for i in range(5): Person(name=f"n{i}", age=i * 10)
+    print([p.name for p in query(15)], [p.name for p in query(25)], [p.older(20) for p in query(5)])
+    print(select(p.name for p in Person if p.age > 15)[:], count(p for p in Person), query(10).get_sql())
+main()
+"""
+
+
+def test_pony(tmp_path):
+    """Lambdas, generator expressions, properties and methods that become SQL."""
+    pytest.importorskip("pony")
+    same(tmp_path, PONY, recorded="query", strategies=("full_trace",))
