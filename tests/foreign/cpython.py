@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ Outcomes = dict[str, tuple[str, str]]
 """Test -> (outcome, what was said of it)."""
 
 
-def outcomes(python: str, name: str, plan: dict[str, Any] | None, seconds: int) -> tuple[Outcomes, str]:
+def outcomes(
+    python: str, name: str, plan: dict[str, Any] | None, seconds: int, left_out: Iterable[str]
+) -> tuple[Outcomes, str]:
     """(what came of each test, what was printed); woven if there is a plan."""
     with tempfile.TemporaryDirectory(prefix="cpython-") as folder:
         work = Path(folder)
@@ -50,7 +53,7 @@ def outcomes(python: str, name: str, plan: dict[str, Any] | None, seconds: int) 
                 "AUTOSCOPE_STRICT": "1",
             }
             words += ["-m", "autoscope", "run", "--no-store", "--plan", file]
-        words += [HERE / "cpython_tests.py", report, seconds, f"test.{name}"]
+        words += [HERE / "cpython_tests.py", report, seconds, f"test.{name}", *left_out]
         done = subprocess.run(
             [*map(str, words)],
             cwd=here,
@@ -84,7 +87,7 @@ def compare(python: str, name: str, table: dict[str, Any], everything: bool, log
     seconds, runs = [], []
     for woven in (None, plan, None):
         started = time.monotonic()
-        runs.append(outcomes(python, name, woven, limit))
+        runs.append(outcomes(python, name, woven, limit, table.get("left_out", {})))
         seconds.append(time.monotonic() - started)
     (first, _), (traced, printed), (second, _) = runs
     steady = {test for test in first if first[test][0] == second.get(test, ("", ""))[0]}

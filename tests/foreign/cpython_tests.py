@@ -1,7 +1,8 @@
 """Run one of Python's own test modules and write down what comes of each test; started by `cpython.py`, plain and woven.
 
-    python cpython_tests.py REPORT SECONDS test.test_x
+    python cpython_tests.py REPORT SECONDS test.test_x [GLOB …]
 
+Tests whose ids match a glob are left out.
 A line of JSON as each test begins and ends, so that a crash tells how far it came.
 """
 
@@ -9,6 +10,7 @@ import faulthandler
 import json
 import sys
 import unittest
+from fnmatch import fnmatchcase
 
 from test import support
 
@@ -47,13 +49,23 @@ class Result(unittest.TextTestResult):
         self.write(test, "unexpected success")
 
 
-path, seconds, name = sys.argv[1:]
+def kept(suite, globs):
+    """The tests of a suite, those in it included, that no glob names."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield unittest.TestSuite(kept(test, globs))
+        elif not any(fnmatchcase(test.id(), glob) for glob in globs):
+            yield test
+
+
+path, seconds, name, *left_out = sys.argv[1:]
 del sys.argv[1:]
 if __name__ == "__main__":
     report = open(path, "a")
     faulthandler.dump_traceback_later(int(seconds), exit=True)
     support.use_resources = ()  # as `python -m test` without -u: no network, nothing that takes very long
     tests = unittest.defaultTestLoader.loadTestsFromName(name)
+    tests = unittest.TestSuite(kept(tests, left_out))
     unittest.TextTestRunner(resultclass=Result, stream=sys.stderr, verbosity=2).run(tests)
     report.write('["the end", "passed", ""]\n')
     report.close()
