@@ -6,12 +6,14 @@ import functools
 import importlib
 import sys
 import textwrap
+import types
 
 import pytest
 
 import autoscope
 from autoscope import bootstrap
 from autoscope.runtime import sites
+from autoscope.weave import attach
 
 SOURCE = """
 import functools
@@ -337,3 +339,47 @@ def test_decorators_identity_is_kept(case):
         assert {name: id(value) for name, value in vars(case).items()} == names
         assert case.decorated.__wrapped__ is wrapped
         assert isinstance(case.part, functools.partial)
+
+
+ASKED = """
+asked = []
+
+class Lazy:
+    "As Django's and wrapt's lazy objects: whoever asks for its class makes it."
+    @property
+    def __class__(self):
+        asked.append("__class__")
+        return dict
+
+class Claims(Lazy):
+    @property
+    def __class__(self):
+        return type
+
+class Meta(type):
+    def __eq__(self, other):
+        asked.append("==")
+        return NotImplemented
+    __hash__ = type.__hash__
+    def __getattribute__(self, name):
+        asked.append(name)
+        return super().__getattribute__(name)
+    def __instancecheck__(self, thing): asked.append("instance")
+    def __subclasscheck__(self, kind): asked.append("subclass")
+
+class Field(metaclass=Meta):
+    def method(self): return len("ab")
+
+lazy, claims, field = Lazy(), Claims(), Field()
+asked.clear()
+
+def work(): return len("abc")
+"""
+
+
+def test_looking_for_functions_asks_the_program_nothing():
+    module = types.ModuleType("asked")
+    exec(compile(ASKED, "asked.py", "exec"), module.__dict__)
+    found = {function.__qualname__ for function in attach.functions_of(module)}
+    assert module.asked == []
+    assert {"work", "Field.method", "Meta.__eq__"} <= found

@@ -56,16 +56,17 @@ def functions_of(module: ModuleType) -> Iterator[FunctionType]:
         if id(thing) in found:
             continue
         found.add(id(thing))
+        # Of the type alone, and by identity: an object may compute its `__class__`, a metaclass its `==` and its attributes.
         kind = type(thing)
         if kind is FunctionType:
             if thing.__globals__ is namespace:
                 yield thing
             work.extend(_behind(thing))
-        elif isinstance(thing, type):
+        elif issubclass(kind, type):
             # Asked of the type itself, so that no metaclass of the program's runs.
             if type.__getattribute__(thing, "__module__") == module.__name__:
                 work.extend(type.__dict__["__dict__"].__get__(thing).values())
-        elif kind in (staticmethod, classmethod, MethodType):
+        elif kind is staticmethod or kind is classmethod or kind is MethodType:
             work.append(thing.__func__)
         elif kind is property:
             work.extend((thing.fget, thing.fset, thing.fdel))
@@ -76,8 +77,11 @@ def functions_of(module: ModuleType) -> Iterator[FunctionType]:
             or kind is functools.singledispatchmethod
         ):
             work.append(thing.func)
-        elif kind.__module__ == "functools" and kind.__name__ == "_lru_cache_wrapper":
+        elif kind is _CACHE:
             work.append(thing.__wrapped__)
+
+
+_CACHE = type(functools.lru_cache(len))
 
 
 def _behind(function: FunctionType) -> Iterator[Any]:

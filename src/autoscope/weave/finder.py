@@ -33,14 +33,28 @@ NEVER = frozenset(
 """What no plan can have woven: ourselves, and what runs below us while a module is imported."""
 
 
-READ_BYTECODE = ("numba.core.bytecode", "numba.core.dispatcher", "pony.orm.decompiling")
-"""Modules that make something else of a function's instructions; see `aside`."""
+READERS = frozenset(
+    (
+        "dill._dill",
+        "hypothesis.internal.lambda_sources",
+        "hypothesis.internal.reflection",
+        "hypothesis.internal.scrutineer",
+        "numba.core.bytecode",
+        "numba.core.dispatcher",
+        "pony.orm.decompiling",
+    )
+)
+"""Modules that read a function's instructions or follow every line; see `aside`."""
+CLOUDPICKLES = ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast")
+"""How the names of those end that are copies of cloudpickle."""
 
 
-def _read_bytecode(module: ModuleType) -> None:
-    from autoscope.weave import aside
-
-    aside.READERS[module.__name__](module)
+def _stand_aside(module: ModuleType) -> None:
+    try:
+        from autoscope.weave import aside
+    except ImportError:
+        return  # the program has made us one that cannot be imported
+    aside.READERS.get(module.__name__, aside.cloudpickle)(module)
 
 
 def _as_importlib(function: Any) -> Any:
@@ -58,10 +72,9 @@ class Finder:
         self.after_import: dict[str, Callable[[ModuleType], None]] = {}
         """Module name -> what is to happen once it is loaded."""
         self.after_import["multiprocessing.spawn"] = self.spawning
-        for name in READ_BYTECODE:
-            self.after_import[name] = _read_bytecode
-            if name in sys.modules:
-                _do(_read_bytecode, sys.modules[name])
+        self.after_import.update(dict.fromkeys(READERS, _stand_aside))
+        for name in [name for name in sys.modules if name in READERS or name.endswith(CLOUDPICKLES)]:
+            _do(_stand_aside, sys.modules[name])
         self.finding = 0
         """Specs asked of the others: the dear part, counted for a test."""
 
@@ -70,7 +83,7 @@ class Finder:
     ) -> ModuleSpec | None:
         # First of all, and for whatever is imported: a hook that is before us answers for its modules without our being asked.
         self.to_the_front()
-        then = self.after_import.get(name)
+        then = self.after_import.get(name) or (_stand_aside if name.endswith(CLOUDPICKLES) else None)
         selected = name.partition(".")[0] not in NEVER and self.weave.plan.selects(name)
         if then is None and (selected is False or (selected is None and _standard(name))):
             return None

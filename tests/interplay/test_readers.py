@@ -1,9 +1,11 @@
-"""Who makes something else of a function's instructions is given the author's."""
+"""Who reads a function's instructions, or follows every line, sees the author's."""
 
 from __future__ import annotations
 
 import pytest
 from interplay_kit import same
+
+from autoscope.weave import aside, finder
 
 KERNELS = """
 import functools, math
@@ -110,3 +112,69 @@ def test_pony(tmp_path):
     """Lambdas, generator expressions, properties and methods that become SQL."""
     pytest.importorskip("pony")
     same(tmp_path, PONY, recorded="query", strategies=("full_trace",))
+
+
+HYPOTHESIS = """
+import functools
+from hypothesis import find, given, settings, strategies as st
+def identity(x): return x
+class Kept:
+    def same(self, x): return x
+    def other(self, x): return x, 1
+limit = 3
+whole = st.integers()
+print(whole.map(lambda x: x * 2), whole.filter(lambda q, *, w=1: q > limit), whole.map(lambda x: x), st.builds(lambda a, b=2: [a], whole))
+for function in (identity, Kept().same, Kept().other, lambda x: x, functools.partial(identity)):
+    print(whole.map(function) is whole, repr(whole.map(function)).replace(hex(id(function)), ""))
+@settings(derandomize=True, database=None)
+@given(st.integers(), st.text().map(lambda s: s + "!"))
+def fails(number, text):
+    if number > 100:
+        total = number + len(text)
+        assert total < 3
+try: fails()
+except AssertionError as error: print(error, error.__notes__)
+@settings(derandomize=True, database=None)
+@given(st.functions(like=lambda a: a, returns=st.booleans()))
+def shows(function): assert function(1)
+try: shows()
+except AssertionError as error: print(error, error.__notes__)
+print(find(whole, lambda x: x > 10))
+"""
+
+
+def test_hypothesis(tmp_path):
+    """Failing examples, what strategies are called, which are simplified, and the lines said to explain a failure."""
+    ran = same(tmp_path, HYPOTHESIS, recorded="fails", strategies=("full_trace",))
+    assert "lambda x: x * 2" in ran.out
+    assert "only run by failing" in ran.out
+
+
+BY_VALUE = """
+import hashlib, sys
+import cloudpickle, dill
+from numba import cloudpickle as copy
+limit = 3
+def outer(x, *, y=limit):
+    def inner(z): return z + x
+    return inner, lambda q: q + y
+class Cart:
+    def add(self, sku): return [sku for sku in (sku, sku)]
+    @staticmethod
+    def empty(): yield from ()
+class Shop(Cart):
+    def add(self, sku): return super().add(sku)
+def looked_at(thing): return [hashlib.sha256(tool.dumps(thing)).hexdigest() for tool in (cloudpickle, copy)]
+for thing in (outer, outer(1), lambda x: x + limit, Cart.add, Cart.empty): print(looked_at(thing))
+print(cloudpickle.loads(cloudpickle.dumps(outer))(2)[0](3), dill.loads(dill.dumps(outer(1)))[0](4))
+print(hashlib.sha256(dill.dumps(outer(1), recurse=True)).hexdigest())
+"""
+
+
+def test_functions_by_value(tmp_path):
+    """What is sent elsewhere, or hashed as dask and its like do, is the same byte for byte."""
+    same(tmp_path, BY_VALUE, recorded=("outer", "looked_at"), strategies=("full_trace",))
+
+
+def test_the_finder_knows_all_readers():
+    assert aside.READERS.keys() == finder.READERS
