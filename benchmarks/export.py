@@ -43,7 +43,7 @@ def made(count: int) -> list[Any]:
 
     exec(weave.module_code(compile(source, "<benchmark>", "exec"), "bench", lambda: source), names)
     names["work"](count - 1)
-    records = list(sites.records)
+    records = sites.recorded()
     sites.records.clear()
     return records
 

@@ -305,7 +305,7 @@ class Running:
         """Counters of this process; times in nanoseconds."""
         exporters = self.drain.exporters or []
         dropped = sites.counters.dropped
-        recorded = sites.counters.taken + len(sites.records) + dropped
+        recorded = sites.counters.taken + len(sites.records) // sites.WIDTH + dropped
         lost = [exporter.dropped for exporter in exporters]
         process_cpu = time.process_time_ns()
         behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in exporters)

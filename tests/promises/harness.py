@@ -181,11 +181,11 @@ def _check(
     assert seen.log == plain.log, (path, state)
     if seen.looks:
         assert seen.looks == plain.looks, (path, state)
-    recorded = len(sites.records)
+    recorded = len(sites.recorded())
     if state in ("captured", "recorded"):
         gc.collect()  # a generator abandoned in a cycle ends, and is recorded, when it is collected
         # One that ignores GeneratorExit is destroyed where it stands: it never ends, so it is not recorded.
-        _whole(sites.records, all_ended=not ignored)
+        _whole(sites.recorded(), all_ended=not ignored)
     else:
         assert not recorded, (path, state)
     gc.collect()

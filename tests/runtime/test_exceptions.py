@@ -69,7 +69,7 @@ def told():
             record[5].error_message if record[5] else "",
             bool(record[5] and record[5].exception),
         )
-        for record in sites.records
+        for record in sites.recorded()
     ]
     sites.records.clear()
     return seen
@@ -77,7 +77,7 @@ def told():
 
 def the_exception():
     """The one exception that was recorded."""
-    (exception,) = [record[5].exception for record in sites.records if record[5] and record[5].exception]
+    (exception,) = [record[5].exception for record in sites.recorded() if record[5] and record[5].exception]
     return exception
 
 
@@ -262,7 +262,7 @@ def test_the_address_of_a_dead_exception_is_nobody(weave):
     """)
     program.main()
     assert len(set(program.addresses)) < 50, "no address came twice: this test shows nothing"
-    caused = [record[5].exception.cause.message for record in sites.records if record[0].qualname == "cause"]
+    caused = [record[5].exception.cause.message for record in sites.recorded() if record[0].qualname == "cause"]
     assert caused == [str(number) for number in range(50)]
     seen = [entry for entry in told() if entry[0] in ("fail", "attempt")]
     assert seen == [
@@ -409,7 +409,7 @@ def test_the_work_grows_with_the_depth_not_its_square(weave, monkeypatch, way):
         own = [name for name in made if name != "other"]
         work.append(len(own))
         assert program.said == (depth + 1 if way == "wraps" else 1)
-        assert len(sites.records) == (2 * depth + 1 if way == "finally" else depth + 1)
+        assert len(sites.recorded()) == (2 * depth + 1 if way == "finally" else depth + 1)
         sites.records.clear()
     if way == "wraps":
         # Each of them is an exception with causes: the same for each, but for the first few, which have fewer.
@@ -556,7 +556,7 @@ def test_causes(weave, suffix, expected, where):
             except ValueError as error: raise RuntimeError("second") {suffix}
     """)
     fails(program.outer)
-    exception = next(record[5].exception for record in sites.records if record[0].qualname == "outer")
+    exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "outer")
     assert chain(exception) == expected
 
 
@@ -608,7 +608,7 @@ def test_a_message_is_asked_for_once(weave):
     """)
     fails(program.top)
     assert sorted(program.said) == ["one", "three", "two", "zero"]
-    exception = next(record[5].exception for record in sites.records if record[0].qualname == "outer")
+    exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "outer")
     assert [link[1] for link in chain(exception)[::2]] == ["<three>", "<two>", "<one>", "<zero>"]
     assert [name for name, *_ in told()] == ["inner", "middle", "outer", "top"]
 
@@ -626,7 +626,7 @@ def test_an_exception_may_be_shared_by_two_chains(weave):
                 raise RuntimeError from error
     """)
     fails(program.outer)
-    exception = next(record[5].exception for record in sites.records if record[0].qualname == "outer")
+    exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "outer")
     assert [link[1] for link in chain(exception)[::2]] == ["", "no", "'second'"]
 
 
@@ -715,7 +715,7 @@ def test_hostile_causes(weave):
     for name in ("Raises", "OddText", "OddClass", "OddNames", "Disguised", "Closed", "Shadows", "OddExit"):
         sites.records.clear()
         fails(program.wrapped, getattr(program, name))
-        exception = next(record[5].exception for record in sites.records if record[0].qualname == "wrapped")
+        exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "wrapped")
         assert exception.type == "LookupError"
         assert exception.cause.type.endswith(name)
         exception.stacktrace()
@@ -909,7 +909,7 @@ def test_the_stack_trace_is_pythons(weave, tmp_path, monkeypatch, name):
     error = fails(getattr(program, name), *arguments)
     error.__traceback__ = error.__traceback__.tb_next  # our own frame
     # The last: other functions have told exceptions of theirs before.
-    exception = [record[5].exception for record in sites.records if record[5] and record[5].exception][-1]
+    exception = [record[5].exception for record in sites.recorded() if record[5] and record[5].exception][-1]
     text = exception_attributes(exception)["exception.stacktrace"]
     assert text == "".join(traceback.format_exception(error, chain=True))
     assert str(file) in text
@@ -1147,7 +1147,7 @@ def test_frames_are_not_kept_by_what_is_remembered(weave):
         fails(program.outer, thing).with_traceback(None)
         del thing
         assert reference() is None
-        assert len(sites.records) == 2
+        assert len(sites.recorded()) == 2
     finally:
         gc.enable()
 
@@ -1223,4 +1223,4 @@ def test_while_the_module_of_cancelled_error_is_being_imported(weave, monkeypatc
     monkeypatch.setitem(sys.modules, name, unfinished)
     assert type(fails(module.f)) is ValueError
     assert all(site.armed for site in sites.sites)
-    assert sites.records[-1][5].error_type == "ValueError"
+    assert sites.recorded()[-1][5].error_type == "ValueError"

@@ -96,11 +96,11 @@ class Seen(NamedTuple):
 
 def seen():
     """Every recorded call, in the order they ended."""
-    names = {record[1][1]: record[0].qualname for record in sites.records}
-    assert len(names) == len(sites.records), "one span was recorded twice"
+    names = {record[1][1]: record[0].qualname for record in sites.recorded()}
+    assert len(names) == len(sites.recorded()), "one span was recorded twice"
     return [
         Seen(record[0].qualname, parent and names.get(parent[1], "?"), record[1][0], record[1][1], parent and parent[1])
-        for record in sites.records
+        for record in sites.recorded()
         for parent in [record[2] or None]
     ]
 
@@ -577,7 +577,7 @@ def test_remoteness_is_told_on_the_wire(weave, tracer, is_remote):
     for _ in range(2):
         with otel.use_span(parent):
             program.root()
-    request = ExportTraceServiceRequest.FromString(Encoder({}).encode(sites.records))
+    request = ExportTraceServiceRequest.FromString(Encoder({}).encode(sites.recorded()))
     spans = request.resource_spans[0].scope_spans[0].spans
     assert [(span.name, span.flags) for span in spans] == [
         ("program.leaf", 0x101),
@@ -602,7 +602,7 @@ def test_a_root_of_this_process_is_told_alike_everywhere(weave, tracer, parent, 
                 program.root(fail)
             except ValueError:
                 pass
-    records = list(sites.records)
+    records = sites.recorded()
     thread = {"thread.id": threading.get_ident(), "thread.name": threading.current_thread().name}
     expected = {"program.leaf": {}, "program.root": thread}
 

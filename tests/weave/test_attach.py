@@ -137,7 +137,7 @@ def functions():
 
 
 def recorded():
-    names = sorted({record[0].qualname for record in sites.records})
+    names = sorted({record[0].qualname for record in sites.recorded()})
     sites.records.clear()
     return names
 

@@ -123,7 +123,7 @@ def test_reload_weaves_again_and_calls_are_recorded_once(here):
     assert case_a.f is not before
     sites.records.clear()
     case_a.g()
-    assert sorted(record[0].name for record in sites.records) == ["case_a.f", "case_a.g"]
+    assert sorted(record[0].name for record in sites.recorded()) == ["case_a.f", "case_a.g"]
 
 
 def test_a_zip(here, tmp_path, monkeypatch):
@@ -358,7 +358,7 @@ import {module}
 original = getattr({module}.{function}, "__wrapped__", None)
 built_in = "{module}" in sys.builtin_module_names
 {module}.{function}{call}
-print(built_in or [record[0].name for record in sites.records] == ["{module}.{function}"])
+print(built_in or [record[0].name for record in sites.recorded()] == ["{module}.{function}"])
 from autoscope import bootstrap
 bootstrap.running.look_round()
 handle.uninstall()
@@ -421,10 +421,10 @@ def test_a_c_function_named_in_a_plan(module, function, arguments):
     ):
         sites.records.clear()
         assert getattr(owner, function)(*arguments) == expected
-        assert [record[0].name for record in sites.records] == [f"{module}.{function}"]
+        assert [record[0].name for record in sites.recorded()] == [f"{module}.{function}"]
         with pytest.raises(TypeError):
             getattr(owner, function)()
-        assert sites.records[-1][5].error_type == "TypeError"
+        assert sites.recorded()[-1][5].error_type == "TypeError"
     assert getattr(owner, function) is original
 
 

@@ -550,7 +550,7 @@ def _lean() -> int:
         span = (parent, number)
         begun = clock()
         _set(parent)
-        kept.append((kept, span, parent, begun, clock(), None))
+        kept.extend((kept, span, parent, begun, clock(), None))
         _set(parent)
     return (clock() - started) // _ROUNDS
 
@@ -558,7 +558,7 @@ def _lean() -> int:
 def _full() -> int:
     site = Site()
     kept: list[Any] = []
-    site.get, site.clock, site.append, site.kind = _get, Clock.now, kept.append, "function"
+    site.get, site.clock, site.append, site.kind = _get, Clock.now, kept.extend, "function"
     site.next = iter(range(_ROUNDS)).__next__
     site.capture = _NO_CAPTURE
     entered = counters.entered

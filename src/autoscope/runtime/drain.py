@@ -21,7 +21,7 @@ from builtins import getattr, len, max, min, tuple
 from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import context, sites
 from autoscope.runtime.library import system
-from autoscope.runtime.sites import counters
+from autoscope.runtime.sites import WIDTH, counters
 from autoscope.runtime.spans import Clock
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -97,8 +97,8 @@ class Drain:
 
     def first(self, record: Any) -> None:
         """Stands in for the buffer's `append` while there is no thread."""
-        sites.records.append(record)
-        sites.set_append(sites.records.append)
+        sites.records.extend(record)
+        sites.set_append(sites.records.extend)
         self.start()
 
     def start(self) -> None:
@@ -175,7 +175,7 @@ class Drain:
             return False
         try:
             self._drain()
-            return len(sites.records) > CHUNK
+            return len(sites.records) > CHUNK * WIDTH
         finally:
             self.lock.release()
 
@@ -185,14 +185,14 @@ class Drain:
         left = len(records)
         while True:
             waiting = min(len(records), left)
-            if len(records) > self.queue:
+            if len(records) > self.queue * WIDTH:
                 sites.set_append(sites.drop)
-            elif sites.append is sites.drop and not self.frozen and len(records) < self.queue // 2:
-                sites.set_append(records.append)
+            elif sites.append is sites.drop and not self.frozen and len(records) < self.queue * WIDTH // 2:
+                sites.set_append(records.extend)
             if not waiting:
                 return
-            count = min(waiting, CHUNK)
-            chunk = records[:count]
+            count = min(waiting, CHUNK * WIDTH)
+            chunk = sites.in_records(records[:count])
             del records[:count]
             left -= count
             if self.forked:

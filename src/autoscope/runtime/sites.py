@@ -10,6 +10,9 @@ from __future__ import annotations
 import itertools
 import os
 from _random import Random
+
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import iter, list, zip
 from types import CodeType
 
 from autoscope.runtime import context
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autoscope.plan.model import Capture
+    from autoscope.runtime.spans import Record
 
 SWITCHES = (
     "armed",
@@ -147,7 +151,14 @@ by_code: dict[CodeType, Site] = {}
 """Traced code object -> site: how a function in the program's hands is recognised as woven."""
 
 records: list[Any] = []
-"""Finished calls not yet taken by the drain. Never replaced: woven code holds its `append`."""
+"""Finished calls not yet taken by the drain, the `WIDTH` parts of each `Record` one after the other.
+
+Flat, because a tuple kept for each would cost its making and its place in the garbage collector's lists: kept by the
+hundred thousand, they would have Python look through all of a program's objects again and again. The tuple that woven
+code hands over is gone at once. Never replaced: woven code holds its `extend`.
+"""
+WIDTH = 6
+"""Parts of a record."""
 
 random = Random(int.from_bytes(os.urandom(16), "big"))
 """Our own, so that a program that seeds `random` sees the numbers it would have seen."""
@@ -177,7 +188,18 @@ def _fresh_ids() -> Callable[[], int]:
 
 
 next_id = _fresh_ids()
-append: Callable[[Any], Any] = records.append
+append: Callable[[Any], Any] = records.extend
+"""What woven code does with the record of a finished call."""
+
+
+def recorded() -> list[Record]:
+    """What is buffered, record by record."""
+    return in_records(records)
+
+
+def in_records(flat: list[Any]) -> list[Record]:
+    parts = iter(flat)
+    return list(zip(parts, parts, parts, parts, parts, parts, strict=True))
 
 
 def new_site(**facts: Any) -> Site:
@@ -240,4 +262,4 @@ def reset() -> None:
     records.clear()
     counters.__init__()  # type: ignore[misc]
     sampling.set_rate(1.0)
-    set_append(records.append)
+    set_append(records.extend)
