@@ -48,7 +48,16 @@ from sys import modules
 from autoscope.errors import from_a_signal, not_ours, notice
 from autoscope.runtime import capture, context
 from autoscope.runtime.sites import Site, counters
-from autoscope.runtime.spans import MOST_LEVELS, MOST_REPEATS, Clock, Details, ExceptionRecord, Frame, repeated
+from autoscope.runtime.spans import (
+    MOST_LEVELS,
+    MOST_REPEATS,
+    Captured,
+    Clock,
+    Details,
+    ExceptionRecord,
+    Frame,
+    repeated,
+)
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -160,6 +169,81 @@ def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
         raise
 
 
+def enter_plain(site: Site, arguments: tuple[Any, ...]) -> Call | None:
+    """The same for a plain function, which is never suspended; most calls come this way."""
+    try:
+        parent = site.get()
+    except RecursionError:
+        return None
+    try:
+        if parent:
+            span: Any = (parent[0], site.next())
+        else:
+            span = site.root(parent)
+            if span is None:
+                return None
+        call = Call()
+        call.site = site
+        call.span = span
+        call.parent = call.first_parent = parent
+        entered = counters.entered = counters.entered + 1
+        if not arguments or not span:
+            call.attributes = None
+        elif entered % MEASURED:
+            call.attributes = capture.arguments(site, arguments)
+        else:
+            began = Clock.thread_cpu()
+            call.attributes = capture.arguments(site, arguments)
+            counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
+        call.start = site.clock()
+        _set(span)
+        return call
+    except RecursionError:
+        # The program is at its limit: there is no room even to say so, nor perhaps to put back what could not be set.
+        try:
+            _set(parent)
+        except RecursionError:
+            pass
+        return None
+    except Exception as error:
+        _set(parent)
+        broken(site, error)
+        return None
+    except BaseException:  # a Ctrl-C, before the caller's own handler has begun
+        _set(parent)
+        raise
+
+
+def leave_plain(call: Call, result: Any) -> None:
+    """The call of a plain function returned; its time ends before its result is looked at."""
+    site = call.site
+    end = site.clock()
+    _set(call.parent)
+    span = call.span
+    if not span:
+        return
+    try:
+        attributes = call.attributes
+        if site.capture.returns:
+            if attributes is None:
+                attributes = {}
+            if counters.entered % MEASURED:
+                attributes["autoscope.return"] = capture.result(site, result)
+            else:
+                began = Clock.thread_cpu()
+                attributes["autoscope.return"] = capture.result(site, result)
+                counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
+        details = None
+        if attributes:
+            details = Captured()
+            details.attributes = attributes
+        site.append((site, span, call.first_parent, call.start, end, details))
+    except RecursionError:
+        return  # the program is at its limit: there is no room even to say so
+    except Exception as error:
+        broken(site, error)
+
+
 def leave(call: Call, result: Any) -> None:
     """The call returned; its time ends before its result is looked at."""
     end = call.site.clock()
@@ -177,10 +261,10 @@ def captured_result(call: Call, result: Any) -> None:
         if call.attributes is None:
             call.attributes = {}
         if counters.entered % MEASURED:
-            call.attributes["autoscope.return"] = capture.render(result, site.qualname)
+            call.attributes["autoscope.return"] = capture.result(site, result)
         else:
             began = Clock.thread_cpu()
-            call.attributes["autoscope.return"] = capture.render(result, site.qualname)
+            call.attributes["autoscope.return"] = capture.result(site, result)
             counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so

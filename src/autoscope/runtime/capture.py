@@ -111,7 +111,7 @@ def arguments(site: Site, values: tuple[Any, ...]) -> dict[str, Any]:
     """Span attributes `autoscope.arg.<name>` for the parameters of a site, defaults applied."""
     keys = site.keys
     if keys is None or keys[0] is not redact:
-        keys = site.keys = (redact, tuple([("autoscope.arg." + name, is_secret(name)) for name in site.parameters]))
+        keys = _keys(site)
     captured: dict[str, Any] = {}
     for (key, secret), value in zip(keys[1], values):  # noqa: B905 - asking for equal lengths costs more than a value
         kind = type(value)
@@ -130,13 +130,22 @@ def arguments(site: Site, values: tuple[Any, ...]) -> dict[str, Any]:
     return captured
 
 
-def render(value: Any, name: str = "") -> Any:
-    """A value as an attribute: numbers and booleans as they are, everything else as text.
+def result(site: Site, value: Any) -> Any:
+    """The span attribute `autoscope.return`."""
+    keys = site.keys
+    if keys is None or keys[0] is not redact:
+        keys = _keys(site)
+    return REDACTED if keys[2] else render(value)
 
-    `name` is what the value is called where it comes from; for a result, the function's name.
-    """
-    if name and is_secret(name):
-        return REDACTED
+
+def _keys(site: Site) -> tuple[Any, ...]:
+    pairs = tuple([("autoscope.arg." + name, is_secret(name)) for name in site.parameters])
+    site.keys = keys = (redact, pairs, is_secret(site.qualname))
+    return keys
+
+
+def render(value: Any) -> Any:
+    """A value as an attribute: numbers and booleans as they are, everything else as text."""
     kind = type(value)
     if kind is str:
         return value if len(value) <= MOST_CHARACTERS else _clip(value)

@@ -86,8 +86,8 @@ class Site:
     capture: Capture
     parameters: tuple[str, ...]
     """Names of the parameters whose values are captured, in the order woven code hands them over."""
-    keys: tuple[Any, tuple[tuple[str, bool], ...]] | None
-    """What they are called in a span and whether they are secret, by the words at [0]; see `capture.arguments`."""
+    keys: tuple[Any, ...] | None
+    """What they are called in a span and which are secret, the result among them, by the words at [0]; see `capture`."""
     author: CodeType | None
     """The author's own code object."""
     off: CodeType | None
@@ -219,8 +219,9 @@ def new_site(**facts: Any) -> Site:
     site.root = sampling.root
     site.fail = calls.fail
     site.undo = calls.undo_lean
-    site.enter = calls.enter
-    site.leave = calls.leave
+    plain = site.kind == "function"
+    site.enter = calls.enter_plain if plain else calls.enter
+    site.leave = calls.leave_plain if plain else calls.leave
     site.fail_call = calls.fail_call
     site.suspend = calls.suspend
     site.resume = calls.resume

@@ -179,5 +179,14 @@ class Details:
         self.attributes = attributes
 
 
+class Captured(Details):
+    """Details of a call that only has arguments or a result to tell. Made by nothing of Python's: a call pays for it."""
+
+    __slots__ = ()
+    __init__ = object.__init__
+    error_type = error_message = ""
+    exception = None
+
+
 Record = tuple["Site", Span, "Span | None", int, int, "Details | None"]
 """A finished call: (site, span, parent, start, end, details); see docs/decisions/0001-skeleton.md."""
