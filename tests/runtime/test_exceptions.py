@@ -584,6 +584,40 @@ def test_causes_without_end(weave):
     assert messages == [str(number) for number in range(99, 98 - calls.MOST_CAUSES, -1)]
 
 
+def test_what_str_keeps_in_the_exception_is_taken_out(weave):
+    """As glom's errors keep their text once it was asked for, and add to themselves on their way out."""
+    program = weave("""
+        class Failed(Exception):
+            def __init__(self, *args):
+                super().__init__(*args)
+                self.path = ["inner"]
+            def __str__(self):
+                if "text" not in self.__dict__: self.text = " -> ".join(self.path)
+                return self.text
+        class Counted(Exception):
+            def __str__(self):
+                self.asked = getattr(self, "asked", 0) + 1
+                return f"asked {self.asked}"
+        def inner(): raise Failed("x")
+        def middle():
+            try: inner()
+            except Failed as error:
+                error.path.insert(0, "outer")
+                raise
+        def counted():
+            raise Counted(1)
+        def outer():
+            found = []
+            for call in (middle, counted):
+                try: call()
+                except Exception as error: found += [dict(error.__dict__), str(error), dict(error.__dict__)]
+            return found
+    """)
+    first = {"path": ["outer", "inner"]}
+    assert program.outer() == [first, "outer -> inner", first | {"text": "outer -> inner"}, {}, "asked 1", {"asked": 1}]
+    assert [message for name, _, message, *_ in told() if name in ("inner", "counted")] == ["inner", "asked 1"]
+
+
 def test_a_message_is_asked_for_once(weave):
     """However many functions it leaves and however often it is wrapped, `str()` is called once for an exception, and
     what `__str__` does is no part of the trace."""

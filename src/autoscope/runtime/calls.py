@@ -443,12 +443,23 @@ def _control_flow(site: Site, exception: BaseException) -> bool:
 def message_of(exception: BaseException) -> str:
     """`str(exception)`, cut; a `__str__` that fails is named instead.
 
-    The program did not ask for it: what it calls is no part of the trace.
+    The program did not ask for it: what it calls is no part of the trace, and what it keeps in the exception, as some keep
+    the text once made, is taken out again.
     """
     before = _get()
     _set(context.Unsampled())
     try:
-        return str.__getitem__(str(exception), _TEXT)
+        if not _has_own_str(type(exception)):
+            return str.__getitem__(str(exception), _TEXT)
+        kept = _attributes(exception)
+        saved = {} if kept is None else kept.copy()
+        try:
+            return str.__getitem__(str(exception), _TEXT)
+        finally:
+            kept = kept if kept is not None else _attributes(exception)
+            if kept is not None and not _same(kept, saved):
+                kept.clear()
+                kept.update(saved)
     except BaseException as error:
         # A Ctrl-C has no handler's frame to be known by.
         if issubclass(type(error), KeyboardInterrupt) or from_a_signal(error):
@@ -459,6 +470,40 @@ def message_of(exception: BaseException) -> str:
 
 
 _TEXT = slice(MOST_TEXT)
+_mro = type.__dict__["__mro__"].__get__
+_namespace = type.__dict__["__dict__"].__get__
+_instance = BaseException.__dict__["__dict__"].__get__
+
+
+def _has_own_str(kind: type) -> bool:
+    """Whether `str` of such an exception is a function of the program's."""
+    for base in _mro(kind):
+        if base is BaseException:
+            return False
+        if "__str__" in _namespace(base):
+            return type(_namespace(base)["__str__"]) is not _SLOT
+    return False
+
+
+_SLOT = type(BaseException.__str__)
+
+
+def _attributes(exception: BaseException) -> dict[str, Any] | None:
+    """Its `__dict__`, where it has one: to ask for it would make one, as `__reduce__` and `pickle` would show."""
+    for part in get_referents(exception):
+        if type(part) is dict:
+            found: dict[str, Any] = _instance(exception)
+            return found
+    return None
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    if len(one) != len(other):
+        return False
+    for name, value in one.copy().items():
+        if name not in other or other[name] is not value:
+            return False
+    return True
 
 
 def _record(
@@ -513,8 +558,7 @@ def _record(
 def _told(exception: BaseException, name: str, message: str, now: int) -> ExceptionRecord:
     """What one exception has of its own."""
     record = ExceptionRecord(name, message, _frames(exception), now)
-    # Not `exception.__dict__`, which would make one where there is none, as `__reduce__` and `pickle` would show.
-    for part in get_referents(exception):
+    for part in get_referents(exception):  # see `_attributes`
         if type(part) is dict and "__notes__" in part:
             record.notes = _notes(part["__notes__"])
     kind = type(exception)
