@@ -25,6 +25,7 @@ from builtins import (
     StopIteration,
     SyntaxError,
     SystemExit,
+    all,
     dict,
     frozenset,
     getattr,
@@ -498,12 +499,7 @@ def _attributes(exception: BaseException) -> dict[str, Any] | None:
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    if len(one) != len(other):
-        return False
-    for name, value in one.copy().items():
-        if name not in other or other[name] is not value:
-            return False
-    return True
+    return len(one) == len(other) and all(other.get(name, other) is value for name, value in one.copy().items())
 
 
 def _record(
