@@ -114,6 +114,45 @@ def test_pony(tmp_path):
     same(tmp_path, PONY, recorded="query", strategies=("full_trace",))
 
 
+TORCH = """
+import warnings
+import torch
+warnings.simplefilter("ignore")
+def helper(x): return torch.sin(x) + 1
+def traced(x, n=2):
+    inner = lambda y: y * 2
+    for i in range(n): x = inner(helper(x)) * i
+    return x
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+        with torch.no_grad(): self.linear.weight.fill_(0.5); self.linear.bias.zero_()
+    def forward(self, x): return self.act(self.linear(x))
+    def act(self, y): return torch.relu(y)
+@torch.compile(backend="eager")
+def breaks(x):
+    if x.sum() > 0: return helper(x)
+    return x - 1
+def main():
+    print(torch.compile(traced, backend="eager", fullgraph=True)(torch.ones(3)))
+    print(torch.compile(Model(), backend="eager", fullgraph=True)(torch.ones(1, 3)))
+    print(breaks(torch.ones(2)), breaks(-torch.ones(2)))
+    explained = torch._dynamo.explain(traced)(torch.ones(3))
+    print(explained.graph_count, explained.graph_break_count, explained.graphs[0].code)
+    print(torch.jit.script(helper).code, torch.fx.symbolic_trace(helper).code)
+    print(torch.func.vmap(lambda x: x * 2)(torch.arange(3)))
+    print(torch.export.export(Model(), (torch.ones(1, 3),)).graph_module.code)
+main()
+"""
+
+
+def test_torch(tmp_path):
+    """What `torch.compile` and `torch.export` make of functions, whole graphs and broken ones."""
+    pytest.importorskip("torch", reason="half a gigabyte: pip install torch, and run this")
+    same(tmp_path, TORCH, recorded="main", strategies=("full_trace",))
+
+
 HYPOTHESIS = """
 import functools
 from hypothesis import find, given, settings, strategies as st

@@ -1,6 +1,6 @@
 """For those who read a function's instructions, or follow every line: they see the author's.
 
-numba compiles a function from its instructions, Pony turns a lambda's into SQL, Hypothesis looks for its source by them,
+numba compiles a function from its instructions, `torch.compile` traces them, Pony turns a lambda's into SQL, Hypothesis looks for its source by them,
 cloudpickle and dill send them elsewhere. What we put there they would not understand, or show, or send along. Each of
 them has one place where it begins; there it is handed what there would be without us.
 """
@@ -137,6 +137,34 @@ def _hypothesis_lines(module: ModuleType) -> None:
     module.__dict__["should_trace_file"] = should_trace_file
 
 
+def _dynamo_frames(module: ModuleType) -> None:
+    """`torch.compile` translates the frames it meets; woven code has the locals of the author's, in the same places."""
+    module.__dict__["_compile"] = _handed(module.__dict__["_compile"], 0, author_code)
+
+
+def _dynamo_functions(module: ModuleType) -> None:
+    """The functions called in them."""
+    for thing in list(module.__dict__.values()):
+        original = thing.__dict__.get("get_code") if issubclass(type(thing), type) else None
+        if type(original) is FunctionType:
+            thing.get_code = _as_author_wrote(original)
+
+
+def _as_author_wrote(original: Any) -> Any:
+    @functools.wraps(original)
+    def get_code(*args: Any, **options: Any) -> Any:
+        code = original(*args, **options)
+        return author_code(code) if type(code) is CodeType else code
+
+    return get_code
+
+
+def _dynamo_rules(module: ModuleType) -> None:
+    """What runs as it is."""
+    module.__dict__["SKIP_DIRS"].append(OURS.replace(os.sep, "/"))
+    module.__dict__["_recompile_re"]()
+
+
 def _dill(module: ModuleType) -> None:
     dispatch = module.__dict__["Pickler"].dispatch
     dispatch[CodeType] = _handed(dispatch[CodeType], 1, author_code)
@@ -159,5 +187,8 @@ READERS: dict[str, Callable[[ModuleType], None]] = {
     "numba.core.bytecode": _numba_bytecode,
     "numba.core.dispatcher": _numba_dispatcher,
     "pony.orm.decompiling": _pony,
+    "torch._dynamo.convert_frame": _dynamo_frames,
+    "torch._dynamo.trace_rules": _dynamo_rules,
+    "torch._dynamo.variables.functions": _dynamo_functions,
 }
 """Module -> what to do once it is loaded."""

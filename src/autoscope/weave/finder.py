@@ -42,6 +42,9 @@ READERS = frozenset(
         "numba.core.bytecode",
         "numba.core.dispatcher",
         "pony.orm.decompiling",
+        "torch._dynamo.convert_frame",
+        "torch._dynamo.trace_rules",
+        "torch._dynamo.variables.functions",
     )
 )
 """Modules that read a function's instructions or follow every line; see `aside`."""
