@@ -128,6 +128,7 @@ def _unsampled(mark: Unsampled) -> Any:
     if not mark.span_id:
         from autoscope.runtime import sites
 
+        mark.trace_id = sampling.left_out_id()
         mark.span_id = sites.random.getrandbits(62) | 1
     return _otel().SpanContext(mark.trace_id, mark.span_id, False, _otel().TraceFlags(2))
 

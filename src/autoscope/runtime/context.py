@@ -29,6 +29,7 @@ class Unsampled(tuple[()]):
 
     trace_id: int = 0
     span_id: int = 0
+    """Both made when they are asked for."""
     context: Any = None
 
 

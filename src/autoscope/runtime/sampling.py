@@ -42,9 +42,17 @@ def rejected_below(share: float) -> int:
     return (1 << 56) - round(share * (1 << 56))
 
 
-_RANDOMNESS = (1 << 56) - 1
 rejected: int = 0
-"""Traces whose randomness is below this are not recorded; follows `rate`."""
+"""Traces whose randomness is below this are not recorded; follows `rate`.
+
+The randomness is the last 56 bits of a trace's id, which consistent samplers further on compare with `th`.
+"""
+_bits = sites.random.getrandbits
+
+
+def left_out_id() -> int:
+    """An id for a trace that was decided against, with the randomness of one: made only where somebody asks."""
+    return _bits(72) << 56 | (_bits(56) * rejected >> 56)
 
 
 def set_rate(share: float) -> None:
@@ -77,14 +85,17 @@ def root(parent: Any) -> Span | Unsampled | None:
             inherited = parent.context
         else:
             return None
-        identity = sites.random.getrandbits(128)
-        # The last 56 bits of the id are the randomness that consistent samplers further on compare with `th`.
-        if rejected and (identity & _RANDOMNESS) < rejected:
-            sites.counters.sampled_out += 1
-            mark = Unsampled()
-            mark.trace_id = identity
-            mark.context = inherited
-            return mark
+        if rejected:
+            randomness = _bits(56)
+            if randomness < rejected:
+                sites.counters.sampled_out += 1
+                mark = Unsampled()
+                if inherited is not None:
+                    mark.context = inherited
+                return mark
+            identity = _bits(72) << 56 | randomness
+        else:
+            identity = _bits(128)
         return Trace(identity, 0, tracestate, 3, *this_thread(), inherited), sites.next_id()
     except Exception as error:
         _give_up(error)
