@@ -171,7 +171,7 @@ def write_positions(runs: Sequence[tuple[int, Position]], line: int) -> tuple[by
     for length, position in runs:
         here, end_line, column, end_column = position
         while length > 0:
-            units = min(length, 8)
+            units = length if length < 8 else 8
             length -= units
             first = 0x80 | (units - 1)
             if here is None:
@@ -242,10 +242,12 @@ class Body:
         decoded: list[tuple[int, int, Instruction]] = []
         first = start
         for offset, op, arg, following in decode(raw, start):
-            target = jump_target(op, arg, following)
             label = None
-            if target is not None:
-                label = labels.setdefault(target, Label())
+            if op in _JUMPS:
+                target = following - arg if op in _BACKWARD else following + arg
+                label = labels.get(target)
+                if label is None:
+                    label = labels[target] = Label()
             decoded.append((first, offset, Instruction(op, arg, label, positions[offset])))
             first = following
         self.rows: list[tuple[int, int, Label, int, bool]] = []
@@ -255,17 +257,20 @@ class Body:
         self.items: list[Item] = []
         self.instructions: list[Instruction] = []
         row = 0
+        rows, items = self.rows, self.items
+        stop = rows[0][1] if rows else sys.maxsize
         for first, offset, instruction in decoded:
+            if first in labels:
+                items.append(labels[first])
             # A jump to an instruction with EXTENDED_ARG lands on the EXTENDED_ARG.
-            for at in range(first, offset + 1):
-                if at in labels:
-                    self.items.append(labels[at])
-            while row < len(self.rows) and self.rows[row][1] <= offset:
+            if first != offset:
+                items += [labels[at] for at in range(first + 1, offset + 1) if at in labels]
+            while stop <= offset:
                 row += 1
-            if row < len(self.rows) and self.rows[row][0] <= offset:
-                _, _, target_label, depth, lasti = self.rows[row]
-                instruction.entry = Entry(target_label, depth, lasti)
-            self.items.append(instruction)
+                stop = rows[row][1] if row < len(rows) else sys.maxsize
+            if row < len(rows) and rows[row][0] <= offset:
+                instruction.entry = Entry(*rows[row][2:])
+            items.append(instruction)
             self.instructions.append(instruction)
 
     def depths(self) -> dict[Instruction, int]:
@@ -294,14 +299,12 @@ class Body:
 
 def layout(items: Sequence[Item], start: int) -> int:
     """Give every instruction and label its offset, EXTENDED_ARGs included; returns the offset of the end."""
-    instructions = [item for item in items if isinstance(item, Instruction)]
+    instructions = [item for item in items if type(item) is Instruction]
     while True:
         offset = start
         for item in items:
-            if isinstance(item, Label):
-                item.offset = offset
-            else:
-                item.offset = offset
+            item.offset = offset
+            if type(item) is Instruction:
                 offset += item.size
         changed = False
         for item in instructions:
@@ -312,8 +315,9 @@ def layout(items: Sequence[Item], start: int) -> int:
                 if item.arg < 0:
                     raise ValueError(f"a jump over {distance} goes the wrong way")
             arg = item.arg
-            extra = 0 if arg < 256 else 1 if arg < 1 << 16 else 2 if arg < 1 << 24 else 3
-            size = 1 + CACHES[item.op] + extra
+            if arg < 256:
+                continue
+            size = 1 + CACHES[item.op] + (1 if arg < 1 << 16 else 2 if arg < 1 << 24 else 3)
             if size > item.size:
                 item.size = size
                 changed = True
@@ -326,24 +330,47 @@ def emit(items: Sequence[Item]) -> tuple[bytes, list[tuple[int, Position]], list
     out = bytearray()
     runs: list[tuple[int, Position]] = []
     rows: list[tuple[int, int, int, int, bool]] = []
+    length = 0
+    position: Position | None = None
+    # The row that is still growing, by entry: author and ours share few.
+    begin = end = -1
+    last: Entry | None = None
     for item in items:
-        if isinstance(item, Label):
+        if type(item) is not Instruction:
             continue
         op, arg, size = item.op, item.arg, item.size
-        extra = size - 1 - CACHES[op]
-        for shift in range(8 * extra, 0, -8):
-            out += bytes((EXTENDED_ARG, arg >> shift & 255))
-        out += bytes((op, arg & 255))
-        out += bytes(2 * CACHES[op])
-        if runs and runs[-1][1] == item.position:
-            runs[-1] = (runs[-1][0] + size, item.position)
+        if size > _SIZES[op]:
+            for shift in range(8 * (size - _SIZES[op]), 0, -8):
+                out += bytes((EXTENDED_ARG, arg >> shift & 255))
+            arg &= 255
+        out.append(op)
+        out.append(arg)
+        out += _CACHE_BYTES[op]
+        if item.position is position or item.position == position:
+            length += size
         else:
-            runs.append((size, item.position))
+            if position is not None:
+                runs.append((length, position))
+            position = item.position
+            length = size
         entry = item.entry
         if entry is not None:
-            row = (item.offset, item.offset + size, entry.target.offset, entry.depth, entry.lasti)
-            if rows and rows[-1][1] == row[0] and rows[-1][2:] == row[2:]:
-                rows[-1] = (rows[-1][0], *row[1:])
+            if last is not None and end == item.offset and (entry is last or _alike(entry, last)):
+                end += size
             else:
-                rows.append(row)
+                if last is not None:
+                    rows.append((begin, end, last.target.offset, last.depth, last.lasti))
+                begin, end, last = item.offset, item.offset + size, entry
+    if position is not None:
+        runs.append((length, position))
+    if last is not None:
+        rows.append((begin, end, last.target.offset, last.depth, last.lasti))
     return bytes(out), runs, rows
+
+
+_SIZES = [1 + count for count in CACHES]
+_CACHE_BYTES = [bytes(2 * count) for count in CACHES]
+
+
+def _alike(one: Entry, other: Entry) -> bool:
+    return one.target.offset == other.target.offset and one.depth == other.depth and one.lasti == other.lasti

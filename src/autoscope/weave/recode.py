@@ -66,6 +66,10 @@ _CONSTANT_RETURN = OP.get("RETURN_CONST", -1)
 _RETURN, _YIELD, _RESUME, _SEND = OP["RETURN_VALUE"], OP["YIELD_VALUE"], OP["RESUME"], OP["SEND"]
 
 
+_REPLACED = frozenset((_CONSTANT_RETURN, _RETURN, _YIELD, _RESUME))
+"""Instructions of the author's that become others, or more."""
+
+
 class CannotWeave(Exception):
     """This code object is left alone; the message is the reason."""
 
@@ -302,14 +306,17 @@ class _Recoder:
             if isinstance(item, Label):
                 yield item
                 continue
+            entry = guard
             author_entry = item.entry
-            if author_entry is None:
-                entry = guard
-            else:
+            if author_entry is not None:
                 key = id(author_entry.target), author_entry.depth, author_entry.lasti
                 if key not in moved:
                     moved[key] = Entry(author_entry.target, author_entry.depth + self.kept, author_entry.lasti)
                 entry = moved[key]
+            if item.op not in _REPLACED:
+                item.entry = entry
+                yield item
+                continue
             self.position = item.position
             if item.op == _CONSTANT_RETURN:
                 yield Instruction(OP["LOAD_CONST"], item.arg, None, item.position, entry)
