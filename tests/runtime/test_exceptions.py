@@ -1258,3 +1258,35 @@ def test_while_the_module_of_cancelled_error_is_being_imported(weave, monkeypatc
     assert type(fails(module.f)) is ValueError
     assert all(site.armed for site in sites.sites)
     assert sites.recorded()[-1][5].error_type == "ValueError"
+
+
+def test_what_strikes_while_one_is_recorded_has_a_line(weave):
+    """A handler's exception (of a timeout, a Ctrl-C) that arrives while ours note another: the author's lines, no frames of ours."""
+    program = weave("""
+        def inner(x):
+            x += 1
+            raise ValueError(x)
+        def generate(x):
+            yield x
+            raise ValueError(x)
+        def outer(x):
+            inner(x)
+        def passes(x):
+            for value in generate(x): pass
+    """)
+
+    class Struck(Exception):
+        pass
+
+    def strike(*_):
+        raise Struck
+
+    for name, line in ("inner", 4), ("outer", 9), ("passes", 11):
+        for site in sites.sites:
+            site.fail = site.fail_call = strike
+        error = fails(getattr(program, name), 1)
+        if type(error) is Struck:  # woven from source, it is not asked
+            # The outermost struck last: there another exception was on its way.
+            found = [(entry.name, entry.lineno) for entry in traceback.extract_tb(error.__traceback__)[1:]]
+            assert found == [(name, line), ("strike", strike.__code__.co_firstlineno + 1)]
+        assert context.get() is None

@@ -327,6 +327,27 @@ def undo_full(call: Call) -> None:
     _set(call.parent)
 
 
+def mend(raised: BaseException, on_its_way: BaseException) -> None:
+    """A signal's exception struck while another was being recorded: its traceback is made as if that had not been there.
+
+    It begins with an entry for the woven frame, at instructions that have no line, and goes on with frames of ours.
+    """
+    try:
+        entry, known = _traceback(raised), _traceback(on_its_way)
+        if entry is None or known is None or entry.tb_frame is not known.tb_frame:
+            return
+        rest = entry.tb_next
+        while rest is not None and rest.tb_frame.f_code.co_filename.startswith(OURS):
+            rest = rest.tb_next
+        _set_traceback(raised, type(entry)(rest, entry.tb_frame, known.tb_lasti, known.tb_lineno))
+    except Exception as error:
+        if not_ours(error) or "AUTOSCOPE_STRICT" in os.environ:
+            raise
+
+
+OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
 def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseException) -> None:
     """An exception leaves a plain function, which has made its parent current again: at the limit of recursion we cannot be called."""
     try:
@@ -407,6 +428,7 @@ def _known(trace: Any, exception: BaseException, traceback: Any) -> Any:
 
 # What every exception has, asked past what a class of the program's may have put before it.
 _traceback = BaseException.__dict__["__traceback__"].__get__
+_set_traceback = BaseException.__dict__["__traceback__"].__set__
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppress_context = BaseException.__dict__["__suppress_context__"].__get__

@@ -36,6 +36,7 @@ SWITCHES = (
     "root",
     "fail",
     "undo",
+    "mend",
     "enter",
     "leave",
     "fail_call",
@@ -103,6 +104,7 @@ class Site:
     root: Callable[[Any], Any]
     fail: Callable[..., None]
     undo: Callable[[Any], None]
+    mend: Callable[[BaseException, BaseException], None]
     enter: Callable[..., Any]
     leave: Callable[..., None]
     fail_call: Callable[..., None]
@@ -219,6 +221,7 @@ def new_site(**facts: Any) -> Site:
     site.root = sampling.root
     site.fail = calls.fail
     site.undo = calls.undo_lean
+    site.mend = calls.mend
     plain = site.kind == "function"
     site.enter = calls.enter_plain if plain else calls.enter
     site.leave = calls.leave_plain if plain else calls.leave

@@ -268,7 +268,26 @@ class _Recoder:
         yield self.op("POP_TOP")
 
     def handler(self) -> Iterator[Item]:
-        """kept…, lasti, exception: put the parent back, record, and raise on as if nothing had been here"""
+        """kept…, lasti, exception: put the parent back, record, and raise on as if nothing had been here
+
+        What a signal's handler raises meanwhile gets the line of the one on its way: ours have none, or there would be
+        one more line event.
+        """
+        mend = Label()
+        struck = Entry(mend, self.kept + 2, True)
+        for item in self.record_failure():
+            item.entry = struck
+            yield item
+        yield self.op("RERAISE", 1)
+        yield mend  # kept…, lasti, exception, lasti, the one raised meanwhile
+        yield from self.function("mend")
+        yield self.op("COPY", 3)
+        yield self.op("COPY", 6)
+        yield from self.call(2)
+        yield self.op("POP_TOP")
+        yield self.op("RERAISE", 1)
+
+    def record_failure(self) -> Iterator[Instruction]:
         self.position = NOWHERE
         yield from self.function("set")
         if self.full:
@@ -293,7 +312,6 @@ class _Recoder:
             yield self.op("COPY", 7)  # exception
             yield from self.call(5)
         yield self.op("POP_TOP")
-        yield self.op("RERAISE", 1)
 
     def traced(self, body: Body, depths: dict[Instruction, int], guard: Entry) -> Iterator[Item]:
         """The author's instructions, `kept` deeper, with returns and yields replaced."""
