@@ -3,6 +3,7 @@
     python tests/foreign/run.py                       every package of packages.toml, under this interpreter
     python tests/foreign/run.py --python python3.13 attrs click
     python tests/foreign/run.py --short               those of them that take seconds
+    python tests/foreign/run.py --more                those of more.toml as well
     python tests/foreign/run.py --cache DIR           keep environments and sources there, and use them again
 
 Each package's tests run plain, woven (strategy `full_trace`, rate 1, arguments and results captured), and plain again. A
@@ -148,18 +149,24 @@ def compare(name: str, package: dict[str, Any], python: str, cache: Path, work: 
 
 
 def main() -> int:
-    packages = tomllib.loads((HERE / "packages.toml").read_text())
+    listed = tomllib.loads((HERE / "packages.toml").read_text())
+    packages = listed | tomllib.loads((HERE / "more.toml").read_text())
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--python", default=sys.executable, help="the interpreter to try it on")
     parser.add_argument("--cache", type=Path, default=CHECKOUT / ".venv/foreign", help="for environments and sources")
     parser.add_argument("--short", action="store_true", help="only the packages that take seconds")
-    parser.add_argument("names", nargs="*", choices=[*packages, []], help="packages; all if none is named")
+    parser.add_argument("--more", action="store_true", help="those of more.toml as well")
+    parser.add_argument(
+        "names", nargs="*", choices=[*packages, []], help="packages; all of packages.toml if none is named"
+    )
     arguments = parser.parse_args()
     print("| package | tests | of them passed | unsteady | different | functions woven | spans | plain s | woven s |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
     status = 0
     work = Path(tempfile.mkdtemp(prefix="foreign-"))
-    chosen = [name for name, package in packages.items() if package.get("short")] if arguments.short else packages
+    chosen = packages if arguments.more else listed
+    if arguments.short:
+        chosen = {name: package for name, package in listed.items() if package.get("short")}
     for name in arguments.names or chosen:
         try:
             different = compare(name, packages[name], arguments.python, arguments.cache.absolute(), work)
