@@ -88,7 +88,7 @@ def not_ours(error: BaseException) -> bool:
     """
     entry = error.__traceback__
     while entry is not None:
-        if not entry.tb_frame.f_code.co_filename.startswith(_HERE):
+        if not entry.tb_frame.f_code.co_filename.startswith(OURS):
             return True
         entry = entry.tb_next
     return False
@@ -116,4 +116,5 @@ def from_a_signal(error: BaseException) -> bool:
     return False
 
 
-_HERE = os.path.join(os.path.dirname(not_ours.__code__.co_filename), "")
+OURS = os.path.join(os.path.dirname(not_ours.__code__.co_filename), "")
+"""What the names of all our files begin with."""

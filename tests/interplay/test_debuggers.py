@@ -199,9 +199,7 @@ print(editor.communicate(timeout=50)[0])
 """
 
 
-@pytest.mark.parametrize(
-    "before", ["", "import shop, time; shop.main(); time.sleep(0.3)"], ids=["from the start", "attached"]
-)
+@pytest.mark.parametrize("before", ["", "import shop; shop.main()" + QUIET], ids=["from the start", "attached"])
 def test_debugpy(before, tmp_path):
     """An editor's breakpoints, with conditions, log points, by function and on exceptions; steps, stacks, variables, watches."""
     pytest.importorskip("debugpy")
@@ -268,7 +266,8 @@ def test_hooks_set_in_all_threads(tmp_path):
     program = """
     import _thread, sys, threading, time
     def work(x): return len(x)
-    work("up and running"); time.sleep(0.3)
+    work("up and running")
+    exec(QUIET)
     seen, started, go = set(), threading.Event(), threading.Event()
     def note(frame, event, arg):
         thread = threading._active.get(_thread.get_ident())
@@ -278,11 +277,16 @@ def test_hooks_set_in_all_threads(tmp_path):
     thread = threading.Thread(target=body, name="mine"); thread.start(); started.wait()
     for name in ("settrace_all_threads", "setprofile_all_threads"):
         if hasattr(threading, name): getattr(threading, name)(note)
-    for _ in range(5): work("b"); time.sleep(0.05)
+    for _ in range(5): work("b"); time.sleep(0.05)  # our threads wake, every 20 ms
     go.set(); thread.join()
     for name in ("settrace_all_threads", "setprofile_all_threads"):
         if hasattr(threading, name): getattr(threading, name)(None)
     print([at for at in sorted(seen, key=str) if at[1] in ("work", "body") or at[0] is None and at[1] not in ("run", "stay_unknown") and at[1][0] != "_"])
     """
-    ran = same(tmp_path, program, recorded="work", traced={"OTEL_BSP_SCHEDULE_DELAY": "20"})
+    ran = same(
+        tmp_path,
+        textwrap.dedent(program).replace("exec(QUIET)", QUIET),
+        recorded="work",
+        traced={"OTEL_BSP_SCHEDULE_DELAY": "20"},
+    )
     assert ran.out.strip() == "[]" or "('MainThread', 'work')" in ran.out  # there is no such hook before 3.12

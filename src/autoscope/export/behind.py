@@ -93,7 +93,6 @@ class Behind:
             self.waiting -= count
 
     def run(self) -> None:
-        ours.add(get_ident())
         stay_unknown()
         started = Clock.thread_cpu()
         self.native = get_native_id()

@@ -114,19 +114,7 @@ def arguments(site: Site, values: tuple[Any, ...]) -> dict[str, Any]:
         keys = _keys(site)
     captured: dict[str, Any] = {}
     for (key, secret), value in zip(keys[1], values):  # noqa: B905 - asking for equal lengths costs more than a value
-        kind = type(value)
-        if secret:
-            captured[key] = REDACTED
-        elif kind is str:
-            captured[key] = value if len(value) <= MOST_CHARACTERS else _clip(value)
-        elif kind is int:
-            captured[key] = value if _LEAST <= value <= _MOST else _integer(value)
-        elif value is None:
-            captured[key] = "None"
-        elif kind is bool or kind is float:
-            captured[key] = value
-        else:
-            captured[key] = _long(value, kind)
+        captured[key] = REDACTED if secret else render(value)
     return captured
 
 

@@ -120,7 +120,6 @@ class Drain:
             self.at_start()
 
     def run(self) -> None:
-        ours.add(get_ident())
         stay_unknown()
         # What we call here is not the program's doing; recorded, it would be work for the next round, for ever.
         context.set_current(context.Unsampled())
@@ -343,12 +342,13 @@ ours: set[int] = set()
 
 
 def stay_unknown() -> None:
-    """Called by a thread of ours as it begins and as it wakes: nobody traces or profiles it, `threading` does not know it.
+    """Called by a thread of ours as it begins and as it wakes: it is one of `ours`, traced and profiled by nobody, unknown to `threading`.
 
     A debugger that looks at every thread by what it executes (pydevd, which is debugpy's and PyCharm's) asks `threading` for
     each, which makes it known to `enumerate()`, and all those are stopped at a breakpoint: ours in the middle of an export.
     `threading.settrace_all_threads` and `setprofile_all_threads` do not ask which thread is whose.
     """
+    ours.add(get_ident())
     if _System.gettrace() is not None:
         _System.settrace(None)
     if _System.getprofile() is not None:

@@ -180,7 +180,6 @@ class Guard:
 
     def run(self) -> None:
         me = get_ident()
-        ours.add(me)
         stay_unknown()
         self.native = get_native_id()
         context.set_current(context.Unsampled())
@@ -204,7 +203,6 @@ class Guard:
         ours.discard(me)
 
     def die_at_the_latest(self) -> None:
-        ours.add(get_ident())
         stay_unknown()
         sleep(LATEST_SECONDS)
         self.die()

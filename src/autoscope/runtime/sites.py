@@ -222,9 +222,8 @@ def new_site(**facts: Any) -> Site:
     site.fail = calls.fail
     site.undo = calls.undo_lean
     site.mend = calls.mend
-    plain = site.kind == "function"
-    site.enter = calls.enter_plain if plain else calls.enter
-    site.leave = calls.leave_plain if plain else calls.leave
+    site.enter = calls.enter
+    site.leave = calls.leave_plain if site.kind == "function" else calls.leave
     site.fail_call = calls.fail_call
     site.suspend = calls.suspend
     site.resume = calls.resume

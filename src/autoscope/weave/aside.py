@@ -1,8 +1,8 @@
 """For those who read a function's instructions, or follow every line: they see the author's.
 
-numba compiles a function from its instructions, `torch.compile` traces them, Pony turns a lambda's into SQL, Hypothesis looks for its source by them,
-cloudpickle and dill send them elsewhere. What we put there they would not understand, or show, or send along. Each of
-them has one place where it begins; there it is handed what there would be without us.
+numba compiles a function from its instructions, `torch.compile` traces them, Pony turns a lambda's into SQL, Hypothesis looks
+for its source by them, cloudpickle and dill send them elsewhere. What we put there they would not understand, or show, or
+send along. Each of them has one place where it begins; there it is handed what there would be without us.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
 
-from autoscope.errors import from_a_signal
+from autoscope.errors import OURS, from_a_signal
 from autoscope.runtime import sites
 from autoscope.weave import weaver
 
@@ -20,8 +20,6 @@ TYPE_CHECKING = False  # not typing's: importing it would cost every traced proc
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def author_code(code: CodeType) -> CodeType:
@@ -81,10 +79,10 @@ def _handed(original: Any, place: int, change: Callable[[Any], Any]) -> Any:
     return changed
 
 
-def _everywhere(module: ModuleType, name: str, change: Callable[[Any], Any], place: int = 0) -> None:
-    """Change a function of a module, in whichever module of its package it is already."""
+def _everywhere(module: ModuleType, name: str, change: Callable[[Any], Any]) -> None:
+    """Change what a function of a module is handed first, in whichever module of its package it is already."""
     original = module.__dict__[name]
-    changed = _handed(original, place, change)
+    changed = _handed(original, 0, change)
     package = module.__name__.partition(".")[0]
     for other in list(sys.modules.values()):
         namespace = other.__dict__ if type(other) is ModuleType else {}

@@ -105,13 +105,6 @@ def decode(raw: bytes, start: int = 0) -> Iterator[tuple[int, int, int, int]]:
         index = following
 
 
-def jump_target(op: int, arg: int, following: int) -> int | None:
-    """Where an instruction may jump to, in code units; None for one that does not jump."""
-    if op not in _JUMPS:
-        return None
-    return following - arg if op in _BACKWARD else following + arg
-
-
 def read_table(table: bytes) -> Iterator[tuple[int, int, int, int, bool]]:
     """(start, end, target, depth, lasti) of an exception table; offsets in code units, end exclusive."""
     stream = iter(table)

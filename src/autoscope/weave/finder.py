@@ -76,7 +76,7 @@ class Finder:
         """Module name -> what is to happen once it is loaded."""
         self.after_import["multiprocessing.spawn"] = self.spawning
         self.after_import.update(dict.fromkeys(READERS, _stand_aside))
-        for name in [name for name in sys.modules if name in READERS or name.endswith(CLOUDPICKLES)]:
+        for name in [name for name in list(sys.modules) if name in READERS or name.endswith(CLOUDPICKLES)]:
             _do(_stand_aside, sys.modules[name])
         self.finding = 0
         """Specs asked of the others: the dear part, counted for a test."""
