@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 
 import pytest
 
@@ -15,6 +18,16 @@ os.environ["AUTOSCOPE_STRICT"] = "1"
 # A traced suite would trace the tests' own woven code.
 for _name in [name for name in os.environ if name.startswith(("AUTOSCOPE_", "OTEL_")) and name != "AUTOSCOPE_STRICT"]:
     del os.environ[_name]
+# One code cache for the whole suite, and none of the user's.
+_cache = os.environ["AUTOSCOPE_CACHE_DIR"] = tempfile.mkdtemp(prefix="autoscope-cache-")
+
+
+def _remove(owner: int = os.getpid()) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(_cache, ignore_errors=True)
+
+
+atexit.register(_remove)
 
 
 @pytest.fixture(autouse=True)

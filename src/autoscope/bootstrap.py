@@ -20,7 +20,7 @@ from autoscope.errors import AutoscopeError, notice, notices, say
 from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
-from autoscope.weave import attach, main, weaver
+from autoscope.weave import attach, cache, main, weaver
 from autoscope.weave.finder import NEVER, Finder
 from autoscope.weave.weaver import Weaver
 
@@ -146,7 +146,7 @@ class Running:
         self.store = store and _absolute(store)
         self.default_store = _absolute(".autoscope")
         self.otlp = otlp
-        self.weave = Weaver(plan)
+        self.weave = Weaver(plan, _cache(plan))
         self.finder = Finder(self.weave)
         self.started = time.time()
         self.pid = os.getpid()
@@ -482,6 +482,14 @@ class Running:
         if util is not None:
             # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.
             util.register_after_fork(self, _flush_at_end_of_child)
+
+
+def _cache(plan: Plan) -> cache.Cache | None:
+    """The code cache, and the rewriter where it must not be imported later: while it is, nothing can be woven."""
+    place = cache.folder(os.environ)
+    if place is None or any(plan.selects(name) for name in weaver.REWRITER_NEEDS):
+        weaver.rewriter()
+    return cache.Cache(place) if place is not None else None
 
 
 def _absolute(path: str) -> str:

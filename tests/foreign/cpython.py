@@ -51,6 +51,7 @@ def outcomes(
                 "PYTHONPATH": str(CHECKOUT / "src"),
                 "OTEL_TRACES_EXPORTER": "none",
                 "AUTOSCOPE_STRICT": "1",
+                "AUTOSCOPE_CACHE_DIR": str(work / "woven"),
             }
             words += ["-m", "autoscope", "run", "--no-store", "--plan", file]
         words += [HERE / "cpython_tests.py", report, seconds, f"test.{name}", *left_out]

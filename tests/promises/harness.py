@@ -17,10 +17,10 @@ from typing import Any
 from autoscope.plan.model import CapturePatch, Plan
 from autoscope.runtime import context, sampling, sites
 from autoscope.runtime.sites import Site
-from autoscope.weave import assemble
+from autoscope.weave import pack, weaver
 from autoscope.weave.weaver import Weaver, give_back
 
-PATHS = ("bytecode", "ast") if assemble.SUPPORTED else ("ast",)
+PATHS = ("bytecode", "ast") if weaver.BYTECODE else ("ast",)
 STATES = ((True, ("captured",)), (False, ("recorded", "sampled out", "disarmed", "off")))
 """Whether arguments and results are captured, and what is done with code woven so."""
 FILE = "<case>"
@@ -41,7 +41,7 @@ class Prelude:
 
     source: str
     plain: CodeType
-    woven: dict[tuple[str, bool], tuple[CodeType, list[Site], dict[CodeType, Site]]]
+    woven: dict[tuple[str, bool], tuple[CodeType, list[Site]]]
 
     @classmethod
     def of(cls, source: str) -> Prelude:
@@ -53,9 +53,8 @@ class Prelude:
         kept = self.woven.get((path, captures))
         if kept is None:
             code = weave(self.source, compile(self.source, "<prelude>", "exec", dont_inherit=True), path, captures)
-            kept = self.woven[path, captures] = code, list(sites.sites), dict(sites.by_code)
-        code, sites.sites[:], by_code = kept
-        sites.by_code.update(by_code)
+            kept = self.woven[path, captures] = code, list(sites.sites)
+        code, sites.sites[:] = kept
         return code
 
 
@@ -67,7 +66,15 @@ def weave(source: str, code: CodeType, path: str, captures: bool) -> CodeType:
     plan = Plan(strategy="full_trace", capture=CapturePatch(args=captures, returns=captures), include=("case",))
     weaver = Weaver(plan)
     weaver.path = path
-    return weaver.module_code(code, "case", lambda: source)
+    before = len(sites.sites)
+    woven = weaver.module_code(code, "case", lambda: source)
+    if path == "bytecode" and captures:
+        # As from the code cache; without captures, as it is woven.
+        packed = pack.pack(woven, [])
+        assert packed is not None
+        del sites.sites[before:]
+        woven, _ = pack.unpack(packed, plan, "case")
+    return woven
 
 
 def run(prelude: CodeType, code: CodeType, state: str = "plain", trace: bool = False) -> tuple[Seen, ModuleType]:

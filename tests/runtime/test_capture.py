@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from autoscope.plan.resolve import resolve_mapping
 from autoscope.runtime import capture, sites
-from autoscope.weave import assemble
+from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
 from program_kit import run
 
-PATHS = ("bytecode", "ast") if assemble.SUPPORTED else ("ast",)
+PATHS = ("bytecode", "ast") if weaver.BYTECODE else ("ast",)
 LONGEST = capture.MOST_CHARACTERS + 32
 """With the "(12345 characters)" behind what was cut."""
 

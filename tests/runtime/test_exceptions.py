@@ -16,7 +16,7 @@ from autoscope.export.wire import exception_attributes
 from autoscope.plan.resolve import resolve_mapping
 from autoscope.runtime import calls, context, sites
 from autoscope.runtime.library import library
-from autoscope.weave import assemble
+from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
 from program_kit import run
 
@@ -26,7 +26,7 @@ SHAPES = {
     "full": ("bytecode", True),
     "source": ("ast", False),
 }
-if not assemble.SUPPORTED:
+if not weaver.BYTECODE:
     SHAPES = {"source": ("ast", False)}
 
 

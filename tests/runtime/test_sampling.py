@@ -37,12 +37,12 @@ from autoscope.plan.resolve import resolve_mapping
 from autoscope.read.formats import span_attributes
 from autoscope.read.runs import open_run
 from autoscope.runtime import context, sampling, sites
-from autoscope.weave import assemble
+from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
 from program_kit import run
 
 SHAPES = {"lean": ("bytecode", False), "full": ("bytecode", True), "source": ("ast", False)}
-if not assemble.SUPPORTED:
+if not weaver.BYTECODE:
     SHAPES = {"source": ("ast", False)}
 RANDOMNESS = (1 << 56) - 1
 """The bits of a trace id that consistent samplers compare with their threshold."""

@@ -8,9 +8,9 @@ from types import CodeType
 
 import pytest
 
-from autoscope.weave import assemble
+from autoscope.weave import assemble, weaver
 
-if not assemble.SUPPORTED:
+if not weaver.BYTECODE:
     pytest.skip("there is no bytecode rewrite here", allow_module_level=True)
 
 FAR = "x = 1;" + " " * 200 + "y = (\n" + "\n" * 100 + " a.b(c,\n d))\nz = 2\n"

@@ -67,9 +67,9 @@ def examine() -> list[dict[str, str]]:
 
 
 def _packages(say: Any) -> None:
-    from autoscope.weave.assemble import SUPPORTED
+    from autoscope.weave.weaver import BYTECODE
 
-    how = "bytecode" if SUPPORTED else "source (this interpreter's bytecode is not known)"
+    how = "bytecode" if BYTECODE else "source (this interpreter's bytecode is not known)"
     say("ok", f"functions are woven by {how}")
     for name in OPTIONAL:
         try:

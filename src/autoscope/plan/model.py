@@ -285,11 +285,22 @@ class _Lookup:
         self.globs = _globs(plan.modules)
         self.modules: dict[str, _Module] = {}
 
-    def rule_for(self, module: str, qualname: str) -> Rule:
+    def module(self, module: str) -> _Module:
         known = self.modules.get(module)
         if known is None:
             known = self.modules[module] = _Module(self.plan, self.entries(module))
-        return known.rule_for(qualname)
+        return known
+
+    def rule_for(self, module: str, qualname: str) -> Rule:
+        return self.module(module).rule_for(qualname)
+
+    def rules(self, module: str) -> Callable[[str], Rule]:
+        """`rule_for` of one module, for many functions."""
+        return self.module(module).rule_for
+
+    def choices(self, module: str) -> str:
+        """All that decides what becomes of a module's code, in one text: everything but the rates."""
+        return self.module(module).choices()
 
     def entries(self, module: str) -> list[ModuleRule]:
         """The entries that speak of a module: its own first, then the globs that match it, longest first."""
@@ -335,6 +346,13 @@ class _Module:
                     found.append(rule)
                     named = named or rule.level is not None
         return _settle(found + self.outer, named) if found else self.otherwise
+
+    def choices(self) -> str:
+        parts = [(rule.level, rule.capture) for rule in self.outer]
+        named = [
+            [(qualname, rule.level, rule.capture) for qualname, rule in functions.items()] for functions in self.exact
+        ]
+        return repr((parts, named))
 
 
 def _settle(rules: list[FunctionRule | ModuleRule], named: bool) -> Rule:

@@ -52,7 +52,8 @@ class Site:
     __slots__ = (
         *SWITCHES,
         "__weakref__",
-        "author",
+        "_author",
+        "_off",
         "capture",
         "file",
         "index",
@@ -62,12 +63,11 @@ class Site:
         "line",
         "module",
         "name",
-        "off",
         "parameters",
         "path",
+        "positions",
         "qualname",
         "rate",
-        "renderers",
         "traced",
     )
 
@@ -89,11 +89,12 @@ class Site:
     """Names of the parameters whose values are captured, in the order woven code hands them over."""
     keys: tuple[Any, ...] | None
     """What they are called in a span and which are secret, the result among them, by the words at [0]; see `capture`."""
-    author: CodeType | None
-    """The author's own code object."""
-    off: CodeType | None
-    """What runs while this function is off: the author's code, with nested functions still woven."""
+    _author: CodeType | None
+    _off: CodeType | None
     traced: CodeType | None
+    """The twin; None for a wrapped C callable."""
+    positions: bytes | None
+    """The author's location table, where it cannot be read back from the twin's."""
 
     armed: bool
     get: Callable[[], Any]
@@ -129,6 +130,24 @@ class Site:
     def wake(self, sent: Any) -> Any:
         return sent
 
+    @property
+    def off(self) -> CodeType | None:
+        """What runs while this function is off: the author's code, with nested functions still woven."""
+        if self._off is None and self.traced is not None:
+            from autoscope.weave import restore
+
+            self._off = restore.off(self, self.traced)
+        return self._off
+
+    @property
+    def author(self) -> CodeType | None:
+        """The author's own code object, as it was compiled."""
+        if self._author is None and self.traced is not None:
+            from autoscope.weave import restore
+
+            self._author = restore.author(self)
+        return self._author
+
     def __repr__(self) -> str:
         return f"<site {self.name}>"
 
@@ -149,8 +168,6 @@ for _switch in SWITCHES:
     setattr(Site, "@" + _switch, Site.__dict__[_switch])
 
 sites: list[Site] = []
-by_code: dict[CodeType, Site] = {}
-"""Traced code object -> site: how a function in the program's hands is recognised as woven."""
 
 records: list[Any] = []
 """Finished calls not yet taken by the drain, the `WIDTH` parts of each `Record` one after the other.
@@ -204,14 +221,31 @@ def in_records(flat: list[Any]) -> list[Record]:
     return list(zip(parts, parts, parts, parts, parts, parts, strict=True))
 
 
-def new_site(**facts: Any) -> Site:
-    """A site with its facts set and its switches at rest (not armed); registered."""
-    from autoscope.runtime import calls, sampling
+def site_of(code: CodeType) -> Site | None:
+    """The site of a twin, None for any other code: how a function in the program's hands is recognised as woven."""
+    for constant in reversed(code.co_consts):
+        if type(constant) is Site:
+            return constant
+    return None
 
+
+def new_site(
+    *, module: str, qualname: str, file: str, line: int, kind: str, path: str, parameters: tuple[str, ...]
+) -> Site:
+    """A site with its facts set and its switches at rest (not armed); registered.
+
+    One assignment after the other: an import that finds everything in the code cache spends most of its time here.
+    """
     site = Site()
-    for name, value in facts.items():
-        setattr(site, name, value)
     site.index = len(sites)
+    site.name = f"{module}.{qualname}"
+    site.module = module
+    site.qualname = qualname
+    site.file = file
+    site.line = line
+    site.kind = kind
+    site.path = path
+    site.parameters = parameters
     site.armed = False
     site.get = context.get
     site.set = context.set_current
@@ -223,11 +257,11 @@ def new_site(**facts: Any) -> Site:
     site.undo = calls.undo_lean
     site.mend = calls.mend
     site.enter = calls.enter
-    site.leave = calls.leave_plain if site.kind == "function" else calls.leave
+    site.leave = calls.leave_plain if kind == "function" else calls.leave
     site.fail_call = calls.fail_call
     site.suspend = calls.suspend
     site.resume = calls.resume
-    site.author = site.off = site.traced = site.keys = None
+    site._author = site._off = site.traced = site.keys = site.positions = None
     sites.append(site)
     return site
 
@@ -258,11 +292,12 @@ def after_fork() -> None:
 
 def reset() -> None:
     """Forget everything: for tests."""
-    from autoscope.runtime import sampling
-
     sites.clear()
-    by_code.clear()
     records.clear()
     counters.__init__()  # type: ignore[misc]
     sampling.set_rate(1.0)
     set_append(records.extend)
+
+
+# Last, because both import this module: `new_site` hands out their functions, and is too often called to import anything.
+from autoscope.runtime import calls, sampling  # noqa: E402

@@ -13,23 +13,13 @@ import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from autoscope.errors import OURS, from_a_signal
-from autoscope.runtime import sites
 from autoscope.weave import weaver
+from autoscope.weave.restore import author_code
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-
-def author_code(code: CodeType) -> CodeType:
-    """This code without anything of ours, itself and what is defined in it."""
-    site = sites.by_code.get(code)
-    if site is not None and site.author is not None:
-        return site.author
-    inner = tuple([author_code(part) if isinstance(part, CodeType) else part for part in code.co_consts])
-    changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
-    return code.replace(co_consts=inner) if changed else code
 
 
 def give_back(thing: Any, reader: str) -> Any:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = sys.version_info[:2]
-SUPPORTED = (3, 11) <= VERSION <= (3, 13) and sys.implementation.name == "cpython"
-"""Whether this interpreter's bytecode is one we know; elsewhere the source rewrite is used."""
 
 OP: dict[str, int] = opcode.opmap
 EXTENDED_ARG = OP["EXTENDED_ARG"]

@@ -118,4 +118,4 @@ def loaded_unseen(weave: Weaver, wanted: Any) -> dict[str, ModuleType]:
 
 def woven(function: FunctionType) -> sites.Site | None:
     """The site of a function, None if it is not woven now."""
-    return sites.by_code.get(function.__code__)
+    return sites.site_of(function.__code__)

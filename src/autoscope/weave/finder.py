@@ -12,7 +12,7 @@ import os
 import sys
 from functools import partial
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
-from itertools import repeat
+from itertools import chain, repeat
 from types import CodeType, FunctionType, ModuleType
 
 from autoscope.errors import from_a_signal, notice
@@ -172,15 +172,31 @@ def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:
         loader.get_code = _for_archive(weave, loader, name, original)
         return
 
+    load: Any = None
+    if weave.cache is not None:
+        from autoscope.weave import cache
+
+        if cache.serves(loader):
+            load = cache.Load(weave.cache, weave, loader, name)
+
+    def cached(load: Any) -> CodeType | None:
+        loader.__dict__.pop("get_code", None)
+        code: CodeType | None = load.before()
+        return code
+
     def woven(code: CodeType | None) -> CodeType | None:
         loader.__dict__.pop("get_code", None)
         if code is None:
             return code
+        if load is not None:
+            after: CodeType = load.after(code)
+            return after
         return weave.module_code(code, name, lambda: _source(loader, name))
 
-    # One call after the other without a Python frame around the first, whose failure `runpy` would show with ours in it.
+    # One call after the other without a Python frame around Python's own, whose failure `runpy` would show with ours in it.
     # The name asked for is `next`'s default, never needed: this loader knows one module.
-    codes = map(woven, map(original, repeat(loader), repeat(name)))
+    found = filter(None, map(cached, () if load is None else (load,)))
+    codes = chain(found, map(woven, map(original, repeat(loader), repeat(name))))
     loader.get_code = partial(next, codes)
 
 

@@ -15,16 +15,7 @@ import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FunctionType, ModuleType
 
-from autoscope.weave import weaver
-from autoscope.weave.assemble import (
-    NOWHERE,
-    OP,
-    decode,
-    read_table,
-    split_positions,
-    write_positions,
-    write_table,
-)
+from autoscope.weave import cache, weaver
 from autoscope.weave.weaver import Weaver, own
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -78,15 +69,11 @@ def take_over(weave: Weaver, path: str) -> bool:
         code = compile(source, path, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return False  # the interpreter will say what is wrong, in its own words
-    woven = weave.module_code(code, "__main__", lambda: source)
+    woven = cache.of_source(weave, "__main__", path, source, code, swallowing)
     if woven is code:
         return False
-    callable_code = swallowing(woven)
-    if callable_code is None:
-        weaver.seen["__main__"] = "its bytecode does not begin as a script's does"
-        return False
     weaver.seen["__main__"] = "main"
-    _Stage(path, callable_code).open()
+    _Stage(path, woven).open()
     return True
 
 
@@ -97,8 +84,19 @@ def swallowing(code: CodeType) -> CodeType | None:
     which `locals()` would show, so right behind the prologue that place is emptied: to the interpreter, a name with
     no value yet.
     """
+    from autoscope.weave.assemble import (
+        NOWHERE,
+        OP,
+        decode,
+        read_table,
+        split_positions,
+        write_positions,
+        write_table,
+    )
+
     start = next((after for _, op, arg, after in decode(code.co_code) if op == OP["RESUME"] and arg == 0), None)
     if start is None:
+        weaver.seen["__main__"] = "its bytecode does not begin as a script's does"
         return None
     before, behind, _ = split_positions(code.co_linetable, start, code.co_firstlineno)
     cell = any(op == OP["MAKE_CELL"] and arg == 0 for _, op, arg, after in decode(code.co_code) if after < start)
@@ -202,11 +200,8 @@ def weave_spawned(weave: Weaver, spawn: ModuleType) -> None:
         if not selected:
             return found
 
-        def source() -> bytes:
-            with open(path, "rb") as file:
-                return file.read()
-
-        woven = weave.module_code(code, "__main__", source)
+        with open(path, "rb") as file:
+            woven = cache.of_source(weave, "__main__", path, file.read(), code)
         return (woven, *found[1:]) if isinstance(found, tuple) else woven
 
     _get_code_from_file.autoscope = True  # type: ignore[attr-defined]

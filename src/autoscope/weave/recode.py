@@ -85,9 +85,13 @@ def recode(code: CodeType, site: Any, *, capture: tuple[str, ...] = (), returns:
     """The traced twin of `code`, with `site` among its constants.
 
     `capture` names the parameters whose values are handed to `site.enter`, in the order given; `returns` asks for the
-    value returned. Raises `CannotWeave` where the code's prologue is not one we know.
+    value returned. `site.positions` is set where that is needed to get `code` back. Raises `CannotWeave` where the code's
+    prologue is not one we know.
     """
-    return _Recoder(code, site, capture, returns).run()
+    recoder = _Recoder(code, site, capture, returns)
+    twin = recoder.run()
+    site.positions = recoder.positions
+    return twin
 
 
 class _Recoder:
@@ -102,6 +106,8 @@ class _Recoder:
         self.constants = [*code.co_consts, site, 0, None]
         self.site = len(code.co_consts)
         self.position = NOWHERE
+        self.positions: bytes | None = None
+        """The author's location table, where the twin's does not tell it; see `restore`."""
         self.kept = 1 if self.full else 3
         """How many values of ours lie below the author's."""
 
@@ -428,6 +434,8 @@ class _Recoder:
         code = self.code
         raw = code.co_code
         before, after, line = split_positions(code.co_linetable, start, code.co_firstlineno)
+        if len(before) + len(after) != len(code.co_linetable):
+            self.positions = code.co_linetable  # an entry was cut in two
         # Never reached: it brings the line back to where the author's own table goes on.
         items.append(Instruction(OP["NOP"], 0, None, (line, line, None, None)))
         items.append(author)

@@ -154,7 +154,6 @@ def prefix_for(tree: ast.AST) -> str:
 
 def weave(weaver: Weaver, code: CodeType, module: str, source: bytes | str) -> CodeType:
     """The woven twin of a module's code, from its source. `code` is what the author's source compiles to."""
-    from autoscope.runtime import sites
     from autoscope.weave.weaver import left_alone
 
     authors = {(inner.co_qualname, inner.co_firstlineno): inner for inner in walk(code)}
@@ -188,9 +187,8 @@ def weave(weaver: Weaver, code: CodeType, module: str, source: bytes | str) -> C
     for site in made.values():
         traced = twins[site.qualname, site.line]
         site.traced = traced
-        assert site.author is not None
-        site.off = _with_twins(site.author, twins)
-        sites.by_code[traced] = site
+        site._author = author = authors[site.qualname, site.line]
+        site._off = _with_twins(author, twins)
         site.armed = True
     return bound
 

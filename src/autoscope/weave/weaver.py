@@ -14,14 +14,18 @@ from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import calls, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
-from autoscope.weave import assemble, choose
-from autoscope.weave.recode import CannotWeave, parameters, recode
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
 
     from autoscope.plan.model import Capture, Plan, Rule
+    from autoscope.weave.cache import Cache
+
+BYTECODE = (3, 11) <= sys.version_info[:2] <= (3, 13) and sys.implementation.name == "cpython"
+"""Whether this interpreter's bytecode is one `recode` knows; elsewhere the source rewrite is used."""
 
 left_alone: list[tuple[str, str, str]] = []
 """(module, qualname, reason) of every function seen and not woven."""
@@ -35,9 +39,24 @@ class Cost:
     cpu_ns = 0
 
 
+REWRITER_NEEDS = ("opcode", "_opcode_metadata")
+"""What it imports of the library's."""
+_parts: tuple[ModuleType, ModuleType] | None = None
+
+
+def rewriter() -> Any:
+    """(`choose`, `recode`), imported when the first code turns up that is not in the cache."""
+    global _parts
+    if _parts is None:
+        from autoscope.weave import choose, recode
+
+        _parts = choose, recode
+    return _parts
+
+
 def captured(code: CodeType, capture: Capture) -> tuple[str, ...]:
     """Names of the parameters a capture asks for, in signature order."""
-    names = parameters(code)
+    names: tuple[str, ...] = rewriter()[1].parameters(code)
     if capture.args is True:
         return names
     if capture.args is False:
@@ -57,11 +76,12 @@ def describe(site: Site, rule: Rule) -> None:
 class Weaver:
     """Weaves code for one plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, cache: Cache | None = None) -> None:
         plan.prepare()
         self.plan = plan
-        self.path = os.environ.get("AUTOSCOPE_WEAVE", "") or ("bytecode" if assemble.SUPPORTED else "ast")
+        self.path = os.environ.get("AUTOSCOPE_WEAVE", "") or ("bytecode" if BYTECODE else "ast")
         """`bytecode` or `ast`; the variable is for our own tests."""
+        self.cache = cache if self.path == "bytecode" else None
 
     def rule(self, module: str, code: CodeType, qualname: str | None = None) -> Rule | None:
         """What the plan wants of this function, None for nothing; the reason goes to `left_alone`."""
@@ -70,7 +90,7 @@ class Weaver:
         if rule.level == "off":
             left_alone.append((module, name, "off in the plan"))
             return None
-        reason = "" if rule.named else choose.left_out(code, rule.level)
+        reason = "" if rule.named else rewriter()[0].left_out(code, rule.level)
         if reason:
             left_alone.append((module, name, reason))
             return None
@@ -78,19 +98,17 @@ class Weaver:
 
     def site(self, module: str, code: CodeType, qualname: str, path: str, rule: Rule) -> Site:
         site = sites.new_site(
-            name=f"{module}.{qualname}",
             module=module,
             qualname=qualname,
             file=os.path.abspath(code.co_filename) if code.co_filename[:1] != "<" else code.co_filename,
             line=code.co_firstlineno,
-            kind=choose.kind_of(code),
+            kind=rewriter()[0].kind_of(code),
             path=path,
             parameters=captured(code, rule.capture),
         )
         describe(site, rule)
         if site.parameters or rule.capture.returns or site.kind != "function":
             site.undo = calls.undo_full
-        site.author = site.off = code
         return site
 
     def code(self, code: CodeType, module: str, qualname: str | None = None) -> CodeType:
@@ -101,6 +119,7 @@ class Weaver:
         # Compared by identity: equal constants may differ in type (1 and True, 0.0 and -0.0).
         changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
         off = code.replace(co_consts=inner) if changed else code
+        choose, recode = rewriter()
         if not choose.is_function(code):
             return off
         rule = self.rule(module, code, qualname)
@@ -108,17 +127,16 @@ class Weaver:
             return off
         site = self.site(module, code, qualname or code.co_qualname, "bytecode", rule)
         try:
-            traced = recode(off, site, capture=site.parameters, returns=rule.capture.returns)
+            traced: CodeType = recode.recode(off, site, capture=site.parameters, returns=rule.capture.returns)
         except Exception as error:
             sites.sites.remove(site)
-            if from_a_signal(error) or ("AUTOSCOPE_STRICT" in os.environ and not isinstance(error, CannotWeave)):
+            if from_a_signal(error) or ("AUTOSCOPE_STRICT" in os.environ and not isinstance(error, recode.CannotWeave)):
                 raise
-            reason = str(error) if isinstance(error, CannotWeave) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, recode.CannotWeave) else f"{type(error).__name__}: {error}"
             left_alone.append((module, site.qualname, reason))
             return off
-        site.off = off
         site.traced = traced
-        sites.by_code[traced] = site
+        site._author, site._off = code, off
         site.armed = True
         return traced
 
@@ -142,9 +160,7 @@ class Weaver:
         except Exception as error:
             if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
                 raise
-            for site in [site for site in sites.sites[count:] if site.module == module]:
-                site.armed = False
-                sites.sites.remove(site)
+            forget(module, count)
             seen[module] = f"{type(error).__name__}: {error}"
             notice("module-untraced", f"{module} runs untraced: weaving it failed with {type(error).__name__}: {error}")
             return code
@@ -157,11 +173,11 @@ class Weaver:
         `twins` maps the identity of code already woven to (that code, its twin): closures share their code.
         """
         code = function.__code__
-        if code in sites.by_code:
+        if sites.site_of(code) is not None:
             return False
         known = twins.get(id(code))
         if known is None:
-            if self.path != "bytecode" or not choose.is_function(code):
+            if self.path != "bytecode" or not rewriter()[0].is_function(code):
                 # The author's; what is defined inside it still counts.
                 return False
             # A decorator's inner function has the name of whatever it wraps, and shares its code with its like.
@@ -175,9 +191,11 @@ class Weaver:
         return True
 
 
-def switch_off(site: Site) -> None:
-    """No call of this function records from now on; the code objects stay as they are."""
-    site.armed = False
+def forget(module: str, count: int) -> None:
+    """Take back the sites made for a module since there were `count`: its code is not used."""
+    for site in [site for site in sites.sites[count:] if site.module == module]:
+        site.armed = False
+        sites.sites.remove(site)
 
 
 def give_back() -> int:
@@ -186,14 +204,15 @@ def give_back() -> int:
 
     for site in sites.sites:
         site.armed = False
-    by_code = sites.by_code
+    if not any(site.traced is not None for site in sites.sites):
+        return 0
+    from autoscope.weave.restore import author_code
+
     count = 0
     for thing in gc.get_objects():
-        if type(thing) is FunctionType:
-            site_ = by_code.get(thing.__code__)
-            if site_ is not None and site_.author is not None:
-                thing.__code__ = site_.author
-                count += 1
+        if type(thing) is FunctionType and sites.site_of(thing.__code__) is not None:
+            thing.__code__ = author_code(thing.__code__)
+            count += 1
     return count
 
 

@@ -54,7 +54,6 @@ def _wrap(weave: Weaver, module: ModuleType, qualname: str) -> bool:
         weaver.left_alone.append((module.__name__, qualname, "no Python code, and wrapt is not installed"))
         return False
     site = sites.new_site(
-        name=name,
         module=module.__name__,
         qualname=qualname,
         file=getattr(module, "__file__", None) or "",

@@ -1,0 +1,393 @@
+"""The code cache: woven modules kept on disk, as Python keeps compiled ones.
+
+An entry is named after everything the woven code depends on: what Python itself would have executed (the content of
+the `.pyc` it would have taken, or the source where there is none), the plan's choices for the module but not its rates, this
+version of the rewriter, the interpreter. So an entry is never out of date, only unused, and goes when the cache is full.
+Written under another name and renamed; whoever reads one checks it. Deleting any of it at any time costs time, nothing else.
+
+What is executed comes from here, so a directory others can write to is not used.
+"""
+
+from __future__ import annotations
+
+import _imp
+import os
+import sys
+import time
+from importlib import _bootstrap_external as _external
+from importlib.machinery import SourceFileLoader
+from marshal import loads
+from types import CodeType
+
+from autoscope import __version__
+from autoscope.errors import from_a_signal, notice
+from autoscope.runtime import library, sites
+from autoscope.runtime.spans import Clock
+from autoscope.weave import weaver
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from autoscope.weave.weaver import Weaver
+
+FORMAT = 1
+"""To be raised when `pack` writes something else, or the twins call other things of a site."""
+MOST_BYTES = 512 << 20
+"""Size of all entries from which on the least recently used go."""
+LOOK_BYTES = 16 << 20
+"""How much is written, on the average over all processes, between two looks at the size."""
+DAY = 86400.0
+HOUR = 3600.0
+HEAD = b"autoscope-woven\n"
+SUFFIX = ".woven"
+_KEY: int = int.from_bytes(_external.MAGIC_NUMBER, "little")
+_REWRITER = ("assemble.py", "choose.py", "recode.py")
+_digest = _imp.source_hash
+
+
+class _Plain:
+    """What Python loads a module with, as we found it: where the program has put something else there, it knows why."""
+
+    now = staticmethod(time.time)
+    loader = SourceFileLoader
+    get_code = SourceFileLoader.get_code
+    get_data = SourceFileLoader.get_data
+    path_stats = SourceFileLoader.path_stats
+    source_to_code = SourceFileLoader.source_to_code
+    cache_from_source = staticmethod(_external.cache_from_source)
+
+    @classmethod
+    def serves(cls, loader: Any) -> bool:
+        kind = cls.loader
+        return (
+            type(loader) is kind
+            and kind.get_code is cls.get_code
+            and kind.get_data is cls.get_data
+            and kind.path_stats is cls.path_stats
+            and kind.source_to_code is cls.source_to_code
+            and _external.cache_from_source is cls.cache_from_source
+        )
+
+
+def folder(environ: Mapping[str, str]) -> str | None:
+    """Where the cache is, by `AUTOSCOPE_CACHE_DIR`, `XDG_CACHE_HOME` or `HOME`; None: there is none, as where the first is empty."""
+    given = environ.get("AUTOSCOPE_CACHE_DIR")
+    if given is not None:
+        return os.path.abspath(given) if given else None
+    home = environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(home):
+        home = os.path.join(environ.get("HOME", ""), ".cache")
+    return os.path.join(home, "autoscope") if os.path.isabs(home) else None
+
+
+class Cache:
+    """One directory of entries."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.hits = self.misses = self.stored = 0
+        self.usable: bool | None = None
+        """None until it was looked at, and while it does not exist."""
+        self.writable = True
+        stamps = []
+        here = os.path.dirname(os.path.abspath(__file__))
+        for name in _REWRITER:
+            try:
+                status = os.stat(os.path.join(here, name))
+            except OSError:
+                continue  # in an archive: the version says it
+            stamps.append((status.st_size, status.st_mtime_ns))
+        self.stamp = (FORMAT, __version__, stamps, _external.MAGIC_NUMBER, sys.version, sys.flags.optimize)
+
+    def key(self, module: str, file: str, what: str, content: bytes | memoryview, choices: str) -> str:
+        """The name of the entry for a module's code: `content` is `what` Python would execute."""
+        depends = repr((self.stamp, module, file, what, choices)).encode("utf-8", "surrogatepass")
+        first: bytes = _digest(_KEY, depends)
+        second: bytes = _digest(_KEY, content)
+        return first.hex() + second.hex() + SUFFIX
+
+    def usable_now(self) -> bool:
+        if self.usable is None:
+            try:
+                status = library.system.stat(self.place)
+            except OSError:
+                return False
+            self.usable = status.st_uid in (0, library.system.geteuid()) and not status.st_mode & 0o022
+            if not self.usable:
+                notice(
+                    "cache-shared",
+                    f"others can write to {self.place}, so no woven code is taken from there: `chmod go-w` it if it is yours, "
+                    f"or name another with AUTOSCOPE_CACHE_DIR",
+                )
+        return self.usable
+
+    def load(self, key: str) -> bytes | None:
+        """An entry's content; None where there is none, or none that is whole."""
+        if not self.usable_now():
+            return None
+        system = library.system
+        path = f"{self.place}/{key}"
+        try:
+            file = system.open(path, system.O_RDONLY | system.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            status = system.fstat(file)
+            data: bytes = system.read(file, status.st_size)
+            while len(data) < status.st_size:
+                more = system.read(file, status.st_size - len(data))
+                if not more:
+                    break
+                data += more
+            if _Plain.now() - status.st_mtime > DAY:
+                try:
+                    system.utime(file)  # still in use
+                except OSError:
+                    pass
+        except OSError:
+            return None
+        finally:
+            system.close(file)
+        begin = len(HEAD) + 8
+        content = data[begin:]
+        if data[: len(HEAD)] != HEAD or data[len(HEAD) : begin] != _digest(_KEY, content):
+            self.discard(key)
+            return None
+        return content
+
+    def store(self, key: str, content: bytes, mode: int) -> None:
+        """Keep an entry; that it cannot be is nobody's concern."""
+        if not self.writable or library.root() != library.ROOT:
+            return
+        system = library.system
+        path = f"{self.place}/{key}"
+        other = f"{path}.{system.getpid()}.{sites.random.getrandbits(32):x}"
+        try:
+            if self.usable is None:
+                os.makedirs(self.place, 0o755, exist_ok=True)
+                if not self.usable_now():
+                    return
+            file = system.open(other, system.O_WRONLY | system.O_CREAT | system.O_EXCL | system.O_CLOEXEC, mode)
+        except OSError:
+            self.writable = False
+            return
+        try:
+            try:
+                data = memoryview(HEAD + _digest(_KEY, content) + content)
+                while data:
+                    data = data[system.write(file, data) :]
+            finally:
+                system.close(file)
+            system.replace(other, path)
+        except BaseException as error:
+            self.writable = False
+            try:
+                system.unlink(other)
+            except OSError:
+                pass
+            if not isinstance(error, OSError):
+                raise
+            return
+        self.stored += 1
+        if sites.random.random() * LOOK_BYTES < len(content):
+            self.shrink(MOST_BYTES)
+
+    def discard(self, key: str) -> None:
+        try:
+            library.system.unlink(f"{self.place}/{key}")
+        except OSError:
+            pass
+
+    def entries(self) -> list[tuple[float, int, str]]:
+        """(time of last use, size, name) of everything of ours in the directory; what is half written included."""
+        found = []
+        try:
+            with library.system.scandir(self.place) as listing:
+                for entry in listing:
+                    if SUFFIX in entry.name:
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except OSError:
+                            continue
+                        found.append((status.st_mtime, status.st_size, entry.name))
+        except OSError:
+            pass
+        return found
+
+    def shrink(self, most: int) -> int:
+        """Have the entries take at most nine tenths of `most` bytes where they take more; returns how many went."""
+        entries = sorted(self.entries())
+        total = sum(size for _, size, _ in entries)
+        gone = 0
+        old = _Plain.now() - HOUR
+        for used, size, name in entries:
+            abandoned = not name.endswith(SUFFIX) and used < old
+            if abandoned or (total > most and most > 0) or not most:
+                self.discard(name)
+                gone += 1
+                total -= size
+                if most and total <= most * 9 // 10:
+                    most = sys.maxsize
+        return gone
+
+
+class Load:
+    """One module's load, by way of the cache: `before` Python reads it, and `after` where it had to."""
+
+    def __init__(self, cache: Cache, weave: Weaver, loader: Any, name: str) -> None:
+        self.cache = cache
+        self.weave = weave
+        self.loader = loader
+        self.name = name
+        self.file: str = loader.path
+        self.source: bytes | None = None
+
+    def before(self) -> CodeType | None:
+        """The woven code, where there is a `.pyc` Python would take; else None."""
+        try:
+            content = self.compiled()
+            if content is None:
+                try:
+                    self.source = self.loader.get_data(self.file)
+                except OSError:
+                    pass
+                return None
+            return self.woven("pyc", content, None)
+        except Exception as error:
+            if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            notice("cache-failed", f"{self.name} was woven anew: {type(error).__name__}: {error}")
+            return None
+
+    def after(self, code: CodeType) -> CodeType:
+        """The woven twin of what Python has compiled just now, and may have written as a `.pyc`."""
+        content = self.compiled()
+        if content is not None:
+            woven = self.woven("pyc", content, None)
+            if woven is not None:
+                return woven
+        elif self.source is not None and self.loader.get_data(self.file) == self.source:
+            woven = self.woven("source", self.source, code)
+            if woven is not None:
+                return woven
+        return self.weave.module_code(code, self.name, lambda: self.source)
+
+    def compiled(self) -> memoryview | None:
+        """The code in the `.pyc` that Python would take, None where it would take none. As `SourceLoader.get_code` decides it."""
+        loader = self.loader
+        try:
+            path = _external.cache_from_source(self.file)
+            stats = loader.path_stats(self.file)
+            data = loader.get_data(path)
+        except (NotImplementedError, OSError):
+            return None
+        flags = int.from_bytes(data[4:8], "little")
+        if len(data) < 16 or data[:4] != _external.MAGIC_NUMBER or flags & ~3:
+            return None
+        if not flags:
+            mtime, size = int(stats["mtime"]) & 0xFFFFFFFF, stats["size"] & 0xFFFFFFFF
+            valid = data[8:16] == mtime.to_bytes(4, "little") + size.to_bytes(4, "little")
+        else:
+            checked = _imp.check_hash_based_pycs
+            valid = checked == "never" or (checked != "always" and not flags & 2)
+            valid = valid or data[8:16] == _digest(_KEY, loader.get_data(self.file))
+        return memoryview(data)[16:] if valid else None
+
+    def woven(self, what: str, content: bytes | memoryview, code: CodeType | None) -> CodeType | None:
+        """The woven twin of what `content` stands for; `code` is that, where `content` cannot be read as such."""
+        cache, weave, name = self.cache, self.weave, self.name
+        key = cache.key(name, self.file, what, content, weave.plan.lookup().choices(name))
+        woven = from_entry(cache, weave, key, name)
+        if woven is not None:
+            return woven
+        if code is None:
+            code = loads(content)
+            if type(code) is not CodeType:
+                return None
+            _imp._fix_co_filename(code, self.file)  # type: ignore[attr-defined]
+        left = len(weaver.left_alone)
+        woven = weave.module_code(code, name, lambda: None)
+        if weaver.seen.get(name) == "import":
+            keep(cache, key, name, self.file, woven, left)
+        return woven
+
+
+def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | None:
+    """A module's woven code from the cache, None where it is not there."""
+    started = Clock.thread_cpu()
+    try:
+        packed = cache.load(key)
+        if packed is None:
+            cache.misses += 1
+            return None
+        from autoscope.weave import pack
+
+        count = len(sites.sites)
+        try:
+            code, left = pack.unpack(packed, weave.plan, name)
+        except Exception as error:
+            if from_a_signal(error):
+                raise
+            weaver.forget(name, count)
+            cache.discard(key)
+            cache.misses += 1
+            return None
+        weaver.left_alone.extend([(name, qualname, reason) for qualname, reason in left])
+        weaver.seen[name] = "import"
+        cache.hits += 1
+        return code
+    finally:
+        weaver.Cost.cpu_ns += Clock.thread_cpu() - started
+
+
+def keep(cache: Cache, key: str, name: str, file: str, code: CodeType, left: int) -> None:
+    """Store a module that was woven just now; `left` is how many functions were left alone before."""
+    started = Clock.thread_cpu()
+    from autoscope.weave import pack
+
+    alone = [(qualname, reason) for module, qualname, reason in weaver.left_alone[left:] if module == name]
+    packed = pack.pack(code, alone)
+    if packed is not None:
+        try:
+            readable = library.system.stat(file).st_mode & 0o044
+        except OSError:
+            readable = 0
+        cache.store(key, packed, 0o600 | readable)
+    weaver.Cost.cpu_ns += Clock.thread_cpu() - started
+
+
+def of_source(
+    weave: Weaver,
+    name: str,
+    file: str,
+    source: bytes,
+    code: CodeType,
+    finish: Callable[[CodeType], CodeType | None] = lambda woven: woven,
+) -> CodeType:
+    """What becomes of the code of a script, which Python compiles from its source at every start; `code` where nothing does.
+
+    `finish` is done to the woven code, and makes None of what cannot be used.
+    """
+    cache = weave.cache
+    key = ""
+    if cache is not None:
+        what = getattr(finish, "__name__", "")
+        key = cache.key(name, file, what, source, weave.plan.lookup().choices(name))
+        known = from_entry(cache, weave, key, name)
+        if known is not None:
+            return known
+    left = len(weaver.left_alone)
+    woven = weave.module_code(code, name, lambda: source)
+    finished = None if woven is code else finish(woven)
+    if finished is None:
+        return code
+    if cache is not None:
+        keep(cache, key, name, file, finished, left)
+    return finished
+
+
+def serves(loader: Any) -> bool:
+    """Whether modules of this loader are cached: Python's own for files, with nothing of the program's in it."""
+    return _Plain.serves(loader)

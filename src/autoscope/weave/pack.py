@@ -1,0 +1,161 @@
+"""Woven code as bytes, and back: what the code cache keeps of a module.
+
+`marshal` cannot write a site, and a code object cannot be given one later but by making it anew. So code objects that have a
+site, or contain one that has, are written as what they are made of and made once; all others as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from marshal import dumps, loads
+from types import CodeType
+
+from autoscope.runtime import calls, sampling
+from autoscope.runtime.sites import Site, new_site
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+    from autoscope.plan.model import Plan
+
+
+def pack(code: CodeType, left: list[tuple[str, str]]) -> bytes | None:
+    """A woven module; `left` are (qualname, reason) of what was left alone. None where it cannot be read back."""
+    records: list[Any] = []
+    try:
+        whole = _place(code, records)
+    except LookupError:
+        return None
+    return dumps((code if whole is None else None, records, left))
+
+
+def _place(code: CodeType, records: list[Any]) -> int | None:
+    """Append what makes this code object; its index, or None where nothing in it is woven."""
+    inside = []
+    own = -1
+    for index, constant in enumerate(code.co_consts):
+        if type(constant) is CodeType:
+            place = _place(constant, records)
+            if place is not None:
+                inside.append((index, place))
+        elif type(constant) is Site:
+            own = index
+    if own < 0 and not inside:
+        return None
+    constants = list(code.co_consts)
+    for index, _ in inside:
+        constants[index] = None
+    facts = None
+    if own >= 0:
+        site: Site = constants[own]
+        if site.path != "bytecode" or site.traced is not code:
+            raise LookupError  # the author's code would have to be kept as well
+        constants[own] = None
+        facts = (own, site.qualname, site.kind, site.parameters, site.positions)
+    records.append(
+        (
+            code.co_argcount,
+            code.co_posonlyargcount,
+            code.co_kwonlyargcount,
+            code.co_nlocals,
+            code.co_stacksize,
+            code.co_flags,
+            code.co_code,
+            constants,
+            code.co_names,
+            code.co_varnames,
+            code.co_filename,
+            code.co_name,
+            code.co_qualname,
+            code.co_firstlineno,
+            code.co_linetable,
+            code.co_exceptiontable,
+            code.co_freevars,
+            code.co_cellvars,
+            inside,
+            facts,
+        )
+    )
+    return len(records) - 1
+
+
+def unpack(packed: bytes, plan: Plan, module: str) -> tuple[CodeType, list[tuple[str, str]]]:
+    """The woven module, its sites made and armed, and what was left alone. Raises whatever damaged bytes lead to."""
+    whole, records, left = loads(packed)
+    rule_for = plan.lookup().rules(module)
+    files: dict[str, str] = {}
+    made: list[CodeType] = []
+    make, code = CodeType, whole
+    for (
+        arguments,
+        positional,
+        keyword,
+        count,
+        stack,
+        flags,
+        raw,
+        constants,
+        names,
+        variables,
+        filename,
+        name,
+        qualname,
+        line,
+        lines,
+        exceptions,
+        free,
+        cells,
+        inside,
+        facts,
+    ) in records:
+        for index, place in inside:
+            constants[index] = made[place]
+        if facts is not None:
+            own, called, kind, parameters, positions = facts
+            file = files.get(filename)
+            if file is None:
+                file = files[filename] = os.path.abspath(filename) if filename[:1] != "<" else filename
+            rule = rule_for(called)
+            constants[own] = site = new_site(
+                module=module,
+                qualname=called,
+                file=file,
+                line=line,
+                kind=kind,
+                path="bytecode",
+                parameters=parameters,
+            )
+            site.level, site.rate, site.capture = rule.level, rule.rate, rule.capture
+            if rule.rate < 1.0:
+                site.get = sampling.thinned(rule.rate)
+            if parameters or rule.capture.returns or kind != "function":
+                site.undo = calls.undo_full
+        code = make(
+            arguments,
+            positional,
+            keyword,
+            count,
+            stack,
+            flags,
+            raw,
+            tuple(constants),
+            names,
+            variables,
+            filename,
+            name,
+            qualname,
+            line,
+            lines,
+            exceptions,
+            free,
+            cells,
+        )
+        if facts is not None:
+            site.traced = code
+            site.positions = positions
+            site.armed = True
+        made.append(code)
+    if type(code) is not CodeType:
+        raise ValueError("no code")
+    return code, left

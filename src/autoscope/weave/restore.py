@@ -1,0 +1,69 @@
+"""The author's code out of a twin: what `recode` put there, taken away again.
+
+A twin has all of it: the author's instructions stand behind the traced copy, byte for byte, his constants and names before
+ours. So the author's own code objects need not be kept, nor read by an import that finds the twins in the code cache.
+"""
+
+from __future__ import annotations
+
+from types import CodeType
+
+from autoscope.runtime.sites import Site, site_of
+from autoscope.weave.assemble import OP, decode, read_table, split_positions, write_table
+
+_RESUME = OP["RESUME"]
+_TESTS = frozenset(op for name, op in OP.items() if name in ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE"))
+
+
+def off(site: Site, code: CodeType) -> CodeType:
+    """What `recode` was given for the twin `code`: the author's function, functions inside it still woven."""
+    raw, consts, names = code.co_code, code.co_consts, code.co_names
+    own = next(index for index in range(len(consts) - 1, -1, -1) if consts[index] is site)
+    ours = next(index for index, name in enumerate(names) if name[:1] == "@")
+    start = next(following for _, op, arg, following in decode(raw) if op == _RESUME and not arg & 3)
+    target = next(following + arg for _, op, arg, following in decode(raw, start) if op in _TESTS)
+    shift = target - start
+    positions = site.positions
+    if positions is None:
+        before, rest, line = split_positions(code.co_linetable, start, code.co_firstlineno)
+        positions = before + split_positions(rest, shift, line)[1]
+    rows = []
+    for begin, stop, at, depth, lasti in read_table(code.co_exceptiontable):
+        if begin < start:
+            rows.append((begin, stop, at - shift, depth, lasti))
+        elif begin >= target:
+            row = (begin - shift, stop - shift, at - shift, depth, lasti)
+            if rows and rows[-1][1] == row[0] == start and rows[-1][2:] == row[2:]:
+                row = (rows.pop()[0], *row[1:])  # one of the author's, cut where our part begins
+            rows.append(row)
+    full = "@enter" in names[ours:]
+    return code.replace(
+        co_code=raw[: 2 * start] + raw[2 * target :],
+        co_consts=consts[:own],
+        co_names=names[:ours],
+        co_linetable=positions,
+        co_exceptiontable=write_table(rows),
+        co_stacksize=code.co_stacksize - (1 if full else 3) - 10 - len(site.parameters),
+    )
+
+
+def author(site: Site) -> CodeType | None:
+    """The author's function, and what is defined in it."""
+    return None if site.off is None else _inside(site.off)
+
+
+def author_code(code: CodeType) -> CodeType:
+    """Any code object without anything of ours, itself and what is defined in it."""
+    site = site_of(code)
+    if site is None:
+        return _inside(code)
+    if code is site.traced:
+        return site.author or code
+    # Somebody's copy, with another name or file perhaps.
+    return _inside(off(site, code)) if site.path == "bytecode" else code
+
+
+def _inside(code: CodeType) -> CodeType:
+    inner = tuple([author_code(part) if isinstance(part, CodeType) else part for part in code.co_consts])
+    changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
+    return code.replace(co_consts=inner) if changed else code
