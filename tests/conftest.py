@@ -18,8 +18,9 @@ os.environ["AUTOSCOPE_STRICT"] = "1"
 # A traced suite would trace the tests' own woven code.
 for _name in [name for name in os.environ if name.startswith(("AUTOSCOPE_", "OTEL_")) and name != "AUTOSCOPE_STRICT"]:
     del os.environ[_name]
-# One code cache for the whole suite, and none of the user's.
-_cache = os.environ["AUTOSCOPE_CACHE_DIR"] = tempfile.mkdtemp(prefix="autoscope-cache-")
+# One code cache for the whole suite, and not the user's; what pip has stays where it is.
+os.environ.setdefault("PIP_CACHE_DIR", os.path.expanduser("~/.cache/pip"))
+_cache = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="autoscope-cache-")
 
 
 def _remove(owner: int = os.getpid()) -> None:

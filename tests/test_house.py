@@ -20,7 +20,7 @@ ALLOWED = {
     "errors": (set(), set()),
     "bootstrap": ({"errors", "runtime", "weave"}, {"__init__", "export", "plan", "read"}),
     "plan": ({"errors", "plan"}, {"errors", "plan", "__init__"}),
-    "weave": ({"errors", "runtime", "weave"}, {"errors", "runtime", "weave"}),
+    "weave": ({"__init__", "errors", "runtime", "weave"}, {"errors", "runtime", "weave"}),
     "runtime": ({"errors", "runtime"}, {"errors", "runtime"}),
     "export": ({"__init__", "errors", "export", "runtime"}, {"__init__", "errors", "export", "runtime"}),
     "read": ({"__init__", "errors", "read", "export.runs"}, {"errors", "read", "export.runs", "runtime.spans"}),

@@ -14,7 +14,7 @@ from importlib import import_module
 from autoscope import __version__
 from autoscope.errors import AutoscopeError
 
-COMMANDS = ("run", "report", "export", "show", "env", "doctor")
+COMMANDS = ("run", "report", "export", "show", "env", "cache", "doctor")
 
 
 class Parser(argparse.ArgumentParser):

@@ -52,8 +52,8 @@ class Site:
     __slots__ = (
         *SWITCHES,
         "__weakref__",
-        "_author",
         "_off",
+        "author",
         "capture",
         "file",
         "index",
@@ -89,7 +89,8 @@ class Site:
     """Names of the parameters whose values are captured, in the order woven code hands them over."""
     keys: tuple[Any, ...] | None
     """What they are called in a span and which are secret, the result among them, by the words at [0]; see `capture`."""
-    _author: CodeType | None
+    author: CodeType | None
+    """The author's own code object, None where nobody has asked for it yet; see `weave.restore`."""
     _off: CodeType | None
     traced: CodeType | None
     """The twin; None for a wrapped C callable."""
@@ -134,19 +135,11 @@ class Site:
     def off(self) -> CodeType | None:
         """What runs while this function is off: the author's code, with nested functions still woven."""
         if self._off is None and self.traced is not None:
-            from autoscope.weave import restore
-
-            self._off = restore.off(self, self.traced)
+            self._off = Site.read_back(self, self.traced)
         return self._off
 
-    @property
-    def author(self) -> CodeType | None:
-        """The author's own code object, as it was compiled."""
-        if self._author is None and self.traced is not None:
-            from autoscope.weave import restore
-
-            self._author = restore.author(self)
-        return self._author
+    read_back: Any
+    """(site, twin) -> what it was made of, for twins that came without: set by who makes them."""
 
     def __repr__(self) -> str:
         return f"<site {self.name}>"
@@ -261,7 +254,7 @@ def new_site(
     site.fail_call = calls.fail_call
     site.suspend = calls.suspend
     site.resume = calls.resume
-    site._author = site._off = site.traced = site.keys = site.positions = None
+    site.author = site._off = site.traced = site.keys = site.positions = None
     sites.append(site)
     return site
 

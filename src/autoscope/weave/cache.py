@@ -375,12 +375,13 @@ def of_source(
     if cache is not None:
         what = getattr(finish, "__name__", "")
         key = cache.key(name, file, what, source, weave.plan.lookup().choices(name))
+        count = len(sites.sites)
         known = from_entry(cache, weave, key, name)
         if known is not None:
-            return known
+            return known if len(sites.sites) > count else code
     left = len(weaver.left_alone)
     woven = weave.module_code(code, name, lambda: source)
-    finished = None if woven is code else finish(woven)
+    finished = code if woven is code else finish(woven)
     if finished is None:
         return code
     if cache is not None:

@@ -13,6 +13,14 @@ from types import CodeType
 from autoscope.runtime import calls, sampling
 from autoscope.runtime.sites import Site, new_site
 
+
+def _read_back(site: Site, twin: CodeType) -> CodeType:
+    from autoscope.weave import restore
+
+    return restore.off(site, twin)
+
+
+Site.read_back = _read_back
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any

@@ -49,7 +49,9 @@ def off(site: Site, code: CodeType) -> CodeType:
 
 def author(site: Site) -> CodeType | None:
     """The author's function, and what is defined in it."""
-    return None if site.off is None else _inside(site.off)
+    if site.author is None and site.off is not None:
+        site.author = _inside(site.off)
+    return site.author
 
 
 def author_code(code: CodeType) -> CodeType:
@@ -58,7 +60,7 @@ def author_code(code: CodeType) -> CodeType:
     if site is None:
         return _inside(code)
     if code is site.traced:
-        return site.author or code
+        return author(site) or code
     # Somebody's copy, with another name or file perhaps.
     return _inside(off(site, code)) if site.path == "bytecode" else code
 

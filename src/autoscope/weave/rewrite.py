@@ -187,7 +187,7 @@ def weave(weaver: Weaver, code: CodeType, module: str, source: bytes | str) -> C
     for site in made.values():
         traced = twins[site.qualname, site.line]
         site.traced = traced
-        site._author = author = authors[site.qualname, site.line]
+        site.author = author = authors[site.qualname, site.line]
         site._off = _with_twins(author, twins)
         site.armed = True
     return bound

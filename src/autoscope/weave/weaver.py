@@ -136,7 +136,7 @@ class Weaver:
             left_alone.append((module, site.qualname, reason))
             return off
         site.traced = traced
-        site._author, site._off = code, off
+        site.author, site._off = code, off
         site.armed = True
         return traced
 
