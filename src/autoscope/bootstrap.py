@@ -175,6 +175,8 @@ class Running:
         for warning in (*self.plan.warnings, *not_heeded(self.plan)):
             notice("plan", warning)
         sampling.set_rate(self.plan.sampling.rate)
+        if not self.plan.sampling.rate and "opentelemetry.context" not in sys.modules:
+            sites.rest()
         capture.set_redact(self.plan.redact)
         self.drain.arm()
         # The last to be registered is the first to run, so the program's own handlers are still traced.
@@ -315,7 +317,7 @@ class Running:
         cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + in_calls
         return {
             "woven": len(sites.sites),
-            "armed": sum(site.armed for site in sites.sites),
+            "armed": sites.watched(),
             "recorded": recorded,
             "dropped": dropped + max(lost, default=0),
             "sampled_out": sites.counters.sampled_out,
@@ -519,6 +521,7 @@ def _flush_at_end_of_child(this: Running) -> None:
 
 
 def _take_over_context(module: ModuleType | None = None) -> None:
+    sites.wake()  # traces come from elsewhere too
     try:
         from autoscope.export import bridge
 

@@ -96,7 +96,7 @@ def outcomes(
         include = [glob for module in package["include"] for glob in (module, f"{module}.*")]
         include += ["test_*", "*_test", "tests", "tests.*", "testing.*", "conftest", "*.test_*", "*.tests.*"]
         plan.write_text(json.dumps({"version": 1, "strategy": "full_trace", "include": include}))
-        environment |= {"AUTOSCOPE_CACHE_DIR": str(source.parent / "woven")}
+        environment |= {"AUTOSCOPE_CACHE_DIR": str(source.parents[1] / "woven")}
         environment |= {"PYTHONPATH": str(CHECKOUT / "src"), "OTEL_TRACES_EXPORTER": "none", "AUTOSCOPE_STRICT": "1"}
         words += ["-m", "autoscope", "run", "--no-store", "--plan", plan]
     words += ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1"]

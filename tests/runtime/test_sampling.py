@@ -1002,3 +1002,55 @@ def test_the_programs_own_code_never_sees_a_suspended_span(weave, tracer):
     program.loop(lambda: noted.append(otel.get_current_span().get_span_context().span_id))
     count, loop = seen()
     assert noted == [loop.span, count.span, loop.span, count.span, loop.span, loop.span]
+
+
+RESTS = """
+import sys, autoscope
+from autoscope.runtime import sites
+def work(x): return x
+def gen():
+    yield work(1)
+class Late:
+    def m(self): return work(2)
+def armed(): return [site.armed for site in sites.sites if site.module == "__main__"]
+work(0); list(gen()); Late().m()
+print(any(armed()), sites.watched() >= 4, sites.counters.sampled_out)
+exec(WAKE)
+work(0); list(gen()); Late().m()
+print(all(armed()), len(sites.records) > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("wake", "recorded"),
+    [
+        ("from autoscope.runtime import sampling; sampling.set_rate(1.0)", "True"),
+        # Traces may come from elsewhere, with a decision of their own: all calls are looked at again, and decided against.
+        ("import opentelemetry.context", "False"),
+    ],
+)
+def test_at_rate_zero_nothing_is_looked_at(tmp_path, wake, recorded):
+    """No call can come to be recorded, so each costs the test of a switch; until that changes, while the program runs."""
+    ran = run(
+        tmp_path,
+        RESTS.replace("exec(WAKE)", wake),
+        strategy="full_trace",
+        env={"AUTOSCOPE_RATE": "0", "OTEL_BSP_SCHEDULE_DELAY": "60000"},
+    )
+    assert ran.out.splitlines() == ["False True 0", f"True {recorded}"], ran.out
+
+
+def test_what_is_off_stays_off_when_others_wake():
+    sites.reset()
+    facts = {"file": "", "line": 1, "kind": "function", "path": "bytecode", "parameters": (), "module": "m"}
+    made = [sites.new_site(qualname=name, **facts) for name in ("a", "b", "c")]
+    for site in made[:2]:
+        sites.arm(site)
+    sites.rest()
+    sites.rest()
+    sites.arm(made[2])
+    assert [site.armed for site in made] == [False] * 3 and sites.watched() == 3
+    sites.disarm(made[0])
+    sampling.set_rate(0.5)
+    assert [site.armed for site in made] == [False, True, True] and sites.watched() == 2
+    sampling.set_rate(1.0)

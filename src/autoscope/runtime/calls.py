@@ -47,7 +47,7 @@ from gc import get_referents
 from sys import modules
 
 from autoscope.errors import OURS, from_a_signal, not_ours, notice
-from autoscope.runtime import capture, context
+from autoscope.runtime import capture, context, sites
 from autoscope.runtime.sites import Site, counters
 from autoscope.runtime.spans import (
     MOST_LEVELS,
@@ -615,7 +615,7 @@ def broken(site: Site, error: Exception) -> None:
         return  # the program's limit, as that of recursion: no failure of ours, and no moment to speak
     if not_ours(error) or "AUTOSCOPE_STRICT" in os.environ:
         raise error
-    site.armed = False
+    sites.disarm(site)
     notice("site-disabled", f"{site.name}: {type(error).__name__}: {error}; this function is no longer traced")
 
 

@@ -27,13 +27,14 @@ def update(target: str, *, level: str | None = None, rate: float | None = None) 
             continue
         if level == "off":
             # The flag first: it is in force at once, in every thread, also for functions not found below.
-            site.armed = False
+            sites.disarm(site)
             if site.traced is not None and site.off is not None:
                 swaps[site.traced] = site.off
         else:
             if site.level == "off" and site.traced is not None and site.off is not None:
                 swaps[site.off] = site.traced
-            site.armed = True
+            sites.disarm(site)
+            sites.arm(site)
         site.level = level
     if swaps:
         _swap(swaps)

@@ -267,7 +267,7 @@ class Drain:
         if "AUTOSCOPE_STRICT" in os.environ:
             raise error
         for site in sites.sites:
-            site.armed = False
+            sites.disarm(site)
         sites.set_append(sites.drop)
         notice("drain-failed", f"tracing stops in this process: {type(error).__name__}: {error}")
 

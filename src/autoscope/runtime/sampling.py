@@ -58,6 +58,8 @@ def left_out_id() -> int:
 def set_rate(share: float) -> None:
     """Record this share of traces from now on."""
     global rate, rejected, tracestate
+    if share:
+        sites.wake()
     rate = share
     rejected = rejected_below(share)
     value = threshold(share)

@@ -259,6 +259,51 @@ def new_site(
     return site
 
 
+_resting: list[Site] | None = None
+"""Sites that would be armed, while no call can come to be recorded at all; None while one can."""
+
+
+def arm(site: Site) -> None:
+    """From now on calls of this function are looked at, if any can be recorded at all."""
+    if _resting is None:
+        site.armed = True
+    else:
+        _resting.append(site)
+
+
+def disarm(site: Site) -> None:
+    """No call of this function is looked at from now on, by any thread."""
+    site.armed = False
+    if _resting is not None and site in _resting:
+        _resting.remove(site)
+
+
+def rest() -> None:
+    """Nothing can be recorded: the rate is zero, and nobody else begins traces. Every function costs the test of its switch.
+
+    Not to be called once a trace has begun, whose calls are recorded whatever becomes of the rate.
+    """
+    global _resting
+    if _resting is None:
+        _resting = [site for site in sites if site.armed]
+        for site in _resting:
+            site.armed = False
+
+
+def wake() -> None:
+    """A trace may begin from now on."""
+    global _resting
+    if _resting is not None:
+        resting, _resting = _resting, None
+        for site in resting:
+            site.armed = True
+
+
+def watched() -> int:
+    """How many functions are armed, or would be if anything could be recorded."""
+    return sum(site.armed for site in sites) + len(_resting or ())
+
+
 def set_append(function: Callable[[Any], Any]) -> None:
     """What happens to a finished call, for every site: buffered, dropped, or the drain started first."""
     global append
@@ -285,6 +330,7 @@ def after_fork() -> None:
 
 def reset() -> None:
     """Forget everything: for tests."""
+    wake()
     sites.clear()
     records.clear()
     counters.__init__()  # type: ignore[misc]

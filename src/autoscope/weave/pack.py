@@ -11,7 +11,7 @@ from marshal import dumps, loads
 from types import CodeType
 
 from autoscope.runtime import calls, sampling
-from autoscope.runtime.sites import Site, new_site
+from autoscope.runtime.sites import Site, arm, new_site
 
 
 def _read_back(site: Site, twin: CodeType) -> CodeType:
@@ -162,7 +162,7 @@ def unpack(packed: bytes, plan: Plan, module: str) -> tuple[CodeType, list[tuple
         if facts is not None:
             site.traced = code
             site.positions = positions
-            site.armed = True
+            arm(site)
         made.append(code)
     if type(code) is not CodeType:
         raise ValueError("no code")

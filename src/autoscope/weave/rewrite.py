@@ -154,6 +154,7 @@ def prefix_for(tree: ast.AST) -> str:
 
 def weave(weaver: Weaver, code: CodeType, module: str, source: bytes | str) -> CodeType:
     """The woven twin of a module's code, from its source. `code` is what the author's source compiles to."""
+    from autoscope.runtime.sites import arm
     from autoscope.weave.weaver import left_alone
 
     authors = {(inner.co_qualname, inner.co_firstlineno): inner for inner in walk(code)}
@@ -189,7 +190,7 @@ def weave(weaver: Weaver, code: CodeType, module: str, source: bytes | str) -> C
         site.traced = traced
         site.author = author = authors[site.qualname, site.line]
         site._off = _with_twins(author, twins)
-        site.armed = True
+        arm(site)
     return bound
 
 

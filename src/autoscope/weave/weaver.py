@@ -137,7 +137,7 @@ class Weaver:
             return off
         site.traced = traced
         site.author, site._off = code, off
-        site.armed = True
+        sites.arm(site)
         return traced
 
     def module_code(self, code: CodeType, module: str, source: Callable[[], bytes | str | None]) -> CodeType:
@@ -194,7 +194,7 @@ class Weaver:
 def forget(module: str, count: int) -> None:
     """Take back the sites made for a module since there were `count`: its code is not used."""
     for site in [site for site in sites.sites[count:] if site.module == module]:
-        site.armed = False
+        sites.disarm(site)
         sites.sites.remove(site)
 
 
@@ -203,7 +203,7 @@ def give_back() -> int:
     import gc
 
     for site in sites.sites:
-        site.armed = False
+        sites.disarm(site)
     if not any(site.traced is not None for site in sites.sites):
         return 0
     from autoscope.weave.restore import author_code

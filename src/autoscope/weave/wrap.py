@@ -71,7 +71,7 @@ def _wrap(weave: Weaver, module: ModuleType, qualname: str) -> bool:
         weaver.left_alone.append((module.__name__, qualname, f"cannot be replaced: {error}"))
         return False
     wrapped.append((owner, last, original))
-    site.armed = True
+    sites.arm(site)
     return True
 
 
