@@ -108,16 +108,39 @@ def plan_from_environment() -> Plan:
                     if text == RESOLVED:
                         text += stream.read()
             if text.startswith(RESOLVED):
-                import json
-
                 from autoscope.plan.model import Plan
 
-                return Plan.from_dict(json.loads(text))
+                return Plan.from_dict(_from_json(text.decode()))
         except (OSError, ValueError, LookupError, TypeError):
             pass  # said better by whoever reads it as a plan
     from autoscope.plan.resolve import resolve
 
     return resolve(plan_file=file, environ=environ)
+
+
+def _from_json(text: str) -> Any:
+    """As `json.loads`, whose package takes four milliseconds to import; what is not a whole value is its to complain about."""
+    try:
+        from _json import make_scanner
+
+        value, end = make_scanner(_Json)(text, 0)  # type: ignore[arg-type]
+        if not text[end:].strip():
+            return value
+    except (ImportError, AttributeError, TypeError, StopIteration, ValueError):
+        pass
+    import json
+
+    return json.loads(text)
+
+
+class _Json:
+    """What `json.JSONDecoder` tells the scanner, which is C."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = float
 
 
 def start(plan: Plan, *, store: str | None, otlp: str | None, script: str | None = None) -> Running:

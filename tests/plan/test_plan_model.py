@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import json
 import pickle
@@ -206,4 +207,59 @@ def test_the_model_is_light():
         " *(name for name in sys.modules if name.startswith('autoscope.plan.')))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["autoscope.plan.model"]
+    assert ran.stdout.split() == ["autoscope.plan.tuples", "autoscope.plan.model"]
+
+
+def test_our_named_tuples_are_like_typings():
+    from typing import Any as Anything
+    from typing import NamedTuple as Pythons
+
+    from autoscope.plan.tuples import NamedTuple as Ours
+
+    class A(Ours):
+        x: int
+        y: str = "b"
+        z: tuple[Anything, ...] = ()
+
+        def twice(self):
+            return self.x * 2
+
+    class B(Pythons):
+        x: int
+        y: str = "b"
+        z: tuple[Anything, ...] = ()
+
+    for values, named in (((1,), {}), ((1, "c"), {"z": (3,)}), ((), {"x": 4, "y": "q"}), ((1, "2", (3,)), {})):
+        ours, pythons = A(*values, **named), B(*values, **named)
+        assert tuple(ours) == tuple(pythons) and ours == pythons and hash(ours) == hash(pythons)
+        assert (ours.x, ours.y, ours.z) == (pythons.x, pythons.y, pythons.z)
+        assert repr(ours)[1:] == repr(pythons)[1:] and ours._asdict() == pythons._asdict()
+        assert ours._replace(y="new") == pythons._replace(y="new") and type(ours._replace(x=1)) is A
+        assert copy.deepcopy(ours) == ours and type(copy.copy(ours)) is A
+    for values, named in (((), {}), ((1, 2, 3, 4), {}), ((1,), {"x": 2}), ((1,), {"w": 2})):
+        for kind in (A, B):
+            with pytest.raises(TypeError):
+                kind(*values, **named)
+    with pytest.raises(AttributeError):
+        A(1).x = 2
+    assert A(3).twice() == 6 and A._fields == B._fields == A.__match_args__
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": [1, -2.5e3, null, true, false, "x\\u00e9\\ud83d\\ude00\\n"], "b": {}} \n', "[]", '"x"', "NaN"]
+)
+def test_json_is_read_as_by_json(text):
+    from autoscope.bootstrap import _from_json
+
+    assert repr(_from_json(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("text", ['{"a":', "[1] x", "nope", "", "[1,]", '"\n"'])
+def test_what_is_not_json_is_refused_as_by_json(text):
+    from autoscope.bootstrap import _from_json
+
+    with pytest.raises(ValueError) as ours:
+        _from_json(text)
+    with pytest.raises(ValueError) as theirs:
+        json.loads(text)
+    assert str(ours.value) == str(theirs.value)

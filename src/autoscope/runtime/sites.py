@@ -223,7 +223,7 @@ def site_of(code: CodeType) -> Site | None:
 
 
 def new_site(
-    *, module: str, qualname: str, file: str, line: int, kind: str, path: str, parameters: tuple[str, ...]
+    module: str, qualname: str, file: str, line: int, kind: str, path: str, parameters: tuple[str, ...]
 ) -> Site:
     """A site with its facts set and its switches at rest (not armed); registered.
 

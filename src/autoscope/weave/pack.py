@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from autoscope.plan.model import Plan
 
 
+FIELDS = 24
+
+
 def pack(code: CodeType, left: list[tuple[str, str]]) -> bytes | None:
     """A woven module; `left` are (qualname, reason) of what was left alone. None where it cannot be read back."""
     records: list[Any] = []
@@ -39,53 +42,60 @@ def pack(code: CodeType, left: list[tuple[str, str]]) -> bytes | None:
 
 
 def _place(code: CodeType, records: list[Any]) -> int | None:
-    """Append what makes this code object; its index, or None where nothing in it is woven."""
+    """Append what makes this code object; its number, or None where nothing in it is woven.
+
+    All in one list, and nothing in a container of its own that is there for every function: containers are what the garbage
+    collector counts, and its rounds would take longer than the reading.
+    """
     inside = []
     own = -1
     for index, constant in enumerate(code.co_consts):
         if type(constant) is CodeType:
             place = _place(constant, records)
             if place is not None:
-                inside.append((index, place))
+                inside += [index, place]
         elif type(constant) is Site:
             own = index
     if own < 0 and not inside:
         return None
     constants = list(code.co_consts)
-    for index, _ in inside:
+    for index in inside[::2]:
         constants[index] = None
-    facts = None
+    qualname = kind = parameters = positions = None
     if own >= 0:
         site: Site = constants[own]
         if site.path != "bytecode" or site.traced is not code:
             raise LookupError  # the author's code would have to be kept as well
         constants[own] = None
-        facts = (own, site.qualname, site.kind, site.parameters, site.positions)
-    records.append(
-        (
-            code.co_argcount,
-            code.co_posonlyargcount,
-            code.co_kwonlyargcount,
-            code.co_nlocals,
-            code.co_stacksize,
-            code.co_flags,
-            code.co_code,
-            constants,
-            code.co_names,
-            code.co_varnames,
-            code.co_filename,
-            code.co_name,
-            code.co_qualname,
-            code.co_firstlineno,
-            code.co_linetable,
-            code.co_exceptiontable,
-            code.co_freevars,
-            code.co_cellvars,
-            inside,
-            facts,
-        )
-    )
-    return len(records) - 1
+        kind, parameters, positions = site.kind, site.parameters, site.positions
+        qualname = site.qualname
+    records += [
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_nlocals,
+        code.co_stacksize,
+        code.co_flags,
+        code.co_code,
+        constants,
+        code.co_names,
+        code.co_varnames,
+        code.co_filename,
+        code.co_name,
+        code.co_qualname,
+        code.co_firstlineno,
+        code.co_linetable,
+        code.co_exceptiontable,
+        code.co_freevars,
+        code.co_cellvars,
+        inside or None,
+        own,
+        qualname,
+        kind,
+        parameters,
+        positions,
+    ]
+    return len(records) // FIELDS - 1
 
 
 def unpack(packed: bytes, plan: Plan, module: str) -> tuple[CodeType, list[tuple[str, str]]]:
@@ -115,25 +125,21 @@ def unpack(packed: bytes, plan: Plan, module: str) -> tuple[CodeType, list[tuple
         free,
         cells,
         inside,
-        facts,
-    ) in records:
-        for index, place in inside:
-            constants[index] = made[place]
-        if facts is not None:
-            own, called, kind, parameters, positions = facts
+        own,
+        called,
+        kind,
+        parameters,
+        positions,
+    ) in zip(*[iter(records)] * FIELDS, strict=True):
+        if inside is not None:
+            for at in range(0, len(inside), 2):
+                constants[inside[at]] = made[inside[at + 1]]
+        if own >= 0:
             file = files.get(filename)
             if file is None:
                 file = files[filename] = os.path.abspath(filename) if filename[:1] != "<" else filename
             rule = rule_for(called)
-            constants[own] = site = new_site(
-                module=module,
-                qualname=called,
-                file=file,
-                line=line,
-                kind=kind,
-                path="bytecode",
-                parameters=parameters,
-            )
+            constants[own] = site = new_site(module, called, file, line, kind, "bytecode", parameters)
             site.level, site.rate, site.capture = rule.level, rule.rate, rule.capture
             if rule.rate < 1.0:
                 site.get = sampling.thinned(rule.rate)
@@ -159,7 +165,7 @@ def unpack(packed: bytes, plan: Plan, module: str) -> tuple[CodeType, list[tuple
             free,
             cells,
         )
-        if facts is not None:
+        if own >= 0:
             site.traced = code
             site.positions = positions
             arm(site)
