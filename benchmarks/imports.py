@@ -1,4 +1,4 @@
-"""What importing a package costs woven, whole process, with warm and with no `.pyc` files.
+"""What importing a package costs woven, whole process: all `.pyc` files and the code cache there, or none of it.
 
     python benchmarks/imports.py [--json] [--rounds N] [PACKAGE ...]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,9 @@ PACKAGES = {
     "yaml": "import yaml",
     "argparse": "import argparse",
 }
+
+PLAIN_COLD = "plain, no .pyc"
+COLD = "woven at full_trace, no .pyc, nothing in the code cache"
 
 
 def main() -> None:
@@ -39,18 +43,28 @@ def main() -> None:
             continue
         command = ["-c", PACKAGES.get(package, f"import {package}")]
         with tempfile.TemporaryDirectory() as folder:
-            variants = {"plain, warm .pyc": (command, environment())}
+            variants = {"plain, warm": (command, environment())}
+            kept, emptied = Path(folder) / "cache", Path(folder) / "emptied"
             for strategy in ("balanced", "full_trace"):
                 plan = Path(folder) / f"{strategy}.json"
                 include = (f"{package}.*",)
                 plan.write_text(resolve(environ={}, strategy=strategy, include=include, rate=0.0).to_json())
                 on = {"PYTHONPATH": str(ROOT), "AUTOSCOPE_PLAN": str(plan), "AUTOSCOPE_STORE": ""}
-                variants[f"woven at {strategy}, warm .pyc"] = (command, environment(**on))
+                on["AUTOSCOPE_CACHE_DIR"] = str(kept)
+                variants[f"woven at {strategy}, warm"] = (command, environment(**on))
                 if strategy == "full_trace":
                     cold = environment(PYTHONPYCACHEPREFIX=f"{folder}/none", PYTHONDONTWRITEBYTECODE="1")
-                    variants["plain, no .pyc"] = (command, cold)
-                    variants["woven at full_trace, no .pyc"] = (command, {**cold, **on})
-            rows = table(in_turn(variants, arguments.rounds), "plain, warm .pyc")
+                    variants[PLAIN_COLD] = (command, cold)
+                    variants[COLD] = (command, {**cold, **on, "AUTOSCOPE_CACHE_DIR": str(emptied)})
+
+            def before(name: str, emptied: Path = emptied) -> None:
+                if name == COLD:
+                    shutil.rmtree(emptied, ignore_errors=True)
+
+            times = in_turn(variants, arguments.rounds, before)
+            rows = table(times, "plain, warm")
+            [cold_row] = table({name: times[name] for name in (PLAIN_COLD, COLD)}, PLAIN_COLD)[1:]
+            rows.append({**cold_row, "variant": "the last, to plain without .pyc"})
         result.append({"package": package, "rows": rows})
         if not arguments.json:
             show(f"import {package}", rows)

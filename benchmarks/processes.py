@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,19 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def in_turn(variants: dict[str, tuple[list[str], dict[str, str]]], rounds: int) -> dict[str, list[float]]:
-    """Wall milliseconds of each command with its environment, `rounds` values each, in turn, after one warm-up."""
+def in_turn(
+    variants: dict[str, tuple[list[str], dict[str, str]]],
+    rounds: int,
+    before: Callable[[str], None] = lambda name: None,
+) -> dict[str, list[float]]:
+    """Wall milliseconds of each command with its environment, `rounds` values each, in turn, after one warm-up.
+
+    `before` is called with a variant's name before each of its runs.
+    """
     times: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + 1):
         for name, (arguments, environ) in variants.items():
+            before(name)
             started = time.perf_counter()
             subprocess.run([sys.executable, *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)
             if number:

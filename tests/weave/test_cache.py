@@ -392,7 +392,7 @@ def test_what_is_least_used_goes(tmp_path):
         os.utime(tmp_path / "cache" / f"{number:02}{cache.SUFFIX}", (1000 + number,) * 2)
     (tmp_path / "cache" / f"99{cache.SUFFIX}.77.ab").write_bytes(b"left by one that was killed")
     os.utime(tmp_path / "cache" / f"99{cache.SUFFIX}.77.ab", (1000, 1000))
-    assert found.load(f"03{cache.SUFFIX}") == bytes(1000)  # used: from now on the newest
+    assert bytes(found.load(f"03{cache.SUFFIX}")) == bytes(1000)  # used: from now on the newest
     found.shrink(10_000)
     assert {name[:2] for _, _, name in found.entries()} == {"03", *(str(n) for n in range(12, 20))}
     assert found.shrink(10_000) == 0

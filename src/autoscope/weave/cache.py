@@ -123,7 +123,7 @@ class Cache:
                 )
         return self.usable
 
-    def load(self, key: str) -> bytes | None:
+    def load(self, key: str) -> memoryview | None:
         """An entry's content; None where there is none, or none that is whole."""
         if not self.usable_now():
             return None
@@ -151,7 +151,7 @@ class Cache:
         finally:
             system.close(file)
         begin = len(HEAD) + 8
-        content = data[begin:]
+        content = memoryview(data)[begin:]
         if data[: len(HEAD)] != HEAD or data[len(HEAD) : begin] != _digest(_KEY, content):
             self.discard(key)
             return None

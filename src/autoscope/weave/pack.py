@@ -98,7 +98,7 @@ def _place(code: CodeType, records: list[Any]) -> int | None:
     return len(records) // FIELDS - 1
 
 
-def unpack(packed: bytes, plan: Plan, module: str) -> tuple[CodeType, list[tuple[str, str]]]:
+def unpack(packed: bytes | memoryview, plan: Plan, module: str) -> tuple[CodeType, list[tuple[str, str]]]:
     """The woven module, its sites made and armed, and what was left alone. Raises whatever damaged bytes lead to."""
     whole, records, left = loads(packed)
     rule_for = plan.lookup().rules(module)
