@@ -39,6 +39,9 @@ bench: .venv/tools/done
 	.venv/tools/bin/python benchmarks/startup.py
 	.venv/tools/bin/python benchmarks/imports.py
 	.venv/tools/bin/python benchmarks/export.py
+	.venv/tools/bin/python benchmarks/memory.py
+	.venv/tools/bin/python benchmarks/reconfigure.py
+	.venv/tools/bin/python benchmarks/macro.py
 
 real: .venv/tools/done
 	.venv/tools/bin/python scripts/real_programs.py

@@ -195,8 +195,9 @@ counters = Counters()
 
 
 def _fresh_ids() -> Callable[[], int]:
-    # Ids count up from a random base: unique in the process at the price of a counter. Never zero, never 2**64.
-    return itertools.count(random.getrandbits(62) | 1 << 62).__next__
+    # Ids count up from a random base: unique in the process at the price of a counter. Never zero, and below 2**60 for as long as
+    # a process can run: from there on Python needs a third digit for a number, and 48 bytes instead of 32.
+    return itertools.count(random.getrandbits(59) + 1).__next__
 
 
 next_id = _fresh_ids()

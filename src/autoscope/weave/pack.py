@@ -13,14 +13,6 @@ from types import CodeType
 from autoscope.runtime import calls, sampling
 from autoscope.runtime.sites import Site, arm, new_site
 
-
-def _read_back(site: Site, twin: CodeType) -> CodeType:
-    from autoscope.weave import restore
-
-    return restore.off(site, twin)
-
-
-Site.read_back = _read_back
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any
@@ -29,6 +21,7 @@ if TYPE_CHECKING:
 
 
 FIELDS = 24
+"""Values a code object is made of, in the one list."""
 
 
 def pack(code: CodeType, left: list[tuple[str, str]]) -> bytes | None:

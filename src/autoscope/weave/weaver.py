@@ -1,7 +1,7 @@
 """From a plan and a code object to woven code: sites are made here, whichever path the code came by.
 
 A module's code object is woven from the inside out: every function in it gets a traced twin, and the code around it a
-copy with the twin among its constants. The author's own code objects are kept in the sites.
+copy with the twin among its constants. The author's own code objects are in the twins, see `restore`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,15 @@ left_alone: list[tuple[str, str, str]] = []
 """(module, qualname, reason) of every function seen and not woven."""
 seen: dict[str, str] = {}
 """Module name -> how it came to be woven: `import`, `in place`, `main`, or why it was not."""
+
+
+def _read_back(site: Site, twin: CodeType) -> CodeType:
+    from autoscope.weave import restore
+
+    return restore.off(site, twin)
+
+
+Site.read_back = _read_back
 
 
 class Cost:
@@ -111,10 +120,14 @@ class Weaver:
             site.undo = calls.undo_full
         return site
 
-    def code(self, code: CodeType, module: str, qualname: str | None = None) -> CodeType:
-        """`code` with every function in it that the plan wants woven, itself included."""
+    def code(self, code: CodeType, module: str, qualname: str | None = None, known: bool = False) -> CodeType:
+        """`code` with every function in it that the plan wants woven, itself included.
+
+        `known`: the program has had `code` in its hands, so it is what it is given back, not an equal one.
+        """
         inner = tuple(
-            self.code(constant, module) if isinstance(constant, CodeType) else constant for constant in code.co_consts
+            self.code(constant, module, None, known) if isinstance(constant, CodeType) else constant
+            for constant in code.co_consts
         )
         # Compared by identity: equal constants may differ in type (1 and True, 0.0 and -0.0).
         changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
@@ -136,7 +149,8 @@ class Weaver:
             left_alone.append((module, site.qualname, reason))
             return off
         site.traced = traced
-        site.author, site._off = code, off
+        if known:
+            site.author, site._off = code, off
         sites.arm(site)
         return traced
 
@@ -182,7 +196,7 @@ class Weaver:
                 return False
             # A decorator's inner function has the name of whatever it wraps, and shares its code with its like.
             qualname = None if "__wrapped__" in function.__dict__ else function.__qualname__
-            twin = self.code(code, module, qualname)
+            twin = self.code(code, module, qualname, True)
             twins[id(code)] = known = (code, twin)
         twin = known[1]
         if twin is code:

@@ -1,0 +1,107 @@
+"""What changing many sites of a running program takes: rate, armed, disarmed, off and on again.
+
+    python benchmarks/reconfigure.py [--json] [--rounds N] [--sites N]
+
+Two figures a change: the wall milliseconds `autoscope.update` takes, and the longest a thread that calls one of the functions all
+the while was held up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from autoscope.plan.model import Plan
+from autoscope.runtime import control, sampling, sites
+from autoscope.weave.weaver import Weaver
+
+
+def program(count: int) -> dict[str, Any]:
+    """A module of many functions, woven."""
+    text = "\n".join(f"def f{number}(x, y=1):\n    z = x + y\n    return z * {number}" for number in range(count))
+    weave = Weaver(Plan(strategy="full_trace", include=("bench",)))
+    names: dict[str, Any] = {"__name__": "bench"}
+    exec(weave.module_code(compile(text, "<benchmark>", "exec"), "bench", lambda: text), names)
+    return names
+
+
+class Caller(threading.Thread):
+    """Calls one function over and over, and notes the longest time between two calls."""
+
+    def __init__(self, function: FunctionType) -> None:
+        super().__init__(daemon=True)
+        self.function = function
+        self.longest = 0
+        self.over = False
+
+    def run(self) -> None:
+        function, clock = self.function, time.perf_counter_ns
+        before = clock()
+        while not self.over:
+            function(1)
+            now = clock()
+            if now - before > self.longest:
+                self.longest = now - before
+            before = now
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--sites", type=int, default=5000)
+    arguments = parser.parse_args()
+    names = program(arguments.sites)
+    sites.set_append(lambda record: None)
+    changes: dict[str, Callable[[], Any]] = {
+        "update('*', rate=0.5)": lambda: control.update("*", rate=0.5),
+        "update('*', rate=1.0)": lambda: control.update("*", rate=1.0),
+        "update('*', level='off')": lambda: control.update("*", level="off"),
+        "update('*', level='full_trace')": lambda: control.update("*", level="full_trace"),
+        "all at rest (rate 0)": sites.rest,
+        "all awake": lambda: sampling.set_rate(1.0),
+    }
+    took: dict[str, list[float]] = {name: [] for name in changes}
+    held: dict[str, list[float]] = {name: [] for name in changes}
+    for _ in range(arguments.rounds):
+        for name, change in changes.items():
+            caller = Caller(names["f7"])
+            caller.start()
+            time.sleep(0.02)
+            caller.longest = 0
+            started = time.perf_counter()
+            change()
+            took[name].append(1000 * (time.perf_counter() - started))
+            time.sleep(0.005)
+            held[name].append(caller.longest / 1e6)
+            caller.over = True
+            caller.join()
+    rows = [
+        {
+            "change": name,
+            "ms": statistics.median(took[name]),
+            "quartiles_ms": [statistics.quantiles(took[name], n=4)[at] for at in (0, 2)],
+            "held_up_ms": statistics.median(held[name]),
+        }
+        for name in changes
+    ]
+    if arguments.json:
+        print(json.dumps({"python": sys.version.split()[0], "sites": arguments.sites, "rows": rows}, indent=2))
+        return
+    print(
+        f"{arguments.sites:,} sites, CPython {sys.version.split()[0]}: milliseconds [quartiles]; the longest pause of a caller"
+    )
+    for row in rows:
+        low, high = row["quartiles_ms"]
+        print(f"  {row['change']:34} {row['ms']:8.1f} [{low:.1f} .. {high:.1f}]   {row['held_up_ms']:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
