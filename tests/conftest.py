@@ -50,6 +50,7 @@ def as_in_a_fresh_process():
         sites.reset()
         weaver.left_alone.clear()
         weaver.seen.clear()
+        weaver.unsure.clear()
         errors.notices.clear()
         context.current.set(None)
     sys.meta_path[:] = meta_path

@@ -126,7 +126,7 @@ def _from_json(text: str) -> Any:
         value, end = make_scanner(_Json)(text, 0)  # type: ignore[arg-type]
         if not text[end:].strip():
             return value
-    except (ImportError, AttributeError, TypeError, StopIteration, ValueError):
+    except (ImportError, AttributeError, TypeError, StopIteration, ValueError, RecursionError):
         pass
     import json
 
@@ -480,6 +480,7 @@ class Running:
             os._exit = self.hard
         weaver.left_alone.clear()
         weaver.seen.clear()
+        weaver.unsure.clear()
         sites.reset()
 
     # Fork. The hooks cannot be unregistered, so they ask whether they are still wanted.
@@ -511,10 +512,10 @@ class Running:
 
 def _cache(plan: Plan) -> cache.Cache | None:
     """The code cache, and the rewriter where it must not be imported later: while it is, nothing can be woven."""
-    place = cache.folder(os.environ)
-    if place is None or any(plan.selects(name) for name in weaver.REWRITER_NEEDS):
+    found = cache.opened(os.environ)
+    if found is None or any(plan.selects(name) for name in weaver.REWRITER_NEEDS):
         weaver.rewriter()
-    return cache.Cache(place) if place is not None else None
+    return found
 
 
 def _absolute(path: str) -> str:

@@ -383,3 +383,26 @@ def test_looking_for_functions_asks_the_program_nothing():
     found = {function.__qualname__ for function in attach.functions_of(module)}
     assert module.asked == []
     assert {"work", "Field.method", "Meta.__eq__"} <= found
+
+
+def test_off_and_on_after_a_reload(tmp_path, monkeypatch):
+    """Two functions with equal code, of which one is nobody's any more: each gets its own back."""
+    (tmp_path / "case_reload.py").write_text("def f(x):\n    return x\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    handle = install(include=["case_reload"], strategy="full_trace")
+    try:
+        import case_reload
+
+        old = case_reload.f
+        importlib.reload(case_reload)
+        new = case_reload.f
+        twins = old.__code__, new.__code__
+        assert old is not new and sites.site_of(twins[0]) is not sites.site_of(twins[1])
+        for _ in range(2):
+            autoscope.update("case_reload.*", level="off")
+            assert [sites.site_of(f.__code__) for f in (old, new)] == [None, None]
+            autoscope.update("case_reload.*", level="full_trace")
+            assert (old.__code__, new.__code__) == twins and old.__code__ is twins[0] and new.__code__ is twins[1]
+    finally:
+        handle.uninstall()
+        sys.modules.pop("case_reload", None)

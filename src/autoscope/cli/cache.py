@@ -45,12 +45,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _opened() -> cache.Cache:
-    place = cache.folder(os.environ)
-    if place is None:
+    found = cache.opened(os.environ)
+    if found is None:
         raise AutoscopeError(
             "there is no code cache: AUTOSCOPE_CACHE_DIR is empty, or there is no HOME; name a directory"
         )
-    return cache.Cache(place)
+    return found
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -105,7 +105,10 @@ def fill(arguments: argparse.Namespace) -> int:
         disable=not sys.stderr.isatty(),
     )
     parts = [work[at : at + 16] for at in range(0, len(work), 16)]
-    with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (plan.to_json(), found.place)) as pool:
+    with (
+        bar,
+        ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (plan.to_json(), found.place, found.named)) as pool,
+    ):
         task = bar.add_task("", total=len(work))
         for outcomes in pool.map(_weave, parts):
             for outcome, why in outcomes:
@@ -152,7 +155,7 @@ def modules(path: Path) -> Iterator[tuple[str, Path]]:
 _weaver: Weaver
 
 
-def _begin(plan: str, place: str) -> None:
+def _begin(plan: str, place: str, named: bool) -> None:
     """In a process of its own: the plan, once."""
     import json
 
@@ -160,7 +163,7 @@ def _begin(plan: str, place: str) -> None:
     from autoscope.weave.weaver import Weaver
 
     global _weaver
-    _weaver = Weaver(Plan.from_dict(json.loads(plan)), cache.Cache(place))
+    _weaver = Weaver(Plan.from_dict(json.loads(plan)), cache.Cache(place, named))
 
 
 def _weave(part: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from _collections import _tuplegetter  # type: ignore[import-not-found]
 
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import KeyError, TypeError, dict, len, set, tuple, type, zip
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn

@@ -18,7 +18,7 @@ def update(target: str, *, level: str | None = None, rate: float | None = None) 
     if rate is not None and not 0.0 <= rate <= 1.0:
         raise AutoscopeError(f"rate {rate!r} is not between 0 and 1")
     chosen = [site for site in sites.sites if fnmatchcase(site.name, target)]
-    swaps: dict[CodeType, CodeType] = {}
+    swaps: list[tuple[CodeType, CodeType]] = []
     for site in chosen:
         if rate is not None:
             site.rate = rate
@@ -29,11 +29,10 @@ def update(target: str, *, level: str | None = None, rate: float | None = None) 
             # The flag first: it is in force at once, in every thread, also for functions not found below.
             sites.disarm(site)
             if site.traced is not None and site.off is not None:
-                swaps[site.traced] = site.off
+                swaps.append((site.traced, site.off))
         else:
             if site.level == "off" and site.traced is not None and site.off is not None:
-                swaps[site.off] = site.traced
-            sites.disarm(site)
+                swaps.append((site.off, site.traced))
             sites.arm(site)
         site.level = level
     if swaps:
@@ -41,11 +40,11 @@ def update(target: str, *, level: str | None = None, rate: float | None = None) 
     return len(chosen)
 
 
-def _swap(swaps: dict[CodeType, CodeType]) -> None:
+def _swap(swaps: list[tuple[CodeType, CodeType]]) -> None:
     """Give functions other code objects. By identity: two functions may have equal code."""
     import gc
 
-    by_identity = {id(old): new for old, new in swaps.items()}
+    by_identity = {id(old): new for old, new in swaps}
     for thing in gc.get_objects():
         if type(thing) is FunctionType:
             new = by_identity.get(id(thing.__code__))

@@ -299,7 +299,7 @@ def caught() -> bool:
     """Whether the system calls a handler for SIGTERM: one in C, of an extension's, which Python knows nothing of."""
     try:
         file = system.open("/proc/self/status", os.O_RDONLY)
-    except OSError:
+    except Exception:  # whatever an audit hook of the program's raises
         return False  # not Linux
     try:
         text = system.read(file, 8192)

@@ -260,7 +260,7 @@ def new_site(
     return site
 
 
-_resting: list[Site] | None = None
+_resting: dict[Site, None] | None = None
 """Sites that would be armed, while no call can come to be recorded at all; None while one can."""
 
 
@@ -269,14 +269,14 @@ def arm(site: Site) -> None:
     if _resting is None:
         site.armed = True
     else:
-        _resting.append(site)
+        _resting[site] = None
 
 
 def disarm(site: Site) -> None:
     """No call of this function is looked at from now on, by any thread."""
     site.armed = False
-    if _resting is not None and site in _resting:
-        _resting.remove(site)
+    if _resting is not None:
+        _resting.pop(site, None)
 
 
 def rest() -> None:
@@ -286,8 +286,8 @@ def rest() -> None:
     """
     global _resting
     if _resting is None:
-        _resting = [site for site in sites if site.armed]
-        for site in _resting:
+        _resting = dict.fromkeys([site for site in sites if site.armed])
+        for site in list(_resting):
             site.armed = False
 
 

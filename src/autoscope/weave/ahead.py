@@ -29,7 +29,7 @@ def weave_ahead(weave: Weaver, name: str, file: str) -> tuple[str, str]:
             code = loader.get_code(name)
             if code is not None:
                 load.after(code)
-    except (SyntaxError, OSError, ValueError, RecursionError) as error:
+    except (SyntaxError, OSError, ValueError, RecursionError, MemoryError) as error:
         return "not compiled", f"{file}: {type(error).__name__}: {error}"
     finally:
         sites.reset()

@@ -1,7 +1,7 @@
 """The code cache: woven modules kept on disk, as Python keeps compiled ones.
 
 An entry is named after everything the woven code depends on: what Python itself would have executed (the content of
-the `.pyc` it would have taken, or the source where there is none), the plan's choices for the module but not its rates, this
+the `.pyc` it would have taken, or the code it has compiled where there is none), the plan's choices for the module but not its rates, this
 version of the rewriter, the interpreter. So an entry is never out of date, only unused, and goes when the cache is full.
 Written under another name and renamed; whoever reads one checks it. Deleting any of it at any time costs time, nothing else.
 
@@ -11,19 +11,20 @@ What is executed comes from here, so a directory others can write to is not used
 from __future__ import annotations
 
 import _imp
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 import time
 from importlib import _bootstrap_external as _external
 from importlib.machinery import SourceFileLoader
-from marshal import loads
+from marshal import dumps, loads
 from types import CodeType
 
 from autoscope import __version__
 from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import library, sites
 from autoscope.runtime.spans import Clock
-from autoscope.weave import weaver
+from autoscope.weave import pack, weaver
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ HOUR = 3600.0
 HEAD = b"autoscope-woven\n"
 SUFFIX = ".woven"
 _KEY: int = int.from_bytes(_external.MAGIC_NUMBER, "little")
-_REWRITER = ("assemble.py", "choose.py", "recode.py")
+_REWRITER = ("assemble.py", "choose.py", "pack.py", "recode.py", "weaver.py")
 _digest = _imp.source_hash
 
 
@@ -71,6 +72,12 @@ class _Plain:
         )
 
 
+def opened(environ: Mapping[str, str]) -> Cache | None:
+    """The cache these variables speak of."""
+    place = folder(environ)
+    return None if place is None else Cache(place, "AUTOSCOPE_CACHE_DIR" in environ)
+
+
 def folder(environ: Mapping[str, str]) -> str | None:
     """Where the cache is, by `AUTOSCOPE_CACHE_DIR`, `XDG_CACHE_HOME` or `HOME`; None: there is none, as where the first is empty."""
     given = environ.get("AUTOSCOPE_CACHE_DIR")
@@ -85,8 +92,12 @@ def folder(environ: Mapping[str, str]) -> str | None:
 class Cache:
     """One directory of entries."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, named: bool = True) -> None:
         self.place = place
+        self.named = named
+        """Whether somebody has said where it is to be; else it is in a home directory."""
+        self.open: set[str] = set()
+        """Directories that everybody may look into, those above them as well."""
         self.hits = self.misses = self.stored = 0
         self.usable: bool | None = None
         """None until it was looked at, and while it does not exist."""
@@ -99,7 +110,9 @@ class Cache:
             except OSError:
                 continue  # in an archive: the version says it
             stamps.append((status.st_size, status.st_mtime_ns))
-        self.stamp = (FORMAT, __version__, stamps, _external.MAGIC_NUMBER, sys.version, sys.flags.optimize)
+        # Whether code has columns (`-X no_debug_ranges`): what `marshal` reads is without them too.
+        columns = next(iter(compile("0", "", "eval").co_positions()))[2] is not None
+        self.stamp = (FORMAT, __version__, stamps, _external.MAGIC_NUMBER, sys.version, sys.flags.optimize, columns)
 
     def key(self, module: str, file: str, what: str, content: bytes | memoryview, choices: str) -> str:
         """The name of the entry for a module's code: `content` is `what` Python would execute."""
@@ -114,18 +127,18 @@ class Cache:
                 status = library.system.stat(self.place)
             except OSError:
                 return False
-            self.usable = status.st_uid in (0, library.system.geteuid()) and not status.st_mode & 0o022
+            self.usable = _trusted(status)
             if not self.usable:
                 notice(
                     "cache-shared",
-                    f"others can write to {self.place}, so no woven code is taken from there: `chmod go-w` it if it is yours, "
-                    f"or name another with AUTOSCOPE_CACHE_DIR",
+                    f"others can write to {self.place}, so no woven code is taken from there: `autoscope cache clear` and "
+                    f"`chmod go-w` if it is yours, or name another with AUTOSCOPE_CACHE_DIR",
                 )
         return self.usable
 
     def load(self, key: str) -> memoryview | None:
-        """An entry's content; None where there is none, or none that is whole."""
-        if not self.usable_now():
+        """An entry's content; None where there is none, or none that is whole, or it is somebody else's."""
+        if not self.usable_now() or library.root() != library.ROOT:
             return None
         system = library.system
         path = f"{self.place}/{key}"
@@ -135,6 +148,8 @@ class Cache:
             return None
         try:
             status = system.fstat(file)
+            if not _trusted(status):
+                return None  # put there while others could write here
             data: bytes = system.read(file, status.st_size)
             while len(data) < status.st_size:
                 more = system.read(file, status.st_size - len(data))
@@ -157,19 +172,63 @@ class Cache:
             return None
         return content
 
-    def store(self, key: str, content: bytes, mode: int) -> None:
-        """Keep an entry; that it cannot be is nobody's concern."""
-        if not self.writable or library.root() != library.ROOT:
-            return
+    def make(self) -> None:
+        """Make the directory. Raises OSError.
+
+        By itself only in a home directory that is there and is ours: root, with somebody else's, would leave directories there
+        that he cannot write to. One that was named may be wherever it can be made, and is for others to read.
+        """
+        system = library.system
+        missing = [self.place]
+        while True:
+            above = os.path.dirname(missing[-1])
+            try:
+                status = system.stat(above)
+                break
+            except FileNotFoundError:
+                missing.append(above)
+        if not self.named and (status.st_uid != system.geteuid() or len(missing) > 2):
+            raise OSError("not ours to make")
+        for folder in reversed(missing):
+            try:
+                system.mkdir(folder, 0o755 if self.named and folder is self.place else 0o700)
+            except FileExistsError:
+                pass  # by another process, this moment
+
+    def mode(self, file: str) -> int:
+        """Who may read the entry of a module: whoever can read the module."""
+        system = library.system
+        try:
+            if not system.stat(self.place).st_mode & system.stat(file).st_mode & 0o004:
+                return 0o600
+            folder = os.path.dirname(file)
+            while folder not in self.open:
+                if not system.stat(folder).st_mode & 0o001:
+                    return 0o600
+                if folder == os.path.dirname(folder):
+                    break
+                folder = os.path.dirname(folder)
+        except OSError:
+            return 0o600
+        self.open.add(os.path.dirname(file))
+        return 0o644
+
+    def store(self, key: str, content: bytes, file: str) -> None:
+        """Keep the entry of the module in `file`; that it cannot be kept is nobody's concern."""
         system = library.system
         path = f"{self.place}/{key}"
         other = f"{path}.{system.getpid()}.{sites.random.getrandbits(32):x}"
         try:
-            if self.usable is None:
-                os.makedirs(self.place, 0o755, exist_ok=True)
+            if not self.writable or library.root() != library.ROOT or _fatal():
+                return
+            if not self.usable_now():
+                if self.usable is False:
+                    return
+                self.make()
                 if not self.usable_now():
                     return
-            file = system.open(other, system.O_WRONLY | system.O_CREAT | system.O_EXCL | system.O_CLOEXEC, mode)
+            flags = system.O_WRONLY | system.O_CREAT | system.O_EXCL | system.O_CLOEXEC
+            entry = system.open(other, flags, self.mode(file))
         except OSError:
             self.writable = False
             return
@@ -177,9 +236,9 @@ class Cache:
             try:
                 data = memoryview(HEAD + _digest(_KEY, content) + content)
                 while data:
-                    data = data[system.write(file, data) :]
+                    data = data[system.write(entry, data) :]
             finally:
-                system.close(file)
+                system.close(entry)
             system.replace(other, path)
         except BaseException as error:
             self.writable = False
@@ -206,7 +265,8 @@ class Cache:
         try:
             with library.system.scandir(self.place) as listing:
                 for entry in listing:
-                    if SUFFIX in entry.name:
+                    name = entry.name
+                    if name[32 : 32 + len(SUFFIX)] == SUFFIX and not name[:32].strip("0123456789abcdef"):
                         try:
                             status = entry.stat(follow_symlinks=False)
                         except OSError:
@@ -233,6 +293,17 @@ class Cache:
         return gone
 
 
+def _trusted(status: os.stat_result) -> bool:
+    """Whether nobody but us and root can have written what is there."""
+    return status.st_uid in (0, library.system.geteuid()) and not status.st_mode & 0o022
+
+
+def _fatal() -> bool:
+    """Whether the program wants to die of a file that becomes too large; Python itself ignores that signal."""
+    number = getattr(_signal, "SIGXFSZ", None)
+    return number is not None and _signal.getsignal(number) == _signal.SIG_DFL
+
+
 class Load:
     """One module's load, by way of the cache: `before` Python reads it, and `after` where it had to."""
 
@@ -242,37 +313,34 @@ class Load:
         self.loader = loader
         self.name = name
         self.file: str = loader.path
-        self.source: bytes | None = None
 
     def before(self) -> CodeType | None:
         """The woven code, where there is a `.pyc` Python would take; else None."""
         try:
-            content = self.compiled()
-            if content is None:
-                try:
-                    self.source = self.loader.get_data(self.file)
-                except OSError:
-                    pass
+            if not serves(self.loader):
                 return None
-            return self.woven("pyc", content, None)
+            content = self.compiled()
+            return None if content is None else self.of_pyc(content)
+        except RecursionError:
+            return None  # there is no room to say so
         except Exception as error:
-            if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
-                raise
-            notice("cache-failed", f"{self.name} was woven anew: {type(error).__name__}: {error}")
+            failed(self.name, error)
             return None
 
     def after(self, code: CodeType) -> CodeType:
         """The woven twin of what Python has compiled just now, and may have written as a `.pyc`."""
-        content = self.compiled()
-        if content is not None:
-            woven = self.woven("pyc", content, None)
-            if woven is not None:
+        try:
+            if serves(self.loader):
+                content = self.compiled()
+                woven = None if content is None else self.of_pyc(content)
+                if woven is None:
+                    woven = of_code(self.weave, self.name, self.file, code)
                 return woven
-        elif self.source is not None and self.loader.get_data(self.file) == self.source:
-            woven = self.woven("source", self.source, code)
-            if woven is not None:
-                return woven
-        return self.weave.module_code(code, self.name, lambda: self.source)
+        except RecursionError:
+            return code
+        except Exception as error:
+            failed(self.name, error)
+        return self.weave.module_code(code, self.name, lambda: None)
 
     def compiled(self) -> memoryview | None:
         """The code in the `.pyc` that Python would take, None where it would take none. As `SourceLoader.get_code` decides it."""
@@ -295,23 +363,31 @@ class Load:
             valid = valid or data[8:16] == _digest(_KEY, loader.get_data(self.file))
         return memoryview(data)[16:] if valid else None
 
-    def woven(self, what: str, content: bytes | memoryview, code: CodeType | None) -> CodeType | None:
-        """The woven twin of what `content` stands for; `code` is that, where `content` cannot be read as such."""
+    def of_pyc(self, content: memoryview) -> CodeType | None:
+        """The woven twin of what a `.pyc` contains, None where that is not what it should be."""
         cache, weave, name = self.cache, self.weave, self.name
-        key = cache.key(name, self.file, what, content, weave.plan.lookup().choices(name))
+        key = cache.key(name, self.file, "pyc", content, weave.plan.lookup().choices(name))
         woven = from_entry(cache, weave, key, name)
         if woven is not None:
             return woven
-        if code is None:
+        try:
             code = loads(content)
-            if type(code) is not CodeType:
-                return None
-            _imp._fix_co_filename(code, self.file)  # type: ignore[attr-defined]
+        except (EOFError, TypeError, ValueError):
+            return None  # Python will say so
+        if type(code) is not CodeType:
+            return None
+        _imp._fix_co_filename(code, self.file)  # type: ignore[attr-defined]
         left = len(weaver.left_alone)
         woven = weave.module_code(code, name, lambda: None)
-        if weaver.seen.get(name) == "import":
-            keep(cache, key, name, self.file, woven, left)
+        keep(cache, key, name, self.file, woven, left)
         return woven
+
+
+def failed(name: str, error: Exception) -> None:
+    """Our own failure: the module is woven without the cache."""
+    if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
+        raise error
+    notice("cache-failed", f"{name} was woven anew: {type(error).__name__}: {error}")
 
 
 def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | None:
@@ -322,17 +398,16 @@ def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | N
         if packed is None:
             cache.misses += 1
             return None
-        from autoscope.weave import pack
-
         count = len(sites.sites)
         try:
             code, left = pack.unpack(packed, weave.plan, name)
         except Exception as error:
+            weaver.forget(name, count)
+            cache.misses += 1
             if from_a_signal(error):
                 raise
-            weaver.forget(name, count)
-            cache.discard(key)
-            cache.misses += 1
+            if not isinstance(error, (MemoryError, RecursionError)):
+                cache.discard(key)
             return None
         weaver.left_alone.extend([(name, qualname, reason) for qualname, reason in left])
         weaver.seen[name] = "import"
@@ -343,48 +418,58 @@ def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | N
 
 
 def keep(cache: Cache, key: str, name: str, file: str, code: CodeType, left: int) -> None:
-    """Store a module that was woven just now; `left` is how many functions were left alone before."""
+    """Store a module that was woven just now; `left` is how many functions were left alone before.
+
+    Not one where something failed: the next time it may not.
+    """
+    if weaver.seen.get(name) != "import" or name in weaver.unsure:
+        return
     started = Clock.thread_cpu()
-    from autoscope.weave import pack
+    try:
+        alone = [(qualname, reason) for module, qualname, reason in weaver.left_alone[left:] if module == name]
+        packed = pack.pack(code, alone)
+        if packed is not None:
+            cache.store(key, packed, file)
+    except (MemoryError, RecursionError):
+        pass
+    except Exception as error:
+        failed(name, error)
+    finally:
+        weaver.Cost.cpu_ns += Clock.thread_cpu() - started
 
-    alone = [(qualname, reason) for module, qualname, reason in weaver.left_alone[left:] if module == name]
-    packed = pack.pack(code, alone)
-    if packed is not None:
-        try:
-            readable = library.system.stat(file).st_mode & 0o044
-        except OSError:
-            readable = 0
-        cache.store(key, packed, 0o600 | readable)
-    weaver.Cost.cpu_ns += Clock.thread_cpu() - started
 
-
-def of_source(
+def of_code(
     weave: Weaver,
     name: str,
     file: str,
-    source: bytes,
     code: CodeType,
     finish: Callable[[CodeType], CodeType | None] = lambda woven: woven,
+    source: Callable[[], bytes | str | None] = lambda: None,
 ) -> CodeType:
-    """What becomes of the code of a script, which Python compiles from its source at every start; `code` where nothing does.
+    """What becomes of code that was compiled just now: a script's, or a module's without a `.pyc`; `code` where nothing does.
 
-    `finish` is done to the woven code, and makes None of what cannot be used.
+    `finish` is done to the woven code, and makes None of what cannot be used. The entry is that of the code, not of the source:
+    the program may have put something of its own between the two.
     """
     cache = weave.cache
     key = ""
     if cache is not None:
-        what = getattr(finish, "__name__", "")
-        key = cache.key(name, file, what, source, weave.plan.lookup().choices(name))
-        count = len(sites.sites)
-        known = from_entry(cache, weave, key, name)
-        if known is not None:
-            return known if len(sites.sites) > count else code
+        try:
+            key = cache.key(name, file, finish.__name__, dumps(code, 2), weave.plan.lookup().choices(name))
+            count = len(sites.sites)
+            known = from_entry(cache, weave, key, name)
+            if known is not None:
+                return known if len(sites.sites) > count else code
+        except RecursionError:
+            return code
+        except Exception as error:
+            failed(name, error)
     left = len(weaver.left_alone)
-    woven = weave.module_code(code, name, lambda: source)
+    woven = weave.module_code(code, name, source)
     finished = code if woven is code else finish(woven)
     if finished is None:
         return code
-    if cache is not None:
+    if cache is not None and key:
         keep(cache, key, name, file, finished, left)
     return finished
 

@@ -69,7 +69,7 @@ def take_over(weave: Weaver, path: str) -> bool:
         code = compile(source, path, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return False  # the interpreter will say what is wrong, in its own words
-    woven = cache.of_source(weave, "__main__", path, source, code, swallowing)
+    woven = cache.of_code(weave, "__main__", path, code, swallowing, lambda: source)
     if woven is code:
         return False
     weaver.seen["__main__"] = "main"
@@ -200,8 +200,11 @@ def weave_spawned(weave: Weaver, spawn: ModuleType) -> None:
         if not selected:
             return found
 
-        with open(path, "rb") as file:
-            woven = cache.of_source(weave, "__main__", path, file.read(), code)
+        def source() -> bytes:
+            with open(path, "rb") as file:
+                return file.read()
+
+        woven = cache.of_code(weave, "__main__", path, code, source=source)
         return (woven, *found[1:]) if isinstance(found, tuple) else woven
 
     _get_code_from_file.autoscope = True  # type: ignore[attr-defined]

@@ -61,8 +61,13 @@ def author_code(code: CodeType) -> CodeType:
         return _inside(code)
     if code is site.traced:
         return author(site) or code
+    if site.path != "bytecode" or code.co_consts[-3:][0] is not site:
+        return code
     # Somebody's copy, with another name or file perhaps.
-    return _inside(off(site, code)) if site.path == "bytecode" else code
+    try:
+        return _inside(off(site, code))
+    except StopIteration:
+        return code  # and with other instructions
 
 
 def _inside(code: CodeType) -> CodeType:

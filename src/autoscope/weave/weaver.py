@@ -42,6 +42,10 @@ def _read_back(site: Site, twin: CodeType) -> CodeType:
 Site.read_back = _read_back
 
 
+unsure: set[str] = set()
+"""Modules in which something failed that may not fail the next time."""
+
+
 class Cost:
     """CPU time spent weaving in this process."""
 
@@ -145,7 +149,11 @@ class Weaver:
             sites.sites.remove(site)
             if from_a_signal(error) or ("AUTOSCOPE_STRICT" in os.environ and not isinstance(error, recode.CannotWeave)):
                 raise
-            reason = str(error) if isinstance(error, recode.CannotWeave) else f"{type(error).__name__}: {error}"
+            if isinstance(error, recode.CannotWeave):
+                reason = str(error)
+            else:
+                reason = f"{type(error).__name__}: {error}"
+                unsure.add(module)
             left_alone.append((module, site.qualname, reason))
             return off
         site.traced = traced
@@ -175,6 +183,7 @@ class Weaver:
             if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
                 raise
             forget(module, count)
+            unsure.add(module)
             seen[module] = f"{type(error).__name__}: {error}"
             notice("module-untraced", f"{module} runs untraced: weaving it failed with {type(error).__name__}: {error}")
             return code
