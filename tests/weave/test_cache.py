@@ -251,7 +251,7 @@ def test_an_entry_that_is_whole_and_makes_no_sense(place):
     place.run()
     for name in place.entries():
         for content in (b"nonsense", marshal.dumps((None, [], [])), marshal.dumps((None, [(1, 2)], []))):
-            data = cache.HEAD + cache._digest(cache._KEY, content) + content
+            data = cache.HEAD + cache.digest(content) + content
             (place.cache / name).write_bytes(data)
             assert says(place.run()) == says(place.run(plain=True))
 
@@ -510,7 +510,7 @@ def test_somebody_elses_home_and_entries(place, tmp_path):
     packed = marshal.dumps((compile(evil.read_text(), "case.py", "exec"), [], []))
     for name in place.entries():
         entry = place.cache / name
-        entry.write_bytes(cache.HEAD + cache._digest(cache._KEY, packed) + packed)
+        entry.write_bytes(cache.HEAD + cache.digest(packed) + packed)
         os.chown(entry, 12345, 12345)
     assert says(place.run()) == plain
     for name in place.entries():
@@ -598,6 +598,56 @@ def test_off_and_given_back(place):
     ran = [place.run() for _ in range(2)]
     assert ran[0] == ran[1]
     assert ran[1][2].split("\n")[-2] == f"True {[True] * 5} {[True] * 5} {[True] * 5}", ran[1]
+
+
+BY_VALUE = '''
+limit = 3
+def outer(x, *, y=limit):
+    def inner(z): return z + x
+    return inner, lambda q: q + y
+class Cart:
+    def add(self, sku): return [sku for sku in (sku, sku)]
+    @staticmethod
+    def empty(): yield from ()
+class Shop(Cart):
+    def add(self, sku): return super().add(sku)
+same = lambda x: x + limit, lambda x: x + limit
+def documented(x: int, y: "str" = "a text that is no identifier") -> list[int]:
+    """What it is about, at some length."""
+    return [x, "another text, no identifier either"]
+def renamed(x): "Its own."; return x
+renamed.__name__, renamed.__qualname__, renamed.__doc__, renamed.mark = "other", "Other.other", "Another's.", 1
+'''
+DIGESTS = """
+import hashlib, cloudpickle, dill, shelf
+cloudpickle.register_pickle_by_value(shelf)
+things = shelf.outer, shelf.outer(1), shelf.Cart.add, shelf.Cart.empty, shelf.same, shelf.documented, shelf.renamed
+for thing in things: print(hashlib.sha256(cloudpickle.dumps(thing)).hexdigest())
+print(hashlib.sha256(dill.dumps(shelf.outer(1), recurse=True)).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("-B",)])
+@pytest.mark.parametrize("where", ["module", "script"])
+def test_pickled_by_value(place, words, where):
+    """Code objects of a module share equal parts, which a pickle shows: what is given back is shared alike."""
+    if where == "script":
+        place.write(
+            "main",
+            BY_VALUE
+            + "import sys\nsys.modules['shelf'] = sys.modules['__main__']\n"
+            + DIGESTS.replace("cloudpickle.register", "#"),
+        )
+    else:
+        place.write("shelf", BY_VALUE)
+        place.write("main", DIGESTS)
+    place.run(
+        *words, "main.py", plain=True
+    )  # what was compiled now and what is read from a `.pyc` differ by themselves
+    plain = place.run(*words, "main.py", plain=True)
+    assert plain[0] == 0 and len(plain[1].split()) == 8 and plain == place.run(*words, "main.py", plain=True), plain
+    for _ in range(3):
+        assert place.run(*words, "main.py") == plain
 
 
 def test_what_is_least_used_goes(tmp_path):

@@ -45,12 +45,25 @@ def as_written(thing: Any) -> Any:
     code = author_code(thing.__code__)
     if code is thing.__code__:
         return thing
-    copy = FunctionType(code, thing.__globals__, thing.__name__, thing.__defaults__, thing.__closure__)
+    copy = FunctionType(code, thing.__globals__, None, thing.__defaults__, thing.__closure__)
     copy.__kwdefaults__ = thing.__kwdefaults__
-    copy.__qualname__ = thing.__qualname__
     copy.__module__ = thing.__module__
     copy.__dict__.update(thing.__dict__)
+    # Where they are the code's they are its very objects, as in a function just made: a pickle tells.
+    for name in _SAID_BY_CODE:
+        value = getattr(thing, name)
+        if getattr(copy, name) != value:
+            setattr(copy, name, value)
+    annotations = thing.__annotations__
+    if annotations:
+        copy.__annotations__ = annotations
+    parameters = getattr(thing, "__type_params__", ())
+    if parameters:
+        copy.__type_params__ = parameters  # type: ignore[attr-defined]
     return copy
+
+
+_SAID_BY_CODE = ("__name__", "__qualname__", "__doc__")
 
 
 def _handed(original: Any, place: int, change: Callable[[Any], Any]) -> Any:

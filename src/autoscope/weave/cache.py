@@ -45,7 +45,28 @@ HEAD = b"autoscope-woven\n"
 SUFFIX = ".woven"
 _KEY: int = int.from_bytes(_external.MAGIC_NUMBER, "little")
 _REWRITER = ("assemble.py", "choose.py", "pack.py", "recode.py", "weaver.py")
-_digest = _imp.source_hash
+
+
+def digest(content: bytes | memoryview) -> bytes:
+    """64 bits of it, as Python computes them for `.pyc` files."""
+    return _imp.source_hash(_KEY, content)
+
+
+def read(path: str) -> tuple[os.stat_result, bytes]:
+    """A file's status and content. Raises OSError."""
+    system = library.system
+    file = system.open(path, system.O_RDONLY | system.O_CLOEXEC)
+    try:
+        status = system.fstat(file)
+        data: bytes = system.read(file, status.st_size)
+        while len(data) < status.st_size:
+            more = system.read(file, status.st_size - len(data))
+            if not more:
+                break
+            data += more
+    finally:
+        system.close(file)
+    return status, data
 
 
 class _Plain:
@@ -114,12 +135,10 @@ class Cache:
         columns = next(iter(compile("0", "", "eval").co_positions()))[2] is not None
         self.stamp = (FORMAT, __version__, stamps, _external.MAGIC_NUMBER, sys.version, sys.flags.optimize, columns)
 
-    def key(self, module: str, file: str, what: str, content: bytes | memoryview, choices: str) -> str:
-        """The name of the entry for a module's code: `content` is `what` Python would execute."""
+    def key(self, module: str, file: str, what: str, known: bytes, choices: str) -> str:
+        """The name of the entry for a module's code: `known` is the digest of `what` Python would execute."""
         depends = repr((self.stamp, module, file, what, choices)).encode("utf-8", "surrogatepass")
-        first: bytes = _digest(_KEY, depends)
-        second: bytes = _digest(_KEY, content)
-        return first.hex() + second.hex() + SUFFIX
+        return digest(depends).hex() + known.hex() + SUFFIX
 
     def usable_now(self) -> bool:
         if self.usable is None:
@@ -140,34 +159,21 @@ class Cache:
         """An entry's content; None where there is none, or none that is whole, or it is somebody else's."""
         if not self.usable_now() or library.root() != library.ROOT:
             return None
-        system = library.system
         path = f"{self.place}/{key}"
         try:
-            file = system.open(path, system.O_RDONLY | system.O_CLOEXEC)
+            status, data = read(path)
         except OSError:
             return None
-        try:
-            status = system.fstat(file)
-            if not _trusted(status):
-                return None  # put there while others could write here
-            data: bytes = system.read(file, status.st_size)
-            while len(data) < status.st_size:
-                more = system.read(file, status.st_size - len(data))
-                if not more:
-                    break
-                data += more
-            if _Plain.now() - status.st_mtime > DAY:
-                try:
-                    system.utime(file)  # still in use
-                except OSError:
-                    pass
-        except OSError:
-            return None
-        finally:
-            system.close(file)
+        if not _trusted(status):
+            return None  # put there while others could write here
+        if _Plain.now() - status.st_mtime > DAY:
+            try:
+                library.system.utime(path)  # still in use
+            except OSError:
+                pass
         begin = len(HEAD) + 8
         content = memoryview(data)[begin:]
-        if data[: len(HEAD)] != HEAD or data[len(HEAD) : begin] != _digest(_KEY, content):
+        if data[: len(HEAD)] != HEAD or data[len(HEAD) : begin] != digest(content):
             self.discard(key)
             return None
         return content
@@ -234,7 +240,7 @@ class Cache:
             return
         try:
             try:
-                data = memoryview(HEAD + _digest(_KEY, content) + content)
+                data = memoryview(HEAD + digest(content) + content)
                 while data:
                     data = data[system.write(entry, data) :]
             finally:
@@ -346,9 +352,9 @@ class Load:
         """The code in the `.pyc` that Python would take, None where it would take none. As `SourceLoader.get_code` decides it."""
         loader = self.loader
         try:
-            path = _external.cache_from_source(self.file)
+            pyc = _external.cache_from_source(self.file)
             stats = loader.path_stats(self.file)
-            data = loader.get_data(path)
+            data = loader.get_data(pyc)
         except (NotImplementedError, OSError):
             return None
         flags = int.from_bytes(data[4:8], "little")
@@ -360,13 +366,14 @@ class Load:
         else:
             checked = _imp.check_hash_based_pycs
             valid = checked == "never" or (checked != "always" and not flags & 2)
-            valid = valid or data[8:16] == _digest(_KEY, loader.get_data(self.file))
+            valid = valid or data[8:16] == digest(loader.get_data(self.file))
         return memoryview(data)[16:] if valid else None
 
     def of_pyc(self, content: memoryview) -> CodeType | None:
         """The woven twin of what a `.pyc` contains, None where that is not what it should be."""
         cache, weave, name = self.cache, self.weave, self.name
-        key = cache.key(name, self.file, "pyc", content, weave.plan.lookup().choices(name))
+        known = digest(content)
+        key = cache.key(name, self.file, "pyc", known, weave.plan.lookup().choices(name))
         woven = from_entry(cache, weave, key, name)
         if woven is not None:
             return woven
@@ -390,8 +397,8 @@ def failed(name: str, error: Exception) -> None:
     notice("cache-failed", f"{name} was woven anew: {type(error).__name__}: {error}")
 
 
-def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | None:
-    """A module's woven code from the cache, None where it is not there."""
+def from_entry(cache: Cache, weave: Weaver, key: str, name: str, path: str | None = None) -> CodeType | None:
+    """A module's woven code from the cache, None where it is not there; `path` as for `pack.unpack`."""
     started = Clock.thread_cpu()
     try:
         packed = cache.load(key)
@@ -400,7 +407,7 @@ def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | N
             return None
         count = len(sites.sites)
         try:
-            code, left = pack.unpack(packed, weave.plan, name)
+            code, left = pack.unpack(packed, weave.plan, name, path)
         except Exception as error:
             weaver.forget(name, count)
             cache.misses += 1
@@ -417,7 +424,7 @@ def from_entry(cache: Cache, weave: Weaver, key: str, name: str) -> CodeType | N
         weaver.Cost.cpu_ns += Clock.thread_cpu() - started
 
 
-def keep(cache: Cache, key: str, name: str, file: str, code: CodeType, left: int) -> None:
+def keep(cache: Cache, key: str, name: str, file: str, code: CodeType, left: int, compiled: bool = False) -> None:
     """Store a module that was woven just now; `left` is how many functions were left alone before.
 
     Not one where something failed: the next time it may not.
@@ -427,7 +434,7 @@ def keep(cache: Cache, key: str, name: str, file: str, code: CodeType, left: int
     started = Clock.thread_cpu()
     try:
         alone = [(qualname, reason) for module, qualname, reason in weaver.left_alone[left:] if module == name]
-        packed = pack.pack(code, alone)
+        packed = pack.pack(code, alone, compiled)
         if packed is not None:
             cache.store(key, packed, file)
     except (MemoryError, RecursionError):
@@ -455,9 +462,9 @@ def of_code(
     key = ""
     if cache is not None:
         try:
-            key = cache.key(name, file, finish.__name__, dumps(code, 2), weave.plan.lookup().choices(name))
+            key = cache.key(name, file, finish.__name__, digest(dumps(code, 2)), weave.plan.lookup().choices(name))
             count = len(sites.sites)
-            known = from_entry(cache, weave, key, name)
+            known = from_entry(cache, weave, key, name, code.co_filename)
             if known is not None:
                 return known if len(sites.sites) > count else code
         except RecursionError:
@@ -470,7 +477,7 @@ def of_code(
     if finished is None:
         return code
     if cache is not None and key:
-        keep(cache, key, name, file, finished, left)
+        keep(cache, key, name, file, finished, left, True)
     return finished
 
 

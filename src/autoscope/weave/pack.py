@@ -24,18 +24,21 @@ FIELDS = 24
 """Values a code object is made of, in the one list."""
 
 
-def pack(code: CodeType, left: list[tuple[str, str]]) -> bytes | None:
-    """A woven module; `left` are (qualname, reason) of what was left alone. None where it cannot be read back."""
+def pack(code: CodeType, left: list[tuple[str, str]], compiled: bool = False) -> bytes | None:
+    """A woven module; `left` are (qualname, reason) of what was left alone. None where it cannot be read back.
+
+    `compiled`: Python compiles it each time; then the file's name in it is the very object Python has, see `unpack`.
+    """
     records: list[Any] = []
     try:
-        whole = _place(code, records)
+        whole = _place(code, records, compiled)
     except LookupError:
         return None
     return dumps((code if whole is None else None, records, left))
 
 
-def _place(code: CodeType, records: list[Any]) -> int | None:
-    """Append what makes this code object; its number, or None where nothing in it is woven.
+def _place(code: CodeType, records: list[Any], every: bool) -> int | None:
+    """Append what makes this code object; its number, or None where nothing in it is woven, unless `every` one is wanted.
 
     All in one list, and nothing in a container of its own that is there for every function: containers are what the garbage
     collector counts, and its rounds would take longer than the reading.
@@ -44,12 +47,12 @@ def _place(code: CodeType, records: list[Any]) -> int | None:
     own = -1
     for index, constant in enumerate(code.co_consts):
         if type(constant) is CodeType:
-            place = _place(constant, records)
+            place = _place(constant, records, every)
             if place is not None:
                 inside += [index, place]
         elif type(constant) is Site:
             own = index
-    if own < 0 and not inside:
+    if own < 0 and not inside and not every:
         return None
     constants = list(code.co_consts)
     for index in inside[::2]:
@@ -91,8 +94,13 @@ def _place(code: CodeType, records: list[Any]) -> int | None:
     return len(records) // FIELDS - 1
 
 
-def unpack(packed: bytes | memoryview, plan: Plan, module: str) -> tuple[CodeType, list[tuple[str, str]]]:
-    """The woven module, its sites made and armed, and what was left alone. Raises whatever damaged bytes lead to."""
+def unpack(
+    packed: bytes | memoryview, plan: Plan, module: str, path: str | None = None
+) -> tuple[CodeType, list[tuple[str, str]]]:
+    """The woven module, its sites made and armed, and what was left alone. Raises whatever damaged bytes lead to.
+
+    `path`: what Python has compiled it from, which is the module's `__file__` too.
+    """
     whole, records, left = loads(packed)
     rule_for = plan.lookup().rules(module)
     files: dict[str, str] = {}
@@ -124,6 +132,8 @@ def unpack(packed: bytes | memoryview, plan: Plan, module: str) -> tuple[CodeTyp
         parameters,
         positions,
     ) in zip(*[iter(records)] * FIELDS, strict=True):
+        if filename == path:
+            filename = path  # the same object, as a pickle shows
         if inside is not None:
             for at in range(0, len(inside), 2):
                 constants[inside[at]] = made[inside[at + 1]]

@@ -11,6 +11,10 @@ from types import CodeType
 from autoscope.runtime.sites import Site, site_of
 from autoscope.weave.assemble import OP, decode, read_table, split_positions, write_table
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
 _RESUME = OP["RESUME"]
 _TESTS = frozenset(op for name, op in OP.items() if name in ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE"))
 
@@ -50,7 +54,7 @@ def off(site: Site, code: CodeType) -> CodeType:
 def author(site: Site) -> CodeType | None:
     """The author's function, and what is defined in it."""
     if site.author is None and site.off is not None:
-        site.author = _inside(site.off)
+        site.author = _as_compiled(_inside(site.off))
     return site.author
 
 
@@ -58,14 +62,16 @@ def author_code(code: CodeType) -> CodeType:
     """Any code object without anything of ours, itself and what is defined in it."""
     site = site_of(code)
     if site is None:
-        return _inside(code)
+        inside = _inside(code)
+        _as_compiled(inside)
+        return inside
     if code is site.traced:
         return author(site) or code
     if site.path != "bytecode" or code.co_consts[-3:][0] is not site:
         return code
     # Somebody's copy, with another name or file perhaps.
     try:
-        return _inside(off(site, code))
+        return _as_compiled(_inside(off(site, code)))
     except StopIteration:
         return code  # and with other instructions
 
@@ -73,4 +79,28 @@ def author_code(code: CodeType) -> CodeType:
 def _inside(code: CodeType) -> CodeType:
     inner = tuple([author_code(part) if isinstance(part, CodeType) else part for part in code.co_consts])
     changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
-    return code.replace(co_consts=inner) if changed else code
+    return _as_compiled(code.replace(co_consts=inner)) if changed else code
+
+
+_shared: dict[str, dict[Any, Any]] = {}
+"""File -> the names, constants and tables of code objects compiled from it, by what they are equal by."""
+
+
+def _as_compiled(code: CodeType) -> CodeType:
+    """This code with the very objects for its parts that others of its file have for equal ones.
+
+    So Python compiles a module, and who pickles functions by value, and takes a digest of that, sees it. Constants that are equal
+    and of one type are one object by then: two tuples are the same if all they hold is.
+    """
+    pool = _shared.setdefault(code.co_filename, {})
+    names, constants = code.co_names, code.co_consts
+    lines, exceptions = code.co_linetable, code.co_exceptiontable
+    same = (
+        pool.setdefault((str, *names), names),
+        pool.setdefault((id, *map(id, constants)), constants),
+        pool.setdefault(lines, lines),
+        pool.setdefault(exceptions, exceptions),
+    )
+    if same[0] is names and same[1] is constants and same[2] is lines and same[3] is exceptions:
+        return code
+    return code.replace(co_names=same[0], co_consts=same[1], co_linetable=same[2], co_exceptiontable=same[3])
