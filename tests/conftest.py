@@ -48,9 +48,7 @@ def as_in_a_fresh_process():
         from autoscope.weave import weaver
 
         sites.reset()
-        weaver.left_alone.clear()
-        weaver.seen.clear()
-        weaver.unsure.clear()
+        weaver.reset()
         errors.notices.clear()
         context.current.set(None)
     sys.meta_path[:] = meta_path

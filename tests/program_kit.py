@@ -19,6 +19,21 @@ ROOT = SOURCES.parent
 SITE = str(ROOT if (ROOT / "sitecustomize.py").exists() else Path(autoscope.__file__).parent / "site")
 
 
+SHELF = """
+limit = 3
+def outer(x, *, y=limit):
+    def inner(z): return z + x
+    return inner, lambda q: q + y
+class Cart:
+    def add(self, sku): return [sku for sku in (sku, sku)]
+    @staticmethod
+    def empty(): yield from ()
+class Shop(Cart):
+    def add(self, sku): return super().add(sku)
+"""
+"""Functions of several kinds, to be pickled by value."""
+
+
 @dataclass
 class Ran:
     """How a program ended, and its spans."""

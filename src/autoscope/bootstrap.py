@@ -21,7 +21,7 @@ from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
 from autoscope.weave import attach, cache, main, weaver
-from autoscope.weave.finder import NEVER, Finder
+from autoscope.weave.finder import Finder, wants
 from autoscope.weave.weaver import Weaver
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -260,14 +260,9 @@ class Running:
 
     def wants(self, name: str, module: ModuleType) -> bool:
         """Whether the plan selects a module that is loaded already."""
-        if name.partition(".")[0] in NEVER:
-            return False
-        selected = self.plan.selects(name)
-        if selected is None:
-            # `__dict__`, because a module of the program's may compute its attributes.
-            file = module.__dict__.get("__file__")
-            selected = type(file) is str and name.partition(".")[0] not in sys.stdlib_module_names and weaver.own(file)
-        return selected
+        # `__dict__`, because a module of the program's may compute its attributes.
+        file = module.__dict__.get("__file__")
+        return wants(self.plan, name, file if type(file) is str else None)
 
     def at_first_record(self) -> None:
         """Since the start, or since a fork: there is something to lose."""
@@ -478,9 +473,7 @@ class Running:
         self.guard.end()
         if os._exit is self.exit:
             os._exit = self.hard
-        weaver.left_alone.clear()
-        weaver.seen.clear()
-        weaver.unsure.clear()
+        weaver.reset()
         sites.reset()
 
     # Fork. The hooks cannot be unregistered, so they ask whether they are still wanted.

@@ -6,6 +6,7 @@ import pytest
 from interplay_kit import same
 
 from autoscope.weave import aside, finder
+from program_kit import SHELF
 
 KERNELS = """
 import functools, math
@@ -189,25 +190,19 @@ def test_hypothesis(tmp_path):
     assert "only run by failing" in ran.out
 
 
-BY_VALUE = """
+BY_VALUE = (
+    """
 import hashlib, sys
 import cloudpickle, dill
 from numba import cloudpickle as copy
-limit = 3
-def outer(x, *, y=limit):
-    def inner(z): return z + x
-    return inner, lambda q: q + y
-class Cart:
-    def add(self, sku): return [sku for sku in (sku, sku)]
-    @staticmethod
-    def empty(): yield from ()
-class Shop(Cart):
-    def add(self, sku): return super().add(sku)
-def looked_at(thing): return [hashlib.sha256(tool.dumps(thing)).hexdigest() for tool in (cloudpickle, copy)]
+"""
+    + SHELF
+    + """def looked_at(thing): return [hashlib.sha256(tool.dumps(thing)).hexdigest() for tool in (cloudpickle, copy)]
 for thing in (outer, outer(1), lambda x: x + limit, Cart.add, Cart.empty): print(looked_at(thing))
 print(cloudpickle.loads(cloudpickle.dumps(outer))(2)[0](3), dill.loads(dill.dumps(outer(1)))[0](4))
 print(hashlib.sha256(dill.dumps(outer(1), recurse=True)).hexdigest())
 """
+)
 
 
 def test_functions_by_value(tmp_path):

@@ -19,7 +19,7 @@ import pytest
 
 from autoscope.runtime import sites
 from autoscope.weave import assemble, cache, choose, recode, restore, weaver
-from program_kit import SITE, run
+from program_kit import SHELF, SITE, run
 
 if not weaver.BYTECODE:
     pytest.skip("what is woven from source is not kept", allow_module_level=True)
@@ -439,7 +439,7 @@ def test_deleted_at_any_moment(place):
         over = pool.submit(lambda: [place.run() for _ in range(4)])
         while not over.done():
             shutil.rmtree(place.cache, ignore_errors=True)
-            time.sleep(0.01)
+            time.sleep(0.01)  # gone again and again, at no particular moment
     for ran in over.result():
         assert says(ran) == says(place.run(plain=True))
 
@@ -600,24 +600,16 @@ def test_off_and_given_back(place):
     assert ran[1][2].split("\n")[-2] == f"True {[True] * 5} {[True] * 5} {[True] * 5}", ran[1]
 
 
-BY_VALUE = '''
-limit = 3
-def outer(x, *, y=limit):
-    def inner(z): return z + x
-    return inner, lambda q: q + y
-class Cart:
-    def add(self, sku): return [sku for sku in (sku, sku)]
-    @staticmethod
-    def empty(): yield from ()
-class Shop(Cart):
-    def add(self, sku): return super().add(sku)
-same = lambda x: x + limit, lambda x: x + limit
+BY_VALUE = (
+    SHELF
+    + '''same = lambda x: x + limit, lambda x: x + limit
 def documented(x: int, y: "str" = "a text that is no identifier") -> list[int]:
     """What it is about, at some length."""
     return [x, "another text, no identifier either"]
 def renamed(x): "Its own."; return x
 renamed.__name__, renamed.__qualname__, renamed.__doc__, renamed.mark = "other", "Other.other", "Another's.", 1
 '''
+)
 DIGESTS = """
 import hashlib, cloudpickle, dill, shelf
 cloudpickle.register_pickle_by_value(shelf)

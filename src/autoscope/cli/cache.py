@@ -105,10 +105,7 @@ def fill(arguments: argparse.Namespace) -> int:
         disable=not sys.stderr.isatty(),
     )
     parts = [work[at : at + 16] for at in range(0, len(work), 16)]
-    with (
-        bar,
-        ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (plan.to_json(), found.place, found.named)) as pool,
-    ):
+    with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (plan.to_json(),)) as pool:
         task = bar.add_task("", total=len(work))
         for outcomes in pool.map(_weave, parts):
             for outcome, why in outcomes:
@@ -155,7 +152,7 @@ def modules(path: Path) -> Iterator[tuple[str, Path]]:
 _weaver: Weaver
 
 
-def _begin(plan: str, place: str, named: bool) -> None:
+def _begin(plan: str) -> None:
     """In a process of its own: the plan, once."""
     import json
 
@@ -163,7 +160,7 @@ def _begin(plan: str, place: str, named: bool) -> None:
     from autoscope.weave.weaver import Weaver
 
     global _weaver
-    _weaver = Weaver(Plan.from_dict(json.loads(plan)), cache.Cache(place, named))
+    _weaver = Weaver(Plan.from_dict(json.loads(plan)), cache.opened(os.environ))
 
 
 def _weave(part: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ from importlib.machinery import SourceFileLoader
 
 from autoscope.runtime import sites
 from autoscope.weave.cache import Load
-from autoscope.weave.finder import NEVER
-from autoscope.weave.weaver import Weaver, own
+from autoscope.weave.finder import wants
+from autoscope.weave.weaver import Weaver
 
 
 def weave_ahead(weave: Weaver, name: str, file: str) -> tuple[str, str]:
@@ -18,8 +18,7 @@ def weave_ahead(weave: Weaver, name: str, file: str) -> tuple[str, str]:
     cache = weave.cache
     if cache is None:
         return "not kept", "what this interpreter weaves from source is not kept"
-    selected = name.partition(".")[0] not in NEVER and weave.plan.selects(name)
-    if not (selected or (selected is None and own(file))):
+    if not wants(weave.plan, name, file):
         return "not in the plan", ""
     hits, stored = cache.hits, cache.stored
     loader = SourceFileLoader(name, file)

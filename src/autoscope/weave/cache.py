@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from autoscope.plan.model import Plan
     from autoscope.weave.weaver import Weaver
 
 FORMAT = 1
@@ -80,17 +81,18 @@ class _Plain:
     source_to_code = SourceFileLoader.source_to_code
     cache_from_source = staticmethod(_external.cache_from_source)
 
-    @classmethod
-    def serves(cls, loader: Any) -> bool:
-        kind = cls.loader
-        return (
-            type(loader) is kind
-            and kind.get_code is cls.get_code
-            and kind.get_data is cls.get_data
-            and kind.path_stats is cls.path_stats
-            and kind.source_to_code is cls.source_to_code
-            and _external.cache_from_source is cls.cache_from_source
-        )
+
+def serves(loader: Any) -> bool:
+    """Whether modules of this loader are cached: Python's own for files, with nothing of the program's in it."""
+    kind = _Plain.loader
+    return (
+        type(loader) is kind
+        and kind.get_code is _Plain.get_code
+        and kind.get_data is _Plain.get_data
+        and kind.path_stats is _Plain.path_stats
+        and kind.source_to_code is _Plain.source_to_code
+        and _external.cache_from_source is _Plain.cache_from_source
+    )
 
 
 def opened(environ: Mapping[str, str]) -> Cache | None:
@@ -119,7 +121,7 @@ class Cache:
         """Whether somebody has said where it is to be; else it is in a home directory."""
         self.open: set[str] = set()
         """Directories that everybody may look into, those above them as well."""
-        self.hits = self.misses = self.stored = 0
+        self.hits = self.stored = 0
         self.usable: bool | None = None
         """None until it was looked at, and while it does not exist."""
         self.writable = True
@@ -133,10 +135,13 @@ class Cache:
             stamps.append((status.st_size, status.st_mtime_ns))
         # Whether code has columns (`-X no_debug_ranges`): what `marshal` reads is without them too.
         columns = next(iter(compile("0", "", "eval").co_positions()))[2] is not None
-        self.stamp = (FORMAT, __version__, stamps, _external.MAGIC_NUMBER, sys.version, sys.flags.optimize, columns)
+        facts = (FORMAT, __version__, stamps, _external.MAGIC_NUMBER, sys.version, sys.flags.optimize, columns)
+        self.stamp = digest(repr(facts).encode())
+        """All that an entry depends on besides its module."""
 
-    def key(self, module: str, file: str, what: str, known: bytes, choices: str) -> str:
+    def key(self, plan: Plan, module: str, file: str, what: str, known: bytes) -> str:
         """The name of the entry for a module's code: `known` is the digest of `what` Python would execute."""
+        choices = plan.lookup().choices(module)
         depends = repr((self.stamp, module, file, what, choices)).encode("utf-8", "surrogatepass")
         return digest(depends).hex() + known.hex() + SUFFIX
 
@@ -373,7 +378,7 @@ class Load:
         """The woven twin of what a `.pyc` contains, None where that is not what it should be."""
         cache, weave, name = self.cache, self.weave, self.name
         known = digest(content)
-        key = cache.key(name, self.file, "pyc", known, weave.plan.lookup().choices(name))
+        key = cache.key(weave.plan, name, self.file, "pyc", known)
         woven = from_entry(cache, weave, key, name)
         if woven is not None:
             return woven
@@ -403,14 +408,12 @@ def from_entry(cache: Cache, weave: Weaver, key: str, name: str, path: str | Non
     try:
         packed = cache.load(key)
         if packed is None:
-            cache.misses += 1
             return None
         count = len(sites.sites)
         try:
             code, left = pack.unpack(packed, weave.plan, name, path)
         except Exception as error:
             weaver.forget(name, count)
-            cache.misses += 1
             if from_a_signal(error):
                 raise
             if not isinstance(error, (MemoryError, RecursionError)):
@@ -462,7 +465,7 @@ def of_code(
     key = ""
     if cache is not None:
         try:
-            key = cache.key(name, file, finish.__name__, digest(dumps(code, 2)), weave.plan.lookup().choices(name))
+            key = cache.key(weave.plan, name, file, finish.__name__, digest(dumps(code, 2)))
             count = len(sites.sites)
             known = from_entry(cache, weave, key, name, code.co_filename)
             if known is not None:
@@ -479,8 +482,3 @@ def of_code(
     if cache is not None and key:
         keep(cache, key, name, file, finished, left, True)
     return finished
-
-
-def serves(loader: Any) -> bool:
-    """Whether modules of this loader are cached: Python's own for files, with nothing of the program's in it."""
-    return _Plain.serves(loader)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from autoscope.plan.model import Plan
+
 _FROZEN = "<frozen importlib._bootstrap_external>"
 
 
@@ -159,6 +161,14 @@ class Finder:
 
 def _standard(name: str) -> bool:
     return name.partition(".")[0] in sys.stdlib_module_names
+
+
+def wants(plan: Plan, name: str, file: str | None) -> bool:
+    """Whether a plan selects a module that is in this file. The finder asks the same in steps, the file last."""
+    if name.partition(".")[0] in NEVER:
+        return False
+    selected = plan.selects(name)
+    return (not _standard(name) and own(file)) if selected is None else selected
 
 
 def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:

@@ -6,12 +6,11 @@ site, or contain one that has, are written as what they are made of and made onc
 
 from __future__ import annotations
 
-import os
 from marshal import dumps, loads
 from types import CodeType
 
-from autoscope.runtime import calls, sampling
 from autoscope.runtime.sites import Site, arm, new_site
+from autoscope.weave.weaver import describe, file_of
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
     from autoscope.plan.model import Plan
 
 
+PARTS = 18
+"""Arguments of `CodeType`, in the one list; behind them what is ours."""
 FIELDS = 24
-"""Values a code object is made of, in the one list."""
+CONSTANTS, FILENAME, LINE = 7, 10, 13
 
 
 def pack(code: CodeType, left: list[tuple[str, str]], compiled: bool = False) -> bytes | None:
@@ -105,69 +106,25 @@ def unpack(
     rule_for = plan.lookup().rules(module)
     files: dict[str, str] = {}
     made: list[CodeType] = []
-    make, code = CodeType, whole
-    for (
-        arguments,
-        positional,
-        keyword,
-        count,
-        stack,
-        flags,
-        raw,
-        constants,
-        names,
-        variables,
-        filename,
-        name,
-        qualname,
-        line,
-        lines,
-        exceptions,
-        free,
-        cells,
-        inside,
-        own,
-        called,
-        kind,
-        parameters,
-        positions,
-    ) in zip(*[iter(records)] * FIELDS, strict=True):
+    code = whole
+    for at in range(0, len(records), FIELDS):
+        parts = records[at : at + PARTS]
+        inside, own, qualname, kind, parameters, positions = records[at + PARTS : at + FIELDS]
+        constants, filename = parts[CONSTANTS], parts[FILENAME]
         if filename == path:
-            filename = path  # the same object, as a pickle shows
+            parts[FILENAME] = path  # the same object, as a pickle shows
         if inside is not None:
-            for at in range(0, len(inside), 2):
-                constants[inside[at]] = made[inside[at + 1]]
+            for place in range(0, len(inside), 2):
+                constants[inside[place]] = made[inside[place + 1]]
         if own >= 0:
             file = files.get(filename)
             if file is None:
-                file = files[filename] = os.path.abspath(filename) if filename[:1] != "<" else filename
-            rule = rule_for(called)
-            constants[own] = site = new_site(module, called, file, line, kind, "bytecode", parameters)
-            site.level, site.rate, site.capture = rule.level, rule.rate, rule.capture
-            if rule.rate < 1.0:
-                site.get = sampling.thinned(rule.rate)
-            if parameters or rule.capture.returns or kind != "function":
-                site.undo = calls.undo_full
-        code = make(
-            arguments,
-            positional,
-            keyword,
-            count,
-            stack,
-            flags,
-            raw,
-            tuple(constants),
-            names,
-            variables,
-            filename,
-            name,
-            qualname,
-            line,
-            lines,
-            exceptions,
-            free,
-            cells,
-        )
+                file = files[filename] = file_of(filename)
+            site = new_site(module, qualname, file, parts[LINE], kind, "bytecode", parameters)
+            describe(site, rule_for(qualname))
+            constants[own] = site
+        parts[CONSTANTS] = tuple(constants)
+        code = CodeType(*parts)
         if own >= 0:
             site.traced = code
             site.positions = positions

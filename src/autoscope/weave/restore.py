@@ -63,8 +63,8 @@ def author_code(code: CodeType) -> CodeType:
     site = site_of(code)
     if site is None:
         inside = _inside(code)
-        _as_compiled(inside)
-        return inside
+        shared = _as_compiled(inside)  # also of code without anything of ours, whose parts those of others are to be
+        return code if inside is code else shared
     if code is site.traced:
         return author(site) or code
     if site.path != "bytecode" or code.co_consts[-3:][0] is not site:
@@ -79,7 +79,7 @@ def author_code(code: CodeType) -> CodeType:
 def _inside(code: CodeType) -> CodeType:
     inner = tuple([author_code(part) if isinstance(part, CodeType) else part for part in code.co_consts])
     changed = any(new is not old for new, old in zip(inner, code.co_consts, strict=True))
-    return _as_compiled(code.replace(co_consts=inner)) if changed else code
+    return code.replace(co_consts=inner) if changed else code
 
 
 _shared: dict[str, dict[Any, Any]] = {}

@@ -41,9 +41,15 @@ def _read_back(site: Site, twin: CodeType) -> CodeType:
 
 Site.read_back = _read_back
 
-
 unsure: set[str] = set()
 """Modules in which something failed that may not fail the next time."""
+
+
+def reset() -> None:
+    """Forget what was woven and what was not."""
+    left_alone.clear()
+    seen.clear()
+    unsure.clear()
 
 
 class Cost:
@@ -69,7 +75,8 @@ def rewriter() -> Any:
 
 def captured(code: CodeType, capture: Capture) -> tuple[str, ...]:
     """Names of the parameters a capture asks for, in signature order."""
-    names: tuple[str, ...] = rewriter()[1].parameters(code)
+    _, recode = rewriter()
+    names: tuple[str, ...] = recode.parameters(code)
     if capture.args is True:
         return names
     if capture.args is False:
@@ -84,6 +91,13 @@ def describe(site: Site, rule: Rule) -> None:
     site.capture = rule.capture
     if rule.rate < 1.0:
         site.get = sampling.thinned(rule.rate)
+    if site.parameters or rule.capture.returns or site.kind != "function":
+        site.undo = calls.undo_full
+
+
+def file_of(name: str) -> str:
+    """The file a code object's `co_filename` means; `<string>` and its like mean none."""
+    return os.path.abspath(name) if name[:1] != "<" else name
 
 
 class Weaver:
@@ -103,25 +117,25 @@ class Weaver:
         if rule.level == "off":
             left_alone.append((module, name, "off in the plan"))
             return None
-        reason = "" if rule.named else rewriter()[0].left_out(code, rule.level)
+        choose, _ = rewriter()
+        reason = "" if rule.named else choose.left_out(code, rule.level)
         if reason:
             left_alone.append((module, name, reason))
             return None
         return rule
 
     def site(self, module: str, code: CodeType, qualname: str, path: str, rule: Rule) -> Site:
+        choose, _ = rewriter()
         site = sites.new_site(
             module=module,
             qualname=qualname,
-            file=os.path.abspath(code.co_filename) if code.co_filename[:1] != "<" else code.co_filename,
+            file=file_of(code.co_filename),
             line=code.co_firstlineno,
-            kind=rewriter()[0].kind_of(code),
+            kind=choose.kind_of(code),
             path=path,
             parameters=captured(code, rule.capture),
         )
         describe(site, rule)
-        if site.parameters or rule.capture.returns or site.kind != "function":
-            site.undo = calls.undo_full
         return site
 
     def code(self, code: CodeType, module: str, qualname: str | None = None, known: bool = False) -> CodeType:
@@ -200,7 +214,8 @@ class Weaver:
             return False
         known = twins.get(id(code))
         if known is None:
-            if self.path != "bytecode" or not rewriter()[0].is_function(code):
+            choose, _ = rewriter()
+            if self.path != "bytecode" or not choose.is_function(code):
                 # The author's; what is defined inside it still counts.
                 return False
             # A decorator's inner function has the name of whatever it wraps, and shares its code with its like.

@@ -63,7 +63,6 @@ def _wrap(weave: Weaver, module: ModuleType, qualname: str) -> bool:
         parameters=(),
     )
     weaver.describe(site, rule)
-    site.undo = calls.undo_full
     try:
         setattr(owner, last, wrapt.FunctionWrapper(original, _around(site)))
     except (AttributeError, TypeError) as error:
