@@ -348,6 +348,28 @@ threading.Thread(target=end).start()
     assert ran.meta["counters"]["recorded"] == 1000
 
 
+def test_exit_without_ceremony_while_the_store_is_imported(tmp_path):
+    """`os._exit` when our thread has taken what was recorded, and has nowhere to put it yet."""
+    text = program(
+        '''
+import os, sys, threading, time
+made = threading.Event()
+exec("""def watch(event, args):  # not woven: it must record nothing
+    if event == "import" and args[0] == "autoscope.export.destinations":
+        made.set()
+        time.sleep(0.3)
+""")
+sys.addaudithook(watch)
+work(1)
+made.wait()
+os._exit(3)
+'''
+    )
+    ran = run(tmp_path, text, check=False)
+    assert (ran.status, ran.out, ran.err) == (3, "", "")
+    assert ran.names == {"work": 1}
+
+
 @pytest.mark.parametrize("how", ["fork", "forkserver", "spawn"])
 @pytest.mark.parametrize("what", ["Process", "Pool", "Executor"])
 def test_multiprocessing(tmp_path, how, what):
