@@ -542,7 +542,7 @@ def _take_over_context(module: ModuleType | None = None) -> None:
     try:
         from autoscope.export import bridge
 
-        bridge.take_over()
+        bridge.take_over(module)
     except (ImportError, AttributeError) as error:
         notice("otel-unknown", f"this OpenTelemetry is not one known here: {error}; its spans and ours stay apart")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context.context import Context, _RuntimeContext
 
 from autoscope.errors import notice
-from autoscope.runtime import sampling
+from autoscope.runtime import sampling, sites
 from autoscope.runtime.context import Attached, Unsampled, current
 from autoscope.runtime.spans import Record, Trace, epoch_offset
 
@@ -126,15 +126,16 @@ def span_context(trace: Trace, span_id: int, is_remote: bool = False) -> Any:
 
 def _unsampled(mark: Unsampled) -> Any:
     if not mark.span_id:
-        from autoscope.runtime import sites
-
         mark.trace_id = sampling.left_out_id()
         mark.span_id = sites.random.getrandbits(62) | 1
     return _otel().SpanContext(mark.trace_id, mark.span_id, False, _otel().TraceFlags(2))
 
 
 def take_over(module: ModuleType | None = None) -> None:
-    """Make OpenTelemetry's context ours, now that `opentelemetry.context` is loaded. Safe to call again."""
+    """Make OpenTelemetry's context ours, now that `opentelemetry.context` is loaded. Safe to call again.
+
+    `module` is that, where it has been loaded this moment, so that nobody can have made anything current.
+    """
     from opentelemetry import context as api
 
     before = api._RUNTIME_CONTEXT
@@ -146,7 +147,8 @@ def take_over(module: ModuleType | None = None) -> None:
         context = before.get_current()
         return attached(context) if context else None
 
-    sampling.foreign = foreign
+    sampling.set_foreign(foreign if module is None else None)
+    sites.ask_for(True)
 
 
 def give_back() -> None:
@@ -156,7 +158,8 @@ def give_back() -> None:
         before = api.__dict__["_RUNTIME_CONTEXT"].before
         if before is not None:
             api.__dict__["_RUNTIME_CONTEXT"] = before
-    sampling.foreign = None
+    sampling.set_foreign(None)
+    sites.ask_for(False)
     sdk = sys.modules.get("opentelemetry.sdk.trace")
     if sdk is not None:
         for name, theirs in _theirs.items():

@@ -122,12 +122,40 @@ class Call:
 setattr(Call, "@parent", Call.__dict__["parent"])  # as woven code asks for it: no name of a program's begins so
 
 
-def enter(site: Site, arguments: tuple[Any, ...]) -> Call | None:
-    """A call begins; None: it is not recorded, the author's body runs."""
+def begin(site: Site, arguments: tuple[Any, ...]) -> Call | None:
+    """`enter`, for who is not woven in bytecode, with all that woven code does before it."""
     try:
         parent = site.get()
+        if parent is None and site.chance() >= site.share:
+            return leave_out(site)
     except RecursionError:
         return None
+    return enter(site, arguments, parent)
+
+
+def leave_out(site: Site) -> Call | None:
+    """A trace that is decided against begins with a call that may be suspended: a `Call` with the mark as its span."""
+    try:
+        call = Call()
+        call.site = site
+        call.span = site.mark()
+        call.parent = call.first_parent = call.attributes = None
+        call.paused = False
+        call.steps = 1
+        call.running = 0
+        counters.entered += 1
+        call.start = call.resumed = 0
+        _set(call.span)
+        return call
+    except RecursionError:
+        return None
+    except BaseException:  # a Ctrl-C, before the caller's own handler has begun
+        _set(None)
+        raise
+
+
+def enter(site: Site, arguments: tuple[Any, ...], parent: Any) -> Call | None:
+    """A call begins; None: it is not recorded, the author's body runs. `parent` is what was current."""
     try:
         if parent:
             span: Any = (parent[0], site.next())
@@ -277,9 +305,9 @@ def undo_lean(parent: Any) -> None:
     _set(parent)
 
 
-def undo_full(call: Call) -> None:
-    """The same, for a call with a `Call`."""
-    _set(call.parent)
+def undo_full(call: Call | None) -> None:
+    """The same, for a call with a `Call`, or with None, which began a trace that is decided against."""
+    _set(None if call is None else call.parent)
 
 
 def mend(raised: BaseException, on_its_way: BaseException) -> None:
@@ -662,7 +690,7 @@ def _full() -> int:
     entered = counters.entered
     started = Clock.now()
     for _ in range(_ROUNDS):
-        call = enter(site, ())
+        call = enter(site, (), site.get())
         if call is not None:
             leave(call, None)
     ended = Clock.now()

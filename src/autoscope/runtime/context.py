@@ -33,13 +33,10 @@ class Unsampled(tuple[()]):
     context: Any = None
 
 
-class Thinned(tuple[()]):
-    """What a thinned site's `get` answers when this call is left out; the current span stays as it is."""
-
-    __slots__ = ()
-
-
-THINNED = Thinned()
+UNSAMPLED = Unsampled()
+"""The mark of every such trace while nobody can ask for its ids."""
+THINNED = Unsampled()
+"""What a thinned site's `get` answers when this call is left out; the current span stays as it is."""
 
 
 class Attached(tuple[object, ...]):

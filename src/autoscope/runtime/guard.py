@@ -35,7 +35,7 @@ class Guard:
         self.result: Any = None
 
     def __enter__(self) -> None:
-        call = calls.enter(self.site, self.arguments)
+        call = calls.begin(self.site, self.arguments)
         self.arguments = ()
         self.call = call
         if call is not None:

@@ -42,6 +42,8 @@ def rejected_below(share: float) -> int:
     return (1 << 56) - round(share * (1 << 56))
 
 
+share: float = 2.0
+"""What woven code compares a random number with where a trace begins, before it asks `root`; follows `rate`."""
 rejected: int = 0
 """Traces whose randomness is below this are not recorded; follows `rate`.
 
@@ -55,21 +57,37 @@ def left_out_id() -> int:
     return _bits(72) << 56 | (_bits(56) * rejected >> 56)
 
 
-def set_rate(share: float) -> None:
+def set_rate(probability: float) -> None:
     """Record this share of traces from now on."""
     global rate, rejected, tracestate
-    if share:
+    if probability:
         sites.wake()
-    rate = share
-    rejected = rejected_below(share)
-    value = threshold(share)
+    rate = probability
+    rejected = rejected_below(probability)
+    value = threshold(probability)
     tracestate = f"ot=th:{value}" if value else ""
+    _publish()
+
+
+def set_foreign(asked: Any) -> None:
+    """Have a function asked at each root for a span made current before our context was there; None: there can be none."""
+    global foreign
+    foreign = asked
+    _publish()
+
+
+def _publish() -> None:
+    """Woven code decides by itself where nobody else has a say."""
+    global share
+    share = rate if foreign is None and rejected else 2.0
+    sites.set_share(share)
 
 
 def root(parent: Any) -> Span | Unsampled | None:
     """What a call without a recorded parent does: a new span, a mark "not recorded", or None: nothing at all.
 
-    `parent` is what the context variable held: None or an empty tuple (see `context`).
+    `parent` is what the context variable held: None or an empty tuple (see `context`). Where it is None and nobody else has a
+    say, who calls this has decided already that the trace is recorded.
     """
     try:
         if parent is None:
@@ -88,13 +106,16 @@ def root(parent: Any) -> Span | Unsampled | None:
         else:
             return None
         if rejected:
-            randomness = _bits(56)
-            if randomness < rejected:
-                sites.counters.sampled_out += 1
-                mark = Unsampled()
-                if inherited is not None:
-                    mark.context = inherited
-                return mark
+            if parent is None and foreign is None:
+                randomness = rejected + (_bits(56) * ((1 << 56) - rejected) >> 56)  # it was decided that it is recorded
+            else:
+                randomness = _bits(56)
+                if randomness < rejected:
+                    next(sites.counters.marks)
+                    mark = Unsampled()
+                    if inherited is not None:
+                        mark.context = inherited
+                    return mark
             identity = _bits(72) << 56 | randomness
         else:
             identity = _bits(128)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import itertools
 import os
+from _operator import length_hint
 from _random import Random
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import iter, list, zip
+from builtins import iter, list, map, type, zip
+from itertools import repeat
 from types import CodeType
 
 from autoscope.runtime import context
@@ -33,12 +35,18 @@ SWITCHES = (
     "clock",
     "next",
     "append",
+    "chance",
+    "share",
+    "mark",
+    "type",
+    "unsampled",
     "root",
     "fail",
     "undo",
     "mend",
     "enter",
     "leave",
+    "leave_out",
     "fail_call",
     "suspend",
     "resume",
@@ -103,12 +111,19 @@ class Site:
     clock: Callable[[], int]
     next: Callable[[], int]
     append: Callable[[Any], Any]
+    chance: Callable[[], float]
+    share: float
+    """A trace that begins here is decided against where `chance()` is not less."""
+    mark: Callable[[], Any]
+    type: Callable[[Any], Any]
+    unsampled: Any
     root: Callable[[Any], Any]
     fail: Callable[..., None]
     undo: Callable[[Any], None]
     mend: Callable[[BaseException, BaseException], None]
     enter: Callable[..., Any]
     leave: Callable[..., None]
+    leave_out: Callable[[Any], Any]
     fail_call: Callable[..., None]
     suspend: Callable[[Any], None]
     resume: Callable[[Any], None]
@@ -176,10 +191,13 @@ random = Random(int.from_bytes(os.urandom(16), "big"))
 """Our own, so that a program that seeds `random` sees the numbers it would have seen."""
 
 
+MANY = 1 << 62
+
+
 class Counters:
     """What happened, counted; read by `stats()` and written with the run."""
 
-    __slots__ = ("capture_ns", "dropped", "entered", "sampled_out", "taken")
+    __slots__ = ("capture_ns", "dropped", "entered", "marks", "taken")
 
     def __init__(self) -> None:
         self.capture_ns = 0
@@ -187,8 +205,14 @@ class Counters:
         self.dropped = 0
         self.entered = 0
         """Calls that were recorded or sampled out with a `Call`; the others need none."""
-        self.sampled_out = 0
+        self.marks = repeat(context.UNSAMPLED, MANY)
+        """Marks of traces that are decided against, one taken for each: what is left of them is the count."""
         self.taken = 0
+
+    @property
+    def sampled_out(self) -> int:
+        """Traces decided against."""
+        return MANY - length_hint(self.marks)
 
 
 counters = Counters()
@@ -201,6 +225,32 @@ def _fresh_ids() -> Callable[[], int]:
 
 
 next_id = _fresh_ids()
+asked_for = False
+"""Whether somebody may ask for the ids of a trace that was decided against: then each has a mark of its own."""
+
+
+def _fresh_marks() -> Callable[[], Any]:
+    return map(context.Unsampled, counters.marks).__next__ if asked_for else counters.marks.__next__
+
+
+next_mark = _fresh_marks()
+
+
+def ask_for(ids: bool) -> None:
+    """OpenTelemetry code is there (or gone), which asks what is current."""
+    global asked_for, next_mark
+    asked_for = ids
+    next_mark = _fresh_marks()
+    for site in sites:
+        site.mark = next_mark
+
+
+def set_share(share: float) -> None:
+    """Which share of the traces that begin anywhere goes on to `sampling.root`."""
+    for site in sites:
+        site.share = share
+
+
 append: Callable[[Any], Any] = records.extend
 """What woven code does with the record of a finished call."""
 
@@ -246,12 +296,18 @@ def new_site(
     site.clock = Clock.now
     site.next = next_id
     site.append = append
+    site.chance = random.random
+    site.share = sampling.share
+    site.mark = next_mark
+    site.type = type
+    site.unsampled = context.Unsampled
     site.root = sampling.root
     site.fail = calls.fail
     site.undo = calls.undo_lean
     site.mend = calls.mend
     site.enter = calls.enter
     site.leave = calls.leave_plain if kind == "function" else calls.leave
+    site.leave_out = calls.leave_out
     site.fail_call = calls.fail_call
     site.suspend = calls.suspend
     site.resume = calls.resume
@@ -327,6 +383,7 @@ def after_fork() -> None:
     for site in sites:
         site.next = next_id
     counters.__init__()  # type: ignore[misc]
+    ask_for(asked_for)
 
 
 def reset() -> None:
@@ -335,6 +392,7 @@ def reset() -> None:
     sites.clear()
     records.clear()
     counters.__init__()  # type: ignore[misc]
+    ask_for(False)
     sampling.set_rate(1.0)
     set_append(records.extend)
 

@@ -9,17 +9,29 @@ Two shapes. *Lean*, for a plain function without capture, does everything in pla
 
     if site.armed:                                        # else: the author's body
         parent = site.get()
-        span = (parent[0], site.next()) if parent else site.root(parent)      # None: the author's body
-        start = site.clock(); site.set(span)
+        if parent:
+            span = (parent[0], site.next()); start = site.clock()
+        elif parent is None and site.chance() >= site.share:
+            span = site.mark(); start = 0                 # a trace that is decided against
+        elif parent is not None and site.type(parent) is site.unsampled:
+            goto the author's body                        # inside such a trace
+        else:
+            span = site.root(parent); start = site.clock()            # None: the author's body
+        site.set(span)
         try: body, where `return value` becomes
-            result = value; end = site.clock(); site.set(parent)
-            if span: site.append((site, span, parent, start, end, None))
+            result = value
+            if span: end = site.clock(); site.set(parent); site.append((site, span, parent, start, end, None))
+            else: site.set(parent)
             return result
-        except: site.set(parent); site.fail(site, span, parent, start, exception); raise
+        except: site.set(parent); if span: site.fail(site, span, parent, start, exception); raise
 
 *Full*, for capture and for generators, coroutines and async generators, keeps one object:
 
-    if site.armed and (call := site.enter(site, arguments)) is not None:
+    if site.armed:
+        parent = site.get()
+        … as above, but `call = site.enter(site, arguments, parent)` for a call that is recorded, and for a trace decided
+        against `call = site.leave_out(site)`; a plain function, which is never suspended, does without: `site.set(site.mark());
+        call = None`
         try: body, where `return value` becomes `result = value; site.leave(call, result); return result`
              and `yield value` becomes `site.suspend(call); yield value; site.resume(call)`
         except: site.set(call.parent); site.fail_call(call, exception); raise
@@ -62,6 +74,8 @@ _VARARGS = 4
 _VARKEYWORDS = 8
 
 _JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POP_JUMP_IF_"
+_LESS = {(3, 11): 0, (3, 12): 2}.get(VERSION, 18)
+"""COMPARE_OP's argument for `<`; from 3.13 on with the result made True or False."""
 _CONSTANT_RETURN = OP.get("RETURN_CONST", -1)
 _RETURN, _YIELD, _RESUME, _SEND = OP["RETURN_VALUE"], OP["YIELD_VALUE"], OP["RESUME"], OP["SEND"]
 
@@ -102,6 +116,7 @@ class _Recoder:
         self.capture = capture
         self.returns = returns
         self.full = bool(capture or returns or code.co_flags & SUSPENDS)
+        self.plain = not code.co_flags & SUSPENDS
         self.names = list(code.co_names)
         self.constants = [*code.co_consts, site, 0, None]
         self.site = len(code.co_consts)
@@ -170,14 +185,42 @@ class _Recoder:
             yield self.op("TO_BOOL")
         yield self.op(_JUMP_IF + kind, 0, label)
 
-    def enter_lean(self, author: Label, guard: Entry) -> Iterator[Item]:
-        child, ready = Label(), Label()
+    def decide(self, author: Label, child: Label, begin: Label, left_out: Label) -> Iterator[Item]:
+        """Where a call goes by what is current, `parent`, which stays on the stack but on the way to the author's body."""
+        other = Label()
         yield from self.load("armed")
         yield self.op(_JUMP_IF + "FALSE", 0, author)
         yield from self.function("get")
         yield from self.call(0)  # parent
         yield self.op("COPY", 1)
         yield from self.jump_if("TRUE", child)
+        yield self.op("COPY", 1)
+        yield from self.jump_if("NOT_NONE", other)
+        yield from self.function("chance")
+        yield from self.call(0)
+        yield from self.load("share")
+        yield self.op("COMPARE_OP", _LESS)
+        yield self.op(_JUMP_IF + "TRUE", 0, begin)
+        yield self.op("JUMP_FORWARD", 0, left_out)
+        yield other
+        yield from self.function("type")
+        yield self.op("COPY", 3)
+        yield from self.call(1)
+        yield from self.load("unsampled")
+        yield self.op("IS_OP", 0)
+        yield self.op(_JUMP_IF + "FALSE", 0, begin)
+        yield self.op("POP_TOP")
+        yield self.op("JUMP_FORWARD", 0, author)
+
+    def enter_lean(self, author: Label, guard: Entry) -> Iterator[Item]:
+        child, begin, left_out, ready, known = Label(), Label(), Label(), Label(), Label()
+        yield from self.decide(author, child, begin, left_out)
+        yield left_out
+        yield from self.function("mark")
+        yield from self.call(0)
+        yield self.op("LOAD_CONST", self.site + 1)  # parent, span, 0
+        yield self.op("JUMP_FORWARD", 0, known)
+        yield begin
         yield from self.function("root")
         yield self.op("COPY", 3)
         yield from self.call(1)  # parent, span or None
@@ -195,7 +238,8 @@ class _Recoder:
         yield self.op("BUILD_TUPLE", 2)  # parent, span
         yield ready
         yield from self.function("clock")
-        yield from self.call(0)  # parent, span, start
+        yield from self.call(0)
+        yield known  # parent, span, start
         # From here an exception, even one from a signal, puts the parent back.
         for instruction in (*self.function("set"), self.op("COPY", 4), *self.call(1), self.op("POP_TOP")):
             instruction.entry = guard
@@ -203,16 +247,16 @@ class _Recoder:
 
     def leave_lean(self, entry: Entry) -> Iterator[Item]:
         """parent, span, start, result -> result"""
-        dropped = Label()
+        left_out, done = Label(), Label()
         items: list[Item] = [
+            self.op("COPY", 3),
+            *self.jump_if("FALSE", left_out),
             *self.function("clock"),
             *self.call(0),  # parent, span, start, result, end
             *self.function("set"),
             self.op("COPY", 7),
             *self.call(1),
             self.op("POP_TOP"),
-            self.op("COPY", 4),
-            *self.jump_if("FALSE", dropped),
             *self.function("append"),
             self.op("LOAD_CONST", self.site),
             self.op("COPY", 7),  # span
@@ -223,8 +267,14 @@ class _Recoder:
             self.op("BUILD_TUPLE", 6),
             *self.call(1),
             self.op("POP_TOP"),
-            dropped,
             self.op("POP_TOP"),  # parent, span, start, result
+            self.op("JUMP_FORWARD", 0, done),
+            left_out,
+            *self.function("set"),
+            self.op("COPY", 6),
+            *self.call(1),
+            self.op("POP_TOP"),
+            done,
         ]
         for item in items:
             if isinstance(item, Instruction):
@@ -236,16 +286,38 @@ class _Recoder:
         yield self.op("POP_TOP")
 
     def enter_full(self, author: Label, guard: Entry) -> Iterator[Item]:
-        code, ready = self.code, Label()
-        yield from self.load("armed")
-        yield self.op(_JUMP_IF + "FALSE", 0, author)
+        code, enter, left_out, ready = self.code, Label(), Label(), Label()
+        yield from self.decide(author, enter, enter, left_out)
+        yield left_out  # parent
+        if self.plain:
+            yield self.op("POP_TOP")
+            yield self.op("LOAD_CONST", self.site + 2)  # call: None
+            for instruction in (
+                *self.function("set"),
+                *self.function("mark"),
+                *self.call(0),
+                *self.call(1),
+                self.op("POP_TOP"),
+            ):
+                instruction.entry = guard
+                yield instruction
+        else:
+            yield self.op("POP_TOP")
+            yield from self.function("leave_out")
+            yield self.op("LOAD_CONST", self.site)
+            yield from self.call(1)
+        yield self.op("JUMP_FORWARD", 0, ready)
+        yield enter  # parent
         yield from self.function("enter")
         yield self.op("LOAD_CONST", self.site)
         for name in self.capture:
             # An argument that is also a cell has kept its place among the fast locals.
             yield self.op("LOAD_DEREF" if name in code.co_cellvars else "LOAD_FAST", code.co_varnames.index(name))
         yield self.op("BUILD_TUPLE", len(self.capture))
-        yield from self.call(2)
+        yield self.op("COPY", 5)
+        yield from self.call(3)  # parent, call or None
+        yield self.op("SWAP", 2)
+        yield self.op("POP_TOP")
         yield self.op("COPY", 1)
         yield from self.jump_if("NOT_NONE", ready)
         yield self.op("POP_TOP")
@@ -254,15 +326,31 @@ class _Recoder:
 
     def leave_full(self, entry: Entry) -> Iterator[Item]:
         """call, result -> result"""
-        for instruction in (
+        left_out, done = Label(), Label()
+        items: list[Item] = []
+        if self.plain:
+            items += [self.op("COPY", 2), *self.jump_if("NONE", left_out)]
+        items += [
             *self.function("leave"),
             self.op("COPY", 4),
             self.op("COPY", 4) if self.returns else self.op("LOAD_CONST", self.site + 2),
             *self.call(2),
             self.op("POP_TOP"),
-        ):
-            instruction.entry = entry
-            yield instruction
+        ]
+        if self.plain:
+            items += [
+                self.op("JUMP_FORWARD", 0, done),
+                left_out,
+                *self.function("set"),
+                self.op("LOAD_CONST", self.site + 2),
+                *self.call(1),
+                self.op("POP_TOP"),
+                done,
+            ]
+        for item in items:
+            if isinstance(item, Instruction):
+                item.entry = entry
+            yield item
         yield self.op("SWAP", 2)
         yield self.op("POP_TOP")
 
@@ -282,7 +370,8 @@ class _Recoder:
         mend = Label()
         struck = Entry(mend, self.kept + 2, True)
         for item in self.record_failure():
-            item.entry = struck
+            if isinstance(item, Instruction):
+                item.entry = struck
             yield item
         yield self.op("RERAISE", 1)
         yield mend  # kept…, lasti, exception, lasti, the one raised meanwhile
@@ -293,23 +382,36 @@ class _Recoder:
         yield self.op("POP_TOP")
         yield self.op("RERAISE", 1)
 
-    def record_failure(self) -> Iterator[Instruction]:
+    def record_failure(self) -> Iterator[Item]:
         self.position = NOWHERE
-        yield from self.function("set")
+        known, done = Label(), Label()
         if self.full:
+            if self.plain:
+                yield self.op("COPY", 3)  # call
+                yield from self.jump_if("NOT_NONE", known)
+                yield from self.function("set")
+                yield self.op("LOAD_CONST", self.site + 2)
+                yield from self.call(1)
+                yield self.op("POP_TOP")
+                yield self.op("JUMP_FORWARD", 0, done)
+                yield known
+            yield from self.function("set")
             yield self.op("COPY", 5)  # call
             index = self.name("@parent")
             yield self.op("LOAD_ATTR", index if VERSION < (3, 12) else index << 1)
-        else:
-            yield self.op("COPY", 7)  # parent
-        yield from self.call(1)
-        yield self.op("POP_TOP")
-        if self.full:
+            yield from self.call(1)
+            yield self.op("POP_TOP")
             yield from self.function("fail_call")
             yield self.op("COPY", 5)  # call
             yield self.op("COPY", 4)  # exception
             yield from self.call(2)
         else:
+            yield from self.function("set")
+            yield self.op("COPY", 7)  # parent
+            yield from self.call(1)
+            yield self.op("POP_TOP")
+            yield self.op("COPY", 4)  # span
+            yield from self.jump_if("FALSE", done)
             yield from self.function("fail")
             yield self.op("LOAD_CONST", self.site)
             yield self.op("COPY", 7)  # span
@@ -318,6 +420,7 @@ class _Recoder:
             yield self.op("COPY", 7)  # exception
             yield from self.call(5)
         yield self.op("POP_TOP")
+        yield done
 
     def traced(self, body: Body, depths: dict[Instruction, int], guard: Entry) -> Iterator[Item]:
         """The author's instructions, `kept` deeper, with returns and yields replaced."""

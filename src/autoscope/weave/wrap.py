@@ -78,7 +78,7 @@ def _around(site: sites.Site) -> Any:
     def call(original: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not site.armed:
             return original(*args, **kwargs)
-        record = calls.enter(site, ())
+        record = calls.begin(site, ())
         if record is None:
             return original(*args, **kwargs)
         try:
