@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--sites", type=int, default=5000)
     arguments = parser.parse_args()
     names = program(arguments.sites)
-    sites.set_append(lambda record: None)
+    sites.switches.append = lambda record: None
     changes: dict[str, Callable[[], Any]] = {
         "update('*', rate=0.5)": lambda: control.update("*", rate=0.5),
         "update('*', rate=1.0)": lambda: control.update("*", rate=1.0),

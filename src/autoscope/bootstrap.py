@@ -417,7 +417,9 @@ class Running:
             return
         if not acquire(self.over, timeout=HARD_EXIT_SECONDS) or self.drain.closed:
             return  # the process ends now
-        if not (self.drain.running or self.drain.exporters or sites.records or self.summary and os.getpid() == self.pid):
+        if not (
+            self.drain.running or self.drain.exporters or sites.records or (self.summary and os.getpid() == self.pid)
+        ):
             return
         self.ending, self.hurried = me, True
         try:

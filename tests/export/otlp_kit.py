@@ -43,7 +43,7 @@ def new_id():
 def child(trace=None, site=SITE, details=None):
     trace = trace or new_trace()
     start = Clock.now()
-    return (site, (trace, new_id()), (trace, new_id()), start, start + 1000, details)
+    return (site, new_id(), trace, (trace, new_id()), start, start + 1000, details)
 
 
 def children(count):
@@ -53,7 +53,7 @@ def children(count):
 
 def root(trace=None, site=SITE, details=None):
     start = Clock.now()
-    return (site, (trace or new_trace(), new_id()), None, start, start + 1000, details)
+    return (site, new_id(), trace or new_trace(), None, start, start + 1000, details)
 
 
 def frame(file, line, name):

@@ -802,7 +802,7 @@ def test_console(capsys):
         first["status"]["status_code"],
         first["attributes"]["thread.id"],
     )
-    assert (f"0x{record[2][1]:016x}", {"status_code": "ERROR", "description": "no"}) == (
+    assert (f"0x{record[3][1]:016x}", {"status_code": "ERROR", "description": "no"}) == (
         second["parent_id"],
         second["status"],
     )

@@ -54,7 +54,7 @@ def official(records):
 
 
 def as_sdk_span(record):
-    site, (trace, span_id), parent, start, end, details = record
+    site, span_id, trace, parent, start, end, details = record
     state = TraceState.from_header([trace.tracestate]) if trace.tracestate else None
     flags = TraceFlags(trace.flags)
     above = None
@@ -146,7 +146,7 @@ def batches(draw):
         for _ in range(draw(st.integers(0, 4))):
             site = draw(st.sampled_from(sites))
             above = draw(st.sampled_from([None, parent, (trace, draw(ids))]))
-            batch.append((site, (trace, draw(ids)), above, draw(times), draw(times), draw(details())))
+            batch.append((site, draw(ids), trace, above, draw(times), draw(times), draw(details())))
     return batch
 
 
@@ -328,7 +328,7 @@ def test_a_stack_trace_that_cannot_be_made():
 def test_a_record_that_cannot_be_encoded_is_left_out_alone():
     """Its neighbours arrive, it is counted and said once."""
     good = child()
-    bad = (SITE, (good[1][0], 2**64), good[2], 1, 2, None)
+    bad = (SITE, 2**64, good[2], good[3], 1, 2, None)
     worse = (SITE, "nonsense")
     encoder = Encoder(RESOURCE)
 
@@ -355,8 +355,8 @@ def test_exceptions_as_log_records():
     assert attributes(event) == attributes(log)
     assert event.time_unix_nano == log.time_unix_nano == log.observed_time_unix_nano
     assert ("exception", "ERROR", 17, 3) == (log.event_name, log.severity_text, log.severity_number, log.flags)
-    assert record[1][0].trace_id.to_bytes(16, "big") == log.trace_id
-    assert record[1][1].to_bytes(8, "big") == log.span_id
+    assert record[2].trace_id.to_bytes(16, "big") == log.trace_id
+    assert record[1].to_bytes(8, "big") == log.span_id
     assert decode([]).resource_spans[0].resource == request.resource_logs[0].resource
     assert ("autoscope", SCHEMA_URL) == (
         request.resource_logs[0].scope_logs[0].scope.name,

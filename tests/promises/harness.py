@@ -202,10 +202,10 @@ def _check(
 
 def _whole(records: list[Any], all_ended: bool) -> None:
     """Every parent that is not itself outside was recorded too, and ends after its children began."""
-    ids = {record[1][1] for record in records}
+    ids = {record[1] for record in records}
     assert len(ids) == len(records), "one span was recorded twice"
-    for _, span, parent, start, end, _ in records:
-        assert span[0].trace_id
+    for _, _, trace, parent, start, end, _ in records:
+        assert trace.trace_id
         assert start <= end
         assert not parent or parent[1] in ids or not all_ended, "a parent was never recorded"
 

@@ -46,7 +46,7 @@ def weave(request):
 
 def captured():
     """What the call that ended last told: {name: value} of its arguments, and `return`; forgets all calls."""
-    attributes = sites.recorded()[-1][5].attributes
+    attributes = sites.recorded()[-1][6].attributes
     sites.records.clear()
     return {key.removeprefix("autoscope.").removeprefix("arg."): value for key, value in attributes.items()}
 
@@ -514,7 +514,7 @@ def test_generators_and_coroutines(weave):
     assert (seen["value"], seen["return"]) == (1, 2)
     asyncio.run(module.consume())
     produced = next(record for record in sites.recorded() if record[0].qualname == "produce")
-    assert produced[5].attributes["autoscope.arg.value"] == 3
+    assert produced[6].attributes["autoscope.arg.value"] == 3
     assert captured()["return"] == "[3]"
 
 

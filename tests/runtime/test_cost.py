@@ -27,10 +27,9 @@ def test_a_call_ends_before_its_result_is_looked_at(tmp_path):
         # From text, so that they are not woven: they would capture themselves.
         capture.render = eval("lambda *words: (ticks(), rendered.append(words[0]), render(*words))[2]")
         capture.arguments = eval("lambda *words: (ticks(), arguments(*words))[1]")
-        for site in sites.sites:
-            site.clock, site.append = ticks, kept.append
+        sites.switches.clock, sites.switches.append = ticks, kept.append
         f(1)
-        print([(record[4] - record[3]) for record in kept], len(rendered) > 0)
+        print([(record[5] - record[4]) for record in kept], len(rendered) > 0)
     """
     ran = run(tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": "1"})
     assert (ran.out, ran.err) == ("[1] True\n", "")

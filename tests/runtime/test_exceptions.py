@@ -65,9 +65,9 @@ def told():
     seen = [
         (
             record[0].qualname,
-            record[5].error_type if record[5] else "",
-            record[5].error_message if record[5] else "",
-            bool(record[5] and record[5].exception),
+            record[6].error_type if record[6] else "",
+            record[6].error_message if record[6] else "",
+            bool(record[6] and record[6].exception),
         )
         for record in sites.recorded()
     ]
@@ -77,7 +77,7 @@ def told():
 
 def the_exception():
     """The one exception that was recorded."""
-    (exception,) = [record[5].exception for record in sites.recorded() if record[5] and record[5].exception]
+    (exception,) = [record[6].exception for record in sites.recorded() if record[6] and record[6].exception]
     return exception
 
 
@@ -262,7 +262,7 @@ def test_the_address_of_a_dead_exception_is_nobody(weave):
     """)
     program.main()
     assert len(set(program.addresses)) < 50, "no address came twice: this test shows nothing"
-    caused = [record[5].exception.cause.message for record in sites.recorded() if record[0].qualname == "cause"]
+    caused = [record[6].exception.cause.message for record in sites.recorded() if record[0].qualname == "cause"]
     assert caused == [str(number) for number in range(50)]
     seen = [entry for entry in told() if entry[0] in ("fail", "attempt")]
     assert seen == [
@@ -556,7 +556,7 @@ def test_causes(weave, suffix, expected, where):
             except ValueError as error: raise RuntimeError("second") {suffix}
     """)
     fails(program.outer)
-    exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "outer")
+    exception = next(record[6].exception for record in sites.recorded() if record[0].qualname == "outer")
     assert chain(exception) == expected
 
 
@@ -642,7 +642,7 @@ def test_a_message_is_asked_for_once(weave):
     """)
     fails(program.top)
     assert sorted(program.said) == ["one", "three", "two", "zero"]
-    exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "outer")
+    exception = next(record[6].exception for record in sites.recorded() if record[0].qualname == "outer")
     assert [link[1] for link in chain(exception)[::2]] == ["<three>", "<two>", "<one>", "<zero>"]
     assert [name for name, *_ in told()] == ["inner", "middle", "outer", "top"]
 
@@ -660,7 +660,7 @@ def test_an_exception_may_be_shared_by_two_chains(weave):
                 raise RuntimeError from error
     """)
     fails(program.outer)
-    exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "outer")
+    exception = next(record[6].exception for record in sites.recorded() if record[0].qualname == "outer")
     assert [link[1] for link in chain(exception)[::2]] == ["", "no", "'second'"]
 
 
@@ -749,7 +749,7 @@ def test_hostile_causes(weave):
     for name in ("Raises", "OddText", "OddClass", "OddNames", "Disguised", "Closed", "Shadows", "OddExit"):
         sites.records.clear()
         fails(program.wrapped, getattr(program, name))
-        exception = next(record[5].exception for record in sites.recorded() if record[0].qualname == "wrapped")
+        exception = next(record[6].exception for record in sites.recorded() if record[0].qualname == "wrapped")
         assert exception.type == "LookupError"
         assert exception.cause.type.endswith(name)
         exception.stacktrace()
@@ -943,7 +943,7 @@ def test_the_stack_trace_is_pythons(weave, tmp_path, monkeypatch, name):
     error = fails(getattr(program, name), *arguments)
     error.__traceback__ = error.__traceback__.tb_next  # our own frame
     # The last: other functions have told exceptions of theirs before.
-    exception = [record[5].exception for record in sites.recorded() if record[5] and record[5].exception][-1]
+    exception = [record[6].exception for record in sites.recorded() if record[6] and record[6].exception][-1]
     text = exception_attributes(exception)["exception.stacktrace"]
     assert text == "".join(traceback.format_exception(error, chain=True))
     assert str(file) in text
@@ -1257,10 +1257,10 @@ def test_while_the_module_of_cancelled_error_is_being_imported(weave, monkeypatc
     monkeypatch.setitem(sys.modules, name, unfinished)
     assert type(fails(module.f)) is ValueError
     assert all(site.armed for site in sites.sites)
-    assert sites.recorded()[-1][5].error_type == "ValueError"
+    assert sites.recorded()[-1][6].error_type == "ValueError"
 
 
-def test_what_strikes_while_one_is_recorded_has_a_line(weave):
+def test_what_strikes_while_one_is_recorded_has_a_line(weave, monkeypatch):
     """A handler's exception (of a timeout, a Ctrl-C) that arrives while ours note another: the author's lines, no frames of ours."""
     program = weave("""
         def inner(x):
@@ -1281,9 +1281,9 @@ def test_what_strikes_while_one_is_recorded_has_a_line(weave):
     def strike(*_):
         raise Struck
 
+    monkeypatch.setattr(sites.switches, "fail", strike)
+    monkeypatch.setattr(sites.switches, "fail_call", strike)
     for name, line in ("inner", 4), ("outer", 9), ("passes", 11):
-        for site in sites.sites:
-            site.fail = site.fail_call = strike
         error = fails(getattr(program, name), 1)
         if type(error) is Struck:  # woven from source, it is not asked
             # The outermost struck last: there another exception was on its way.

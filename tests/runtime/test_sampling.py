@@ -96,12 +96,12 @@ class Seen(NamedTuple):
 
 def seen():
     """Every recorded call, in the order they ended."""
-    names = {record[1][1]: record[0].qualname for record in sites.recorded()}
+    names = {record[1]: record[0].qualname for record in sites.recorded()}
     assert len(names) == len(sites.recorded()), "one span was recorded twice"
     return [
-        Seen(record[0].qualname, parent and names.get(parent[1], "?"), record[1][0], record[1][1], parent and parent[1])
+        Seen(record[0].qualname, parent and names.get(parent[1], "?"), record[2], record[1], parent and parent[1])
         for record in sites.recorded()
-        for parent in [record[2] or None]
+        for parent in [record[3] or None]
     ]
 
 

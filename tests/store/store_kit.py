@@ -27,7 +27,7 @@ base = int.from_bytes(os.urandom(7), "big")
 def batch(count, first=0):
     """Roots of one trace; two batches want different `first`."""
     trace = Trace(0xABCD)
-    return [(site, (trace, base + first + k), None, 1000 + k, 2000 + k, None) for k in range(count)]
+    return [(site, base + first + k, trace, None, 1000 + k, 2000 + k, None) for k in range(count)]
 
 
 def open_store(directory, run_id="20261121-053012-4f3a"):

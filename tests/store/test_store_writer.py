@@ -37,7 +37,7 @@ def test_a_batch_is_written_and_read_back(tmp_path):
     trace = Trace(0x1234 << 100, remote_parent=(1 << 63) + 5, thread_id=42, thread_name="main")
     parent = (trace, (1 << 64) - 1)
     store = open_store(str(tmp_path / "s"))
-    store.export([(site, (trace, 77), parent, 100, 350, None), (site, parent, None, 50, 900, None)])
+    store.export([(site, 77, trace, parent, 100, 350, None), (site, parent[1], parent[0], None, 50, 900, None)])
     store.close(5)
 
     first, second = open_run(str(tmp_path / "s")).spans()
@@ -89,7 +89,7 @@ def test_details_and_exceptions(tmp_path):
     exception = ExceptionRecord("builtins.ValueError", "no \udc80", ((code, 3, -1),), 150)
     details = Details("ValueError", "no \udc80", exception, {"autoscope.arg.sku": "x", "n": 1 << 70, "f": float("nan")})
     store = open_store(str(tmp_path))
-    store.export([(site, (Trace(5, thread_id=9, thread_name="t"), 1), None, 100, 200, details)])
+    store.export([(site, 1, Trace(5, thread_id=9, thread_name="t"), None, 100, 200, details)])
     store.close(5)
 
     with sqlite3.connect(store.path) as connection:
@@ -125,7 +125,7 @@ def test_values_of_the_programs_own_classes_run_none_of_their_code(tmp_path):
 
     details = Details(attributes={"a": Bomb("x"), "b": Number(3), "c": [Bomb("y")], "d": object()})
     store = open_store(str(tmp_path))
-    store.export([(site, (Trace(5), 1), None, 100, 200, details)])
+    store.export([(site, 1, Trace(5), None, 100, 200, details)])
     store.close(5)
 
     (span,) = open_run(str(tmp_path)).spans()
@@ -135,7 +135,7 @@ def test_values_of_the_programs_own_classes_run_none_of_their_code(tmp_path):
 
 def test_a_record_that_cannot_be_written_does_not_take_others_with_it(tmp_path):
     """One is skipped and counted, the rest are stored."""
-    bad = (site, (Trace(-1), 3), None, 1, 2, None)
+    bad = (site, 3, Trace(-1), None, 1, 2, None)
     store = open_store(str(tmp_path))
     store.export([*batch(2), bad, *batch(2, 10)])
     store.close(5)

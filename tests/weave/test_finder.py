@@ -424,7 +424,7 @@ def test_a_c_function_named_in_a_plan(module, function, arguments):
         assert [record[0].name for record in sites.recorded()] == [f"{module}.{function}"]
         with pytest.raises(TypeError):
             getattr(owner, function)()
-        assert sites.recorded()[-1][5].error_type == "TypeError"
+        assert sites.recorded()[-1][6].error_type == "TypeError"
     assert getattr(owner, function) is original
 
 

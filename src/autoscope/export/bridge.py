@@ -241,8 +241,7 @@ class Bridge:
 
         from autoscope.export import wire
 
-        site, span, parent, start, end, details = record
-        trace = span[0]
+        site, span_id, trace, parent, start, end, details = record
         offset = epoch_offset()
         outside = wire.begins_here(parent)
         attributes = wire.site_attributes(site) | wire.own_attributes(trace if outside else None, details)
@@ -260,7 +259,7 @@ class Bridge:
             above = span_context(trace, parent_id, outside and bool(wire.parent_is_remote(trace)))
         return ReadableSpan(
             name=site.name,
-            context=span_context(trace, span[1]),
+            context=span_context(trace, span_id),
             parent=above,
             resource=self.provider.resource,
             attributes=attributes,

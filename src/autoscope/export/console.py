@@ -44,7 +44,7 @@ class ConsoleExporter:
             self.exported += len(records)
 
     def _describe(self, record: Record, epoch: int) -> dict[str, Any]:
-        site, (trace, span_id), parent, start, end, details = record
+        site, span_id, trace, parent, start, end, details = record
         parent_id = parent[1] if parent else trace.remote_parent
         events = []
         if details is not None and details.exception is not None:

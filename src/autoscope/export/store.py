@@ -375,7 +375,7 @@ class _Batch:
         epoch = self._epoch
         last_trace: Trace | None = None
         row = 0
-        for site, (trace, span), parent, start, end, details in records:
+        for site, span, trace, parent, start, end, details in records:
             if trace is not last_trace:
                 row = self._trace_rows.get(trace) or self._add_trace(trace)
                 last_trace = trace

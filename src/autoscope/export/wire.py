@@ -75,7 +75,7 @@ class Encoder:
         last_parent: Any = None
         for record in records:
             try:
-                site, (trace, span_id), parent, start, end, details = record
+                site, span_id, trace, parent, start, end, details = record
                 if trace is not last_trace:
                     trace_part = _trace_part(trace, REMOTENESS_KNOWN)
                     packs = self._packs_for(len(trace_part))
@@ -104,7 +104,7 @@ class Encoder:
     def encode_logs(self, records: Iterable[Record]) -> tuple[bytes, int]:
         """An `ExportLogsServiceRequest` with one log record for every exception, and how many that is."""
         parts: list[bytes] = []
-        for _site, (trace, span_id), _parent, _start, _end, details in records:
+        for _site, span_id, trace, _parent, _start, _end, details in records:
             if details is None or details.exception is None:
                 continue
             try:
@@ -151,7 +151,7 @@ class Encoder:
 
     def _encode_slowly(self, record: Record, trace_part: bytes, epoch: int) -> bytes:
         """A root, a child of a span that is not ours, or a span with details."""
-        site, (trace, span_id), parent, start, end, details = record
+        site, span_id, trace, parent, start, end, details = record
         fixed, count = self._fixed_part(site)
         parts = [fixed, b"\x12\x08", span_id.to_bytes(8)]
         outside = begins_here(parent)

@@ -32,7 +32,6 @@ from builtins import (
     id,
     int,
     issubclass,
-    iter,
     len,
     list,
     min,
@@ -48,7 +47,7 @@ from sys import modules
 
 from autoscope.errors import OURS, from_a_signal, not_ours, notice
 from autoscope.runtime import capture, context, sites
-from autoscope.runtime.sites import Site, counters
+from autoscope.runtime.sites import Site, counters, switches
 from autoscope.runtime.spans import (
     MOST_LEVELS,
     MOST_REPEATS,
@@ -126,7 +125,7 @@ def begin(site: Site, arguments: tuple[Any, ...]) -> Call | None:
     """`enter`, for who is not woven in bytecode, with all that woven code does before it."""
     try:
         parent = site.get()
-        if parent is None and site.chance() >= site.share:
+        if parent is None and switches.chance() >= switches.share:
             return leave_out(site)
     except RecursionError:
         return None
@@ -138,7 +137,7 @@ def leave_out(site: Site) -> Call | None:
     try:
         call = Call()
         call.site = site
-        call.span = site.mark()
+        call.span = switches.mark()
         call.parent = call.first_parent = call.attributes = None
         call.paused = False
         call.steps = 1
@@ -158,9 +157,9 @@ def enter(site: Site, arguments: tuple[Any, ...], parent: Any) -> Call | None:
     """A call begins; None: it is not recorded, the author's body runs. `parent` is what was current."""
     try:
         if parent:
-            span: Any = (parent[0], site.next())
+            span: Any = (parent[0], switches.next())
         else:
-            span = site.root(parent)
+            span = switches.root(parent)
             if span is None:
                 return None
         call = Call()
@@ -179,7 +178,7 @@ def enter(site: Site, arguments: tuple[Any, ...], parent: Any) -> Call | None:
             began = Clock.thread_cpu()
             call.attributes = capture.arguments(site, arguments)
             counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
-        call.start = call.resumed = site.clock()
+        call.start = call.resumed = switches.clock()
         _set(span)
         return call
     except RecursionError:
@@ -201,7 +200,7 @@ def enter(site: Site, arguments: tuple[Any, ...], parent: Any) -> Call | None:
 def leave_plain(call: Call, result: Any) -> None:
     """`leave` for a plain function, as most are: the same in one, which a captured call is a fifth cheaper for."""
     site = call.site
-    end = site.clock()
+    end = switches.clock()
     _set(call.parent)
     span = call.span
     if not span:
@@ -221,7 +220,7 @@ def leave_plain(call: Call, result: Any) -> None:
         if attributes:
             details = Captured()
             details.attributes = attributes
-        site.append((site, span, call.first_parent, call.start, end, details))
+        switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
@@ -230,7 +229,7 @@ def leave_plain(call: Call, result: Any) -> None:
 
 def leave(call: Call, result: Any) -> None:
     """The call returned; its time ends before its result is looked at."""
-    end = call.site.clock()
+    end = switches.clock()
     if call.span and call.site.capture.returns:
         captured_result(call, result)
     finish(call, end)
@@ -267,7 +266,7 @@ def finish(call: Call, end: int) -> None:
         if site.kind in _SUSPENDING:
             attributes = _steps(call, end, attributes)
         details = Details(attributes=attributes) if attributes else None
-        site.append((site, call.span, call.first_parent, call.start, end, details))
+        switches.append((site, call.span[1], call.span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
@@ -288,7 +287,7 @@ def _steps(call: Call, end: int, attributes: dict[str, Any] | None) -> dict[str,
 
 def suspend(call: Call) -> None:
     """It yields or awaits: until it is resumed its span is current for nobody."""
-    call.running += call.site.clock() - call.resumed
+    call.running += switches.clock() - call.resumed
     _set(call.parent)
 
 
@@ -297,15 +296,15 @@ def resume(call: Call) -> None:
     call.parent = _get()
     call.steps += 1
     _set(call.span)
-    call.resumed = call.site.clock()
+    call.resumed = switches.clock()
 
 
-def undo_lean(parent: Any) -> None:
+def undo(parent: Any) -> None:
     """A signal's exception struck while a call was being left: only the context is put right."""
     _set(parent)
 
 
-def undo_full(call: Call | None) -> None:
+def undo_call(call: Call | None) -> None:
     """The same, for a call with a `Call`, or with None, which began a trace that is decided against."""
     _set(None if call is None else call.parent)
 
@@ -331,10 +330,10 @@ def mend(raised: BaseException, on_its_way: BaseException) -> None:
 def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseException) -> None:
     """An exception leaves a plain function, which has made its parent current again: at the limit of recursion we cannot be called."""
     try:
-        end = site.clock()
+        end = switches.clock()
         if not span:
             return
-        site.append((site, span, parent, start, end, _outcome(site, span, exception, end, None)))
+        switches.append((site, span[1], span[0], parent, start, end, _outcome(site, span, exception, end, None)))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
@@ -345,7 +344,7 @@ def fail_call(call: Call, exception: BaseException) -> None:
     """The same, for a call with a `Call`."""
     site = call.site
     try:
-        end = site.clock()
+        end = switches.clock()
         _set(call.parent)
         if not call.span:
             return
@@ -353,7 +352,7 @@ def fail_call(call: Call, exception: BaseException) -> None:
         if site.kind in _SUSPENDING:
             attributes = _steps(call, end, attributes)
         details = _outcome(site, call.span, exception, end, attributes)
-        site.append((site, call.span, call.first_parent, call.start, end, details))
+        switches.append((site, call.span[1], call.span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
@@ -676,22 +675,23 @@ def _lean() -> int:
         span = (parent, number)
         begun = clock()
         _set(parent)
-        kept.extend((kept, span, parent, begun, clock(), None))
+        kept.extend((kept, number, span, parent, begun, clock(), None))
         _set(parent)
     return (clock() - started) // _ROUNDS
 
 
 def _full() -> int:
+    """What it does with a `Call`; what is recorded goes to a list of its own."""
     site = Site()
     kept: list[Any] = []
-    site.get, site.clock, site.append, site.kind = _get, Clock.now, kept.extend, "function"
-    site.next = iter(range(_ROUNDS)).__next__
-    site.capture = _NO_CAPTURE
+    site.get, site.kind, site.capture = _get, "function", _NO_CAPTURE
     entered = counters.entered
     started = Clock.now()
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         call = enter(site, (), site.get())
         if call is not None:
+            kept.extend((site, number, call, call.first_parent, call.start, call.start, None))
+            call.span = ()
             leave(call, None)
     ended = Clock.now()
     counters.entered = entered
@@ -703,3 +703,15 @@ class _NoCapture:
 
 
 _NO_CAPTURE: Any = _NoCapture()
+
+switches.enter = enter
+switches.leave_out = leave_out
+switches.leave = leave
+switches.leave_plain = leave_plain
+switches.suspend = suspend
+switches.resume = resume
+switches.undo = undo
+switches.undo_call = undo_call
+switches.mend = mend
+switches.fail = fail
+switches.fail_call = fail_call

@@ -93,12 +93,12 @@ class Drain:
     def arm(self) -> None:
         """From now on the first recorded call starts the thread."""
         if not self.closed and not self.frozen:
-            sites.set_append(self.first)
+            sites.switches.append = self.first
 
     def first(self, record: Any) -> None:
         """Stands in for the buffer's `append` while there is no thread."""
         sites.records.extend(record)
-        sites.set_append(sites.records.extend)
+        sites.switches.append = sites.records.extend
         self.start()
 
     def start(self) -> None:
@@ -185,9 +185,9 @@ class Drain:
         while True:
             waiting = min(len(records), left)
             if len(records) > self.queue * WIDTH:
-                sites.set_append(sites.drop)
-            elif sites.append is sites.drop and not self.frozen and len(records) < self.queue * WIDTH // 2:
-                sites.set_append(records.extend)
+                sites.switches.append = sites.drop
+            elif sites.switches.append is sites.drop and not self.frozen and len(records) < self.queue * WIDTH // 2:
+                sites.switches.append = records.extend
             if not waiting:
                 return
             count = min(waiting, CHUNK * WIDTH)
@@ -195,7 +195,7 @@ class Drain:
             del records[:count]
             left -= count
             if self.forked:
-                chunk = [record for record in chunk if record[3] >= self.forked]
+                chunk = [record for record in chunk if record[4] >= self.forked]
                 if not chunk:
                     continue
             counters.taken += len(chunk)
@@ -245,14 +245,14 @@ class Drain:
     def freeze(self) -> None:
         """Calls that end from now on are counted as dropped, so that what is counted at the end holds."""
         self.frozen = True
-        sites.set_append(sites.drop)
+        sites.switches.append = sites.drop
 
     def close(self, seconds: float) -> None:
         """Flush, then let the exporters finish; nothing is recorded afterwards."""
         if self.closed:
             return
         self.closed = True
-        sites.set_append(sites.drop)
+        sites.switches.append = sites.drop
         end = Clock.monotonic() + seconds
         self.stop(min(seconds, 1.0))
         self.flush(max(end - Clock.monotonic(), 0.1))
@@ -268,7 +268,7 @@ class Drain:
             raise error
         for site in sites.sites:
             sites.disarm(site)
-        sites.set_append(sites.drop)
+        sites.switches.append = sites.drop
         notice("drain-failed", f"tracing stops in this process: {type(error).__name__}: {error}")
 
     # Fork.

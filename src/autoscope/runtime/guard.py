@@ -13,7 +13,7 @@ from types import TracebackType
 
 from autoscope.runtime import calls, context
 from autoscope.runtime.calls import Call
-from autoscope.runtime.sites import Site
+from autoscope.runtime.sites import Site, switches
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Guard:
                 # Something was thrown in: it was never woken, so what is current is its consumer's.
                 call.parent = context.get()
             if error is None:
-                calls.finish(call, call.site.clock())
+                calls.finish(call, switches.clock())
             else:
                 calls.fail_call(call, error)
 

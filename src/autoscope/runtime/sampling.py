@@ -12,6 +12,7 @@ from builtins import MemoryError, RecursionError, type
 from autoscope.errors import not_ours, notice
 from autoscope.runtime import context, sites
 from autoscope.runtime.context import Attached, Unsampled
+from autoscope.runtime.sites import switches
 from autoscope.runtime.spans import Span, Trace
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -42,8 +43,6 @@ def rejected_below(share: float) -> int:
     return (1 << 56) - round(share * (1 << 56))
 
 
-share: float = 2.0
-"""What woven code compares a random number with where a trace begins, before it asks `root`; follows `rate`."""
 rejected: int = 0
 """Traces whose randomness is below this are not recorded; follows `rate`.
 
@@ -78,9 +77,7 @@ def set_foreign(asked: Any) -> None:
 
 def _publish() -> None:
     """Woven code decides by itself where nobody else has a say."""
-    global share
-    share = rate if foreign is None and rejected else 2.0
-    sites.set_share(share)
+    switches.share = rate if foreign is None and rejected else 2.0
 
 
 def root(parent: Any) -> Span | Unsampled | None:
@@ -95,7 +92,7 @@ def root(parent: Any) -> Span | Unsampled | None:
                 attached = foreign()
                 if attached is not None:
                     if attached:
-                        return attached[0], sites.next_id()
+                        return attached[0], switches.next()
                     if attached.sampled is False:
                         return None
             inherited = None
@@ -119,7 +116,7 @@ def root(parent: Any) -> Span | Unsampled | None:
             identity = _bits(72) << 56 | randomness
         else:
             identity = _bits(128)
-        return Trace(identity, 0, tracestate, 3, *this_thread(), inherited), sites.next_id()
+        return Trace(identity, 0, tracestate, 3, *this_thread(), inherited), switches.next()
     except Exception as error:
         _give_up(error)
         return None
@@ -158,3 +155,7 @@ def thinned(share: float) -> Any:
         return left_out
 
     return get
+
+
+switches.root = root
+_publish()

@@ -28,42 +28,77 @@ if TYPE_CHECKING:
     from autoscope.plan.model import Capture
     from autoscope.runtime.spans import Record
 
-SWITCHES = (
-    "armed",
-    "get",
-    "set",
-    "clock",
-    "next",
-    "append",
-    "chance",
-    "share",
-    "mark",
-    "type",
-    "unsampled",
-    "root",
-    "fail",
-    "undo",
-    "mend",
-    "enter",
-    "leave",
-    "leave_out",
-    "fail_call",
-    "suspend",
-    "resume",
-)
-"""What woven code uses of a site, as attributes whose names begin with `@`."""
+
+class Switches:
+    """What woven code calls and compares with, the same for every site: to change what all calls do is one assignment.
+
+    Woven code finds each as an attribute whose name begins with `@`. Who provides a function puts it here: `calls`, `sampling`.
+    """
+
+    __slots__ = (
+        "append",
+        "chance",
+        "clock",
+        "enter",
+        "fail",
+        "fail_call",
+        "leave",
+        "leave_out",
+        "leave_plain",
+        "mark",
+        "mend",
+        "next",
+        "resume",
+        "root",
+        "set",
+        "share",
+        "suspend",
+        "type",
+        "undo",
+        "undo_call",
+        "unsampled",
+    )
+
+    append: Callable[[Any], Any]
+    """Takes the record of a finished call."""
+    chance: Callable[[], float]
+    clock: Callable[[], int]
+    enter: Callable[..., Any]
+    fail: Callable[..., None]
+    fail_call: Callable[..., None]
+    leave: Callable[..., None]
+    leave_out: Callable[[Any], Any]
+    leave_plain: Callable[..., None]
+    mark: Callable[[], Any]
+    mend: Callable[[BaseException, BaseException], None]
+    next: Callable[[], int]
+    resume: Callable[[Any], None]
+    root: Callable[[Any], Any]
+    set: Callable[[Any], Any]
+    share: float
+    """A trace is decided against where `chance()` is not less."""
+    suspend: Callable[[Any], None]
+    type: Callable[[Any], Any]
+    undo: Callable[[Any], None]
+    undo_call: Callable[[Any], None]
+    unsampled: Any
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As a site is where it arrives: never armed, so nobody asks this for anything.
+        return bool, ()
 
 
 class Site:
     """One woven function: fixed facts, live switches."""
 
     __slots__ = (
-        *SWITCHES,
         "__weakref__",
         "_off",
+        "armed",
         "author",
         "capture",
         "file",
+        "get",
         "index",
         "keys",
         "kind",
@@ -107,26 +142,7 @@ class Site:
 
     armed: bool
     get: Callable[[], Any]
-    set: Callable[[Any], Any]
-    clock: Callable[[], int]
-    next: Callable[[], int]
-    append: Callable[[Any], Any]
-    chance: Callable[[], float]
-    share: float
-    """A trace that begins here is decided against where `chance()` is not less."""
-    mark: Callable[[], Any]
-    type: Callable[[Any], Any]
-    unsampled: Any
-    root: Callable[[Any], Any]
-    fail: Callable[..., None]
-    undo: Callable[[Any], None]
-    mend: Callable[[BaseException, BaseException], None]
-    enter: Callable[..., Any]
-    leave: Callable[..., None]
-    leave_out: Callable[[Any], Any]
-    fail_call: Callable[..., None]
-    suspend: Callable[[Any], None]
-    resume: Callable[[Any], None]
+    """What is current, or a mark where this call is left out."""
 
     # What functions woven from source call; see `guard`.
 
@@ -172,8 +188,11 @@ class Site:
         return partial, (bool,), (bool, (), {}, off)
 
 
-for _switch in SWITCHES:
-    setattr(Site, "@" + _switch, Site.__dict__[_switch])
+for _owner, _names in ((Site, ("armed", "get")), (Switches, Switches.__slots__)):
+    for _name in _names:
+        setattr(_owner, "@" + _name, _owner.__dict__[_name])
+
+switches = Switches()
 
 sites: list[Site] = []
 
@@ -184,7 +203,7 @@ Flat, because a tuple kept for each would cost its making and its place in the g
 hundred thousand, they would have Python look through all of a program's objects again and again. The tuple that woven
 code hands over is gone at once. Never replaced: woven code holds its `extend`.
 """
-WIDTH = 6
+WIDTH = 7
 """Parts of a record."""
 
 random = Random(int.from_bytes(os.urandom(16), "big"))
@@ -224,35 +243,26 @@ def _fresh_ids() -> Callable[[], int]:
     return itertools.count(random.getrandbits(59) + 1).__next__
 
 
-next_id = _fresh_ids()
 asked_for = False
 """Whether somebody may ask for the ids of a trace that was decided against: then each has a mark of its own."""
 
 
-def _fresh_marks() -> Callable[[], Any]:
-    return map(context.Unsampled, counters.marks).__next__ if asked_for else counters.marks.__next__
-
-
-next_mark = _fresh_marks()
-
-
 def ask_for(ids: bool) -> None:
     """OpenTelemetry code is there (or gone), which asks what is current."""
-    global asked_for, next_mark
+    global asked_for
     asked_for = ids
-    next_mark = _fresh_marks()
-    for site in sites:
-        site.mark = next_mark
+    marks = counters.marks
+    switches.mark = map(context.Unsampled, marks).__next__ if ids else marks.__next__
 
 
-def set_share(share: float) -> None:
-    """Which share of the traces that begin anywhere goes on to `sampling.root`."""
-    for site in sites:
-        site.share = share
-
-
-append: Callable[[Any], Any] = records.extend
-"""What woven code does with the record of a finished call."""
+switches.set = context.set_current
+switches.clock = Clock.now
+switches.next = _fresh_ids()
+switches.append = records.extend
+switches.chance = random.random
+switches.type = type
+switches.unsampled = context.Unsampled
+ask_for(False)
 
 
 def recorded() -> list[Record]:
@@ -262,7 +272,7 @@ def recorded() -> list[Record]:
 
 def in_records(flat: list[Any]) -> list[Record]:
     parts = iter(flat)
-    return list(zip(parts, parts, parts, parts, parts, parts, strict=True))
+    return list(zip(parts, parts, parts, parts, parts, parts, parts, strict=True))
 
 
 def site_of(code: CodeType) -> Site | None:
@@ -292,25 +302,6 @@ def new_site(
     site.parameters = parameters
     site.armed = False
     site.get = context.get
-    site.set = context.set_current
-    site.clock = Clock.now
-    site.next = next_id
-    site.append = append
-    site.chance = random.random
-    site.share = sampling.share
-    site.mark = next_mark
-    site.type = type
-    site.unsampled = context.Unsampled
-    site.root = sampling.root
-    site.fail = calls.fail
-    site.undo = calls.undo_lean
-    site.mend = calls.mend
-    site.enter = calls.enter
-    site.leave = calls.leave_plain if kind == "function" else calls.leave
-    site.leave_out = calls.leave_out
-    site.fail_call = calls.fail_call
-    site.suspend = calls.suspend
-    site.resume = calls.resume
     site.author = site._off = site.traced = site.keys = site.positions = None
     sites.append(site)
     return site
@@ -361,14 +352,6 @@ def watched() -> int:
     return sum(site.armed for site in sites) + len(_resting or ())
 
 
-def set_append(function: Callable[[Any], Any]) -> None:
-    """What happens to a finished call, for every site: buffered, dropped, or the drain started first."""
-    global append
-    append = function
-    for site in sites:
-        site.append = function
-
-
 def drop(record: Any) -> None:
     """The buffer is full: count, forget."""
     counters.dropped += 1
@@ -376,12 +359,9 @@ def drop(record: Any) -> None:
 
 def after_fork() -> None:
     """In a new child: what the parent recorded is the parent's to send; ids must differ from its."""
-    global next_id
     records.clear()
     random.seed(int.from_bytes(os.urandom(16), "big"))
-    next_id = _fresh_ids()
-    for site in sites:
-        site.next = next_id
+    switches.next = _fresh_ids()
     counters.__init__()  # type: ignore[misc]
     ask_for(asked_for)
 
@@ -394,8 +374,8 @@ def reset() -> None:
     counters.__init__()  # type: ignore[misc]
     ask_for(False)
     sampling.set_rate(1.0)
-    set_append(records.extend)
+    switches.append = records.extend
 
 
-# Last, because both import this module: `new_site` hands out their functions, and is too often called to import anything.
-from autoscope.runtime import calls, sampling  # noqa: E402
+# Last, because both import this module, and put into `switches` what woven code calls of theirs.
+from autoscope.runtime import calls, sampling  # noqa: E402, F401

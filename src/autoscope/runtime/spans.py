@@ -188,5 +188,8 @@ class Captured(Details):
     exception = None
 
 
-Record = tuple["Site", Span, "Span | None", int, int, "Details | None"]
-"""A finished call: (site, span, parent, start, end, details); see docs/decisions/0001-skeleton.md."""
+Record = tuple["Site", int, Trace, "Span | None", int, int, "Details | None"]
+"""A finished call: (site, span id, trace, parent, start, end, details); see docs/decisions/0001-skeleton.md.
+
+Not the span itself: it is a tuple, and one kept for each call would cost its place among what the garbage collector looks through.
+"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from marshal import dumps, loads
 from types import CodeType
 
-from autoscope.runtime.sites import Site, arm, new_site
+from autoscope.runtime.sites import Site, arm, new_site, switches
 from autoscope.weave.weaver import describe, file_of
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -63,7 +63,7 @@ def _place(code: CodeType, records: list[Any], every: bool) -> int | None:
         site: Site = constants[own]
         if site.path != "bytecode" or site.traced is not code:
             raise LookupError  # the author's code would have to be kept as well
-        constants[own] = None
+        constants[own] = constants[own + 1] = None
         kind, parameters, positions = site.kind, site.parameters, site.positions
         qualname = site.qualname
     records += [
@@ -123,6 +123,7 @@ def unpack(
             site = new_site(module, qualname, file, parts[LINE], kind, "bytecode", parameters)
             describe(site, rule_for(qualname))
             constants[own] = site
+            constants[own + 1] = switches
         parts[CONSTANTS] = tuple(constants)
         code = CodeType(*parts)
         if own >= 0:

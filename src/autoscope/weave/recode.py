@@ -10,39 +10,40 @@ Two shapes. *Lean*, for a plain function without capture, does everything in pla
     if site.armed:                                        # else: the author's body
         parent = site.get()
         if parent:
-            span = (parent[0], site.next()); start = site.clock()
-        elif parent is None and site.chance() >= site.share:
-            span = site.mark(); start = 0                 # a trace that is decided against
-        elif parent is not None and site.type(parent) is site.unsampled:
+            span = (parent[0], s.next()); start = s.clock()           # s: the switches, which all sites share
+        elif parent is None and s.chance() >= s.share:
+            span = s.mark(); start = 0                    # a trace that is decided against
+        elif parent is not None and s.type(parent) is s.unsampled:
             goto the author's body                        # inside such a trace
         else:
-            span = site.root(parent); start = site.clock()            # None: the author's body
-        site.set(span)
+            span = s.root(parent); start = s.clock()      # None: the author's body
+        s.set(span)
         try: body, where `return value` becomes
             result = value
-            if span: end = site.clock(); site.set(parent); site.append((site, span, parent, start, end, None))
-            else: site.set(parent)
+            if span: end = s.clock(); s.set(parent); s.append((site, span[1], span[0], parent, start, end, None))
+            else: s.set(parent)
             return result
-        except: site.set(parent); if span: site.fail(site, span, parent, start, exception); raise
+        except: s.set(parent); if span: s.fail(site, span, parent, start, exception); raise
 
 *Full*, for capture and for generators, coroutines and async generators, keeps one object:
 
     if site.armed:
         parent = site.get()
-        … as above, but `call = site.enter(site, arguments, parent)` for a call that is recorded, and for a trace decided
-        against `call = site.leave_out(site)`; a plain function, which is never suspended, does without: `site.set(site.mark());
+        … as above, but `call = s.enter(site, arguments, parent)` for a call that is recorded, and for a trace decided
+        against `call = s.leave_out(site)`; a plain function, which is never suspended, does without: `s.set(s.mark());
         call = None`
-        try: body, where `return value` becomes `result = value; site.leave(call, result); return result`
-             and `yield value` becomes `site.suspend(call); yield value; site.resume(call)`
-        except: site.set(call.parent); site.fail_call(call, exception); raise
+        try: body, where `return value` becomes `result = value; s.leave(call, result); return result`
+             and `yield value` becomes `s.suspend(call); yield value; s.resume(call)`
+        except: s.set(call.parent); s.fail_call(call, exception); raise
 
-The names of the site's attributes begin with `@`, which no program's own names can.
+The names of our attributes begin with `@`, which no program's own names can.
 """
 
 from __future__ import annotations
 
 from types import CodeType
 
+from autoscope.runtime.sites import switches
 from autoscope.weave.assemble import (
     NOWHERE,
     OP,
@@ -76,6 +77,10 @@ _VARKEYWORDS = 8
 _JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POP_JUMP_IF_"
 _LESS = {(3, 11): 0, (3, 12): 2}.get(VERSION, 18)
 """COMPARE_OP's argument for `<`; from 3.13 on with the result made True or False."""
+_OF_SITE = frozenset(("armed", "get"))
+"""What each function has of its own; all else is the switches'."""
+OURS = 4
+"""Constants of ours, behind the author's: the site, the switches, 0, None."""
 _CONSTANT_RETURN = OP.get("RETURN_CONST", -1)
 _RETURN, _YIELD, _RESUME, _SEND = OP["RETURN_VALUE"], OP["YIELD_VALUE"], OP["RESUME"], OP["SEND"]
 
@@ -118,8 +123,9 @@ class _Recoder:
         self.full = bool(capture or returns or code.co_flags & SUSPENDS)
         self.plain = not code.co_flags & SUSPENDS
         self.names = list(code.co_names)
-        self.constants = [*code.co_consts, site, 0, None]
         self.site = len(code.co_consts)
+        self.zero, self.none = self.site + 2, self.site + 3
+        self.constants = [*code.co_consts, site, switches, 0, None]
         self.position = NOWHERE
         self.positions: bytes | None = None
         """The author's location table, where the twin's does not tell it; see `restore`."""
@@ -160,19 +166,22 @@ class _Recoder:
             self.names.append(name)
         return self.names.index(name)
 
+    def owner(self, attribute: str) -> Instruction:
+        return self.op("LOAD_CONST", self.site if attribute in _OF_SITE else self.site + 1)
+
     def load(self, attribute: str) -> Iterator[Instruction]:
-        """site.attribute, as a value"""
-        yield self.op("LOAD_CONST", self.site)
+        """An attribute of the site's or the switches', as a value"""
+        yield self.owner(attribute)
         index = self.name("@" + attribute)
         yield self.op("LOAD_ATTR", index if VERSION < (3, 12) else index << 1)
 
     def function(self, attribute: str) -> Iterator[Instruction]:
-        """site.attribute, ready to be called: takes two places on the stack"""
+        """The same, ready to be called: takes two places on the stack"""
         if VERSION < (3, 12):
             yield self.op("PUSH_NULL")
             yield from self.load(attribute)
         else:
-            yield self.op("LOAD_CONST", self.site)
+            yield self.owner(attribute)
             yield self.op("LOAD_ATTR", self.name("@" + attribute) << 1 | 1)
 
     def call(self, arguments: int) -> Iterator[Instruction]:
@@ -218,7 +227,7 @@ class _Recoder:
         yield left_out
         yield from self.function("mark")
         yield from self.call(0)
-        yield self.op("LOAD_CONST", self.site + 1)  # parent, span, 0
+        yield self.op("LOAD_CONST", self.zero)  # parent, span, 0
         yield self.op("JUMP_FORWARD", 0, known)
         yield begin
         yield from self.function("root")
@@ -231,7 +240,7 @@ class _Recoder:
         yield self.op("JUMP_FORWARD", 0, author)
         yield child
         yield self.op("COPY", 1)
-        yield self.op("LOAD_CONST", self.site + 1)
+        yield self.op("LOAD_CONST", self.zero)
         yield self.op("BINARY_SUBSCR")
         yield from self.function("next")
         yield from self.call(0)
@@ -259,12 +268,13 @@ class _Recoder:
             self.op("POP_TOP"),
             *self.function("append"),
             self.op("LOAD_CONST", self.site),
-            self.op("COPY", 7),  # span
-            self.op("COPY", 9),  # parent
-            self.op("COPY", 8),  # start
-            self.op("COPY", 7),  # end
-            self.op("LOAD_CONST", self.site + 2),
-            self.op("BUILD_TUPLE", 6),
+            self.op("COPY", 7),
+            self.op("UNPACK_SEQUENCE", 2),  # span id, trace
+            self.op("COPY", 10),  # parent
+            self.op("COPY", 9),  # start
+            self.op("COPY", 8),  # end
+            self.op("LOAD_CONST", self.none),
+            self.op("BUILD_TUPLE", 7),
             *self.call(1),
             self.op("POP_TOP"),
             self.op("POP_TOP"),  # parent, span, start, result
@@ -291,7 +301,7 @@ class _Recoder:
         yield left_out  # parent
         if self.plain:
             yield self.op("POP_TOP")
-            yield self.op("LOAD_CONST", self.site + 2)  # call: None
+            yield self.op("LOAD_CONST", self.none)  # call: None
             for instruction in (
                 *self.function("set"),
                 *self.function("mark"),
@@ -331,9 +341,9 @@ class _Recoder:
         if self.plain:
             items += [self.op("COPY", 2), *self.jump_if("NONE", left_out)]
         items += [
-            *self.function("leave"),
+            *self.function("leave_plain" if self.plain else "leave"),
             self.op("COPY", 4),
-            self.op("COPY", 4) if self.returns else self.op("LOAD_CONST", self.site + 2),
+            self.op("COPY", 4) if self.returns else self.op("LOAD_CONST", self.none),
             *self.call(2),
             self.op("POP_TOP"),
         ]
@@ -342,7 +352,7 @@ class _Recoder:
                 self.op("JUMP_FORWARD", 0, done),
                 left_out,
                 *self.function("set"),
-                self.op("LOAD_CONST", self.site + 2),
+                self.op("LOAD_CONST", self.none),
                 *self.call(1),
                 self.op("POP_TOP"),
                 done,
@@ -355,7 +365,7 @@ class _Recoder:
         yield self.op("POP_TOP")
 
     def tell(self, attribute: str, depth: int) -> Iterator[Instruction]:
-        """site.attribute(call), where `depth` values of the author's lie above the call"""
+        """switches.attribute(call), where `depth` values of the author's lie above the call"""
         yield from self.function(attribute)
         yield self.op("COPY", depth + 3)
         yield from self.call(1)
@@ -390,7 +400,7 @@ class _Recoder:
                 yield self.op("COPY", 3)  # call
                 yield from self.jump_if("NOT_NONE", known)
                 yield from self.function("set")
-                yield self.op("LOAD_CONST", self.site + 2)
+                yield self.op("LOAD_CONST", self.none)
                 yield from self.call(1)
                 yield self.op("POP_TOP")
                 yield self.op("JUMP_FORWARD", 0, done)
@@ -464,7 +474,7 @@ class _Recoder:
         self.position = NOWHERE
         # An exception while leaving can only be a signal's: nothing more is recorded, the parent is put back.
         yield undo_label
-        yield from self.function("undo")
+        yield from self.function("undo_call" if self.full else "undo")
         yield self.op("COPY", self.kept + 4)
         yield from self.call(1)
         yield self.op("POP_TOP")
@@ -558,5 +568,5 @@ class _Recoder:
             co_names=tuple(self.names),
             co_linetable=before + positions + after,
             co_exceptiontable=write_table([*prologue_rows, *rows, *author_rows]),
-            co_stacksize=code.co_stacksize + self.kept + 10 + len(self.capture),
+            co_stacksize=code.co_stacksize + self.kept + 11 + len(self.capture),
         )

@@ -47,7 +47,7 @@ def off(site: Site, code: CodeType) -> CodeType:
         co_names=names[:ours],
         co_linetable=positions,
         co_exceptiontable=write_table(rows),
-        co_stacksize=code.co_stacksize - (1 if full else 3) - 10 - len(site.parameters),
+        co_stacksize=code.co_stacksize - (1 if full else 3) - 11 - len(site.parameters),
     )
 
 
@@ -67,7 +67,7 @@ def author_code(code: CodeType) -> CodeType:
         return code if inside is code else shared
     if code is site.traced:
         return author(site) or code
-    if site.path != "bytecode" or code.co_consts[-3:][0] is not site:
+    if site.path != "bytecode" or code.co_consts[-4:][0] is not site:
         return code
     # Somebody's copy, with another name or file perhaps.
     try:

@@ -11,7 +11,7 @@ import sys
 from types import CodeType, FunctionType
 
 from autoscope.errors import from_a_signal, notice
-from autoscope.runtime import calls, sampling, sites
+from autoscope.runtime import sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 
@@ -91,8 +91,6 @@ def describe(site: Site, rule: Rule) -> None:
     site.capture = rule.capture
     if rule.rate < 1.0:
         site.get = sampling.thinned(rule.rate)
-    if site.parameters or rule.capture.returns or site.kind != "function":
-        site.undo = calls.undo_full
 
 
 def file_of(name: str) -> str:
