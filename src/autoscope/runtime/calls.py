@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 _set = context.set_current
 _get = context.get
 
-_SUSPENDING = frozenset(("generator", "coroutine", "async_generator"))
+_GENERATORS = frozenset(("generator", "async_generator"))
 
 MEASURED = 61
 """The cost of capture is measured on one call in so many; not a power of two, as the periods of programs are."""
@@ -230,9 +230,12 @@ def leave_plain(call: Call, result: Any) -> None:
 def leave(call: Call, result: Any) -> None:
     """The call returned; its time ends before its result is looked at."""
     end = switches.clock()
-    if call.span and call.site.capture.returns:
+    _set(call.parent)
+    if not call.span:
+        return
+    if call.site.capture.returns:
         captured_result(call, result)
-    finish(call, end)
+    _record_return(call, end)
 
 
 def captured_result(call: Call, result: Any) -> None:
@@ -258,15 +261,21 @@ def captured_result(call: Call, result: Any) -> None:
 def finish(call: Call, end: int) -> None:
     """A call that returned, at `end`, is recorded."""
     _set(call.parent)
-    if not call.span:
-        return
-    site = call.site
+    if call.span:
+        _record_return(call, end)
+
+
+def _record_return(call: Call, end: int) -> None:
+    site, span = call.site, call.span
     try:
         attributes = call.attributes
-        if site.kind in _SUSPENDING:
+        if call.steps > 1 or site.kind in _GENERATORS:
             attributes = _steps(call, end, attributes)
-        details = Details(attributes=attributes) if attributes else None
-        switches.append((site, call.span[1], call.span[0], call.first_parent, call.start, end, details))
+        details = None
+        if attributes:
+            details = Captured()
+            details.attributes = attributes
+        switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
@@ -274,11 +283,8 @@ def finish(call: Call, end: int) -> None:
 
 
 def _steps(call: Call, end: int, attributes: dict[str, Any] | None) -> dict[str, Any] | None:
-    """How often it was resumed and how long it ran itself; for a coroutine only if it was ever suspended."""
-    kind = call.site.kind
-    if kind == "coroutine" and call.steps == 1:
-        return attributes
-    word = "coroutine" if kind == "coroutine" else "generator"
+    """How often it was resumed and how long it ran itself; asked for coroutines only if they were ever suspended."""
+    word = "coroutine" if call.site.kind == "coroutine" else "generator"
     attributes = {} if attributes is None else attributes
     attributes[f"autoscope.{word}.steps"] = call.steps
     attributes[f"autoscope.{word}.running_ns"] = call.running + end - call.resumed
@@ -328,12 +334,15 @@ def mend(raised: BaseException, on_its_way: BaseException) -> None:
 
 
 def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseException) -> None:
-    """An exception leaves a plain function, which has made its parent current again: at the limit of recursion we cannot be called."""
+    """An exception leaves a plain function that is recorded and has made its parent current again: at the limit of recursion we
+    cannot be called."""
     try:
         end = switches.clock()
-        if not span:
-            return
-        switches.append((site, span[1], span[0], parent, start, end, _outcome(site, span, exception, end, None)))
+        trace = span[0]
+        details = None if trace.failed is None else _seen(trace, exception)
+        if details is None:
+            details = _outcome(site, trace, exception, end, None)
+        switches.append((site, span[1], trace, parent, start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
@@ -346,25 +355,54 @@ def fail_call(call: Call, exception: BaseException) -> None:
     try:
         end = switches.clock()
         _set(call.parent)
-        if not call.span:
+        span = call.span
+        if not span:
             return
+        trace = span[0]
         attributes = call.attributes
-        if site.kind in _SUSPENDING:
+        if call.steps > 1 or site.kind in _GENERATORS:
             attributes = _steps(call, end, attributes)
-        details = _outcome(site, call.span, exception, end, attributes)
-        switches.append((site, call.span[1], call.span[0], call.first_parent, call.start, end, details))
+        details = None if attributes or trace.failed is None else _seen(trace, exception)
+        if details is None:
+            details = _outcome(site, trace, exception, end, attributes)
+        switches.append((site, span[1], trace, call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
     except Exception as error:
         broken(site, error)
 
 
+def _seen(trace: Any, exception: BaseException) -> Details | None:
+    """What is said of an exception that a span below has told already; None where that has to be found out.
+
+    The way of an exception through many frames: nothing is made here but the entry that the next one looks for.
+    """
+    failed = trace.failed
+    address = id(exception)
+    known = failed.get(address)
+    if known is None or known[4] is None:
+        return None
+    traceback = _traceback(exception)
+    if traceback is None:
+        return None
+    entry, below = traceback.tb_next, known[0]
+    while entry is not None and id(entry) != below:
+        entry = entry.tb_next
+    if entry is None or entry.tb_frame.f_code is not known[1]:
+        return None
+    known[0], known[1] = id(traceback), traceback.tb_frame.f_code
+    if len(failed) > 1:  # the newest stands last
+        failed.pop(address, None)
+        failed[address] = known
+    details: Details = known[4]
+    return details
+
+
 def _outcome(
-    site: Site, span: Any, exception: BaseException, now: int, attributes: dict[str, Any] | None
+    site: Site, trace: Any, exception: BaseException, now: int, attributes: dict[str, Any] | None
 ) -> Details | None:
     if _control_flow(site, exception):
         return Details(attributes=attributes) if attributes else None
-    trace = span[0]
     traceback = _traceback(exception)
     name = capture.type_name(type(exception))
     known = _known(trace, exception, traceback)
@@ -383,7 +421,11 @@ def _outcome(
             # Of a copy: other threads may be at it.
             failed = trace.failed = dict(list(failed.copy().items())[-MOST_FAILURES:])
         failed.pop(id(exception), None)
-        failed[id(exception)] = (id(traceback), traceback.tb_frame.f_code, message, causes)
+        # What all further spans say of it, where that is no question of which function it leaves.
+        further = None
+        if causes is not None and not issubclass(type(exception), AttributeError):
+            further = Details(name, message)
+        failed[id(exception)] = [id(traceback), traceback.tb_frame.f_code, message, causes, further]
     return Details(error_type=name, error_message=message, exception=recorded, attributes=attributes)
 
 

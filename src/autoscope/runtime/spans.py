@@ -59,9 +59,9 @@ class Trace:
     thread_name: str
     context: Any
     """The OpenTelemetry `Context` the trace was started under (baggage and the like), or None."""
-    failed: dict[int, tuple[int, Any, str, dict[int, str] | None]] | None
-    """Exceptions seen on their way out, newest last, by id: (id of the traceback entry, code object, message, messages of its
-    causes and members by their ids, or None where it was not recorded). No reference."""
+    failed: dict[int, list[Any]] | None
+    """Exceptions seen on their way out, newest last, by id: [id of the traceback entry, code object, message, messages of its
+    causes and members by their ids, or None where it was not recorded, `Details` of every further span]. No reference."""
 
     def __init__(
         self,
