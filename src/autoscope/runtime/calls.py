@@ -297,6 +297,22 @@ def suspend(call: Call) -> None:
     _set(call.parent)
 
 
+def suspend_first(site: Site, span: Any, parent: Any, start: int) -> Call:
+    """A coroutine that did without a `Call` so far is about to wait, and needs one from now on."""
+    call = Call()
+    call.site = site
+    call.span = span
+    call.parent = call.first_parent = parent
+    call.attributes = None
+    call.paused = False
+    call.steps = 1
+    call.start = start
+    call.running = switches.clock() - start if span else 0
+    counters.entered += 1
+    _set(parent)
+    return call
+
+
 def resume(call: Call) -> None:
     """It goes on, perhaps under another caller and in another context."""
     call.parent = _get()
@@ -362,9 +378,11 @@ def fail_call(call: Call, exception: BaseException) -> None:
         attributes = call.attributes
         if call.steps > 1 or site.kind in _GENERATORS:
             attributes = _steps(call, end, attributes)
-        details = None if attributes or trace.failed is None else _seen(trace, exception)
+        details = None if trace.failed is None else _seen(trace, exception)
         if details is None:
             details = _outcome(site, trace, exception, end, attributes)
+        elif attributes:
+            details = Details(details.error_type, details.error_message, None, attributes)
         switches.append((site, span[1], trace, call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -751,6 +769,7 @@ switches.leave_out = leave_out
 switches.leave = leave
 switches.leave_plain = leave_plain
 switches.suspend = suspend
+switches.suspend_first = suspend_first
 switches.resume = resume
 switches.undo = undo
 switches.undo_call = undo_call

@@ -53,6 +53,7 @@ class Switches:
         "set",
         "share",
         "suspend",
+        "suspend_first",
         "type",
         "undo",
         "undo_call",
@@ -78,6 +79,7 @@ class Switches:
     share: float
     """A trace is decided against where `chance()` is not less."""
     suspend: Callable[[Any], None]
+    suspend_first: Callable[[Site, Any, Any, int], Any]
     type: Callable[[Any], Any]
     undo: Callable[[Any], None]
     undo_call: Callable[[Any], None]

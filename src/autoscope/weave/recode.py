@@ -25,7 +25,10 @@ Two shapes. *Lean*, for a plain function without capture, does everything in pla
             return result
         except: s.set(parent); if span: s.fail(site, span, parent, start, exception); raise
 
-*Full*, for capture and for generators, coroutines and async generators, keeps one object:
+*Late*, for a coroutine without capture, is lean until it is suspended for the first time, as most calls never are: a fourth
+value, `call`, is None until then, and what the full shape keeps from then on.
+
+*Full*, for capture and for generators and async generators, keeps one object:
 
     if site.armed:
         parent = site.get()
@@ -120,8 +123,9 @@ class _Recoder:
         self.code = code
         self.capture = capture
         self.returns = returns
-        self.full = bool(capture or returns or code.co_flags & SUSPENDS)
         self.plain = not code.co_flags & SUSPENDS
+        self.late = not (capture or returns) and code.co_flags & SUSPENDS == COROUTINE
+        self.full = not self.late and bool(capture or returns or not self.plain)
         self.names = list(code.co_names)
         self.site = len(code.co_consts)
         self.zero, self.none = self.site + 2, self.site + 3
@@ -129,7 +133,7 @@ class _Recoder:
         self.position = NOWHERE
         self.positions: bytes | None = None
         """The author's location table, where the twin's does not tell it; see `restore`."""
-        self.kept = 1 if self.full else 3
+        self.kept = 1 if self.full else 4 if self.late else 3
         """How many values of ours lie below the author's."""
 
     def run(self) -> CodeType:
@@ -249,10 +253,30 @@ class _Recoder:
         yield from self.function("clock")
         yield from self.call(0)
         yield known  # parent, span, start
+        if self.late:
+            yield self.op("LOAD_CONST", self.none)  # call
         # From here an exception, even one from a signal, puts the parent back.
-        for instruction in (*self.function("set"), self.op("COPY", 4), *self.call(1), self.op("POP_TOP")):
+        span = self.op("COPY", 5 if self.late else 4)
+        for instruction in (*self.function("set"), span, *self.call(1), self.op("POP_TOP")):
             instruction.entry = guard
             yield instruction
+
+    def leave_late(self, entry: Entry, suspended: Entry) -> Iterator[Item]:
+        """parent, span, start, call, result -> result"""
+        other, done = Label(), Label()
+        yield self.op("COPY", 2)
+        yield from self.jump_if("NOT_NONE", other)
+        yield self.op("SWAP", 2)
+        yield self.op("POP_TOP")
+        yield from self.leave_lean(entry)
+        yield self.op("JUMP_FORWARD", 0, done)
+        yield other
+        yield from self.leave_full(suspended)  # parent, span, start, result
+        yield self.op("SWAP", 4)
+        yield self.op("POP_TOP")
+        yield self.op("POP_TOP")
+        yield self.op("POP_TOP")
+        yield done
 
     def leave_lean(self, entry: Entry) -> Iterator[Item]:
         """parent, span, start, result -> result"""
@@ -364,6 +388,31 @@ class _Recoder:
         yield self.op("SWAP", 2)
         yield self.op("POP_TOP")
 
+    def suspend(self, depth: int, entry: Entry) -> Iterator[Item]:
+        """Before a yield, where `depth` values of the author's lie above the call."""
+        known, done = Label(), Label()
+        items: list[Item] = []
+        if self.late:
+            items += [
+                self.op("COPY", depth + 1),
+                *self.jump_if("NOT_NONE", known),
+                *self.function("suspend_first"),
+                self.op("LOAD_CONST", self.site),
+                self.op("COPY", depth + 6),  # span
+                self.op("COPY", depth + 8),  # parent
+                self.op("COPY", depth + 7),  # start
+                *self.call(4),
+                self.op("SWAP", depth + 2),
+                self.op("POP_TOP"),
+                self.op("JUMP_FORWARD", 0, done),
+                known,
+            ]
+        items += [*self.tell("suspend", depth), done]
+        for item in items:
+            if isinstance(item, Instruction):
+                item.entry = entry
+            yield item
+
     def tell(self, attribute: str, depth: int) -> Iterator[Instruction]:
         """switches.attribute(call), where `depth` values of the author's lie above the call"""
         yield from self.function(attribute)
@@ -395,16 +444,35 @@ class _Recoder:
     def record_failure(self) -> Iterator[Item]:
         self.position = NOWHERE
         known, done = Label(), Label()
-        if self.full:
-            if self.plain:
-                yield self.op("COPY", 3)  # call
-                yield from self.jump_if("NOT_NONE", known)
-                yield from self.function("set")
-                yield self.op("LOAD_CONST", self.none)
-                yield from self.call(1)
-                yield self.op("POP_TOP")
+        if self.late or (self.full and self.plain):
+            yield self.op("COPY", 3)  # call
+            yield from self.jump_if("NOT_NONE", known)
+        if self.full and self.plain:
+            yield from self.function("set")
+            yield self.op("LOAD_CONST", self.none)
+            yield from self.call(1)
+            yield self.op("POP_TOP")
+            yield self.op("JUMP_FORWARD", 0, done)
+        elif not self.full:
+            above = 1 if self.late else 0
+            yield from self.function("set")
+            yield self.op("COPY", 7 + above)  # parent
+            yield from self.call(1)
+            yield self.op("POP_TOP")
+            yield self.op("COPY", 4 + above)  # span
+            yield from self.jump_if("FALSE", done)
+            yield from self.function("fail")
+            yield self.op("LOAD_CONST", self.site)
+            yield self.op("COPY", 7 + above)  # span
+            yield self.op("COPY", 9 + above)  # parent
+            yield self.op("COPY", 8 + above)  # start
+            yield self.op("COPY", 7)  # exception
+            yield from self.call(5)
+            yield self.op("POP_TOP")
+            if self.late:
                 yield self.op("JUMP_FORWARD", 0, done)
-                yield known
+        yield known
+        if self.full or self.late:
             yield from self.function("set")
             yield self.op("COPY", 5)  # call
             index = self.name("@parent")
@@ -415,28 +483,15 @@ class _Recoder:
             yield self.op("COPY", 5)  # call
             yield self.op("COPY", 4)  # exception
             yield from self.call(2)
-        else:
-            yield from self.function("set")
-            yield self.op("COPY", 7)  # parent
-            yield from self.call(1)
             yield self.op("POP_TOP")
-            yield self.op("COPY", 4)  # span
-            yield from self.jump_if("FALSE", done)
-            yield from self.function("fail")
-            yield self.op("LOAD_CONST", self.site)
-            yield self.op("COPY", 7)  # span
-            yield self.op("COPY", 9)  # parent
-            yield self.op("COPY", 8)  # start
-            yield self.op("COPY", 7)  # exception
-            yield from self.call(5)
-        yield self.op("POP_TOP")
         yield done
 
     def traced(self, body: Body, depths: dict[Instruction, int], guard: Entry) -> Iterator[Item]:
         """The author's instructions, `kept` deeper, with returns and yields replaced."""
         moved: dict[tuple[int, int, bool], Entry] = {}
-        undo_label = Label()
+        undo_label, undo_call_label = Label(), Label()
         undo = Entry(undo_label, self.kept, True)
+        undo_call = Entry(undo_call_label, self.kept, True)
         stubs: list[Item] = []
         items = body.items
         for index, item in enumerate(items):
@@ -458,7 +513,10 @@ class _Recoder:
             if item.op == _CONSTANT_RETURN:
                 yield Instruction(OP["LOAD_CONST"], item.arg, None, item.position, entry)
             if item.op in (_RETURN, _CONSTANT_RETURN):
-                yield from (self.leave_full(undo) if self.full else self.leave_lean(undo))
+                if self.late:
+                    yield from self.leave_late(undo, undo_call)
+                else:
+                    yield from (self.leave_full(undo_call) if self.full else self.leave_lean(undo))
                 yield Instruction(_RETURN, 0, None, item.position)
             elif item.op == _YIELD and item in depths:
                 yield from self.suspended(items, index, item, depths[item], entry, stubs)
@@ -473,21 +531,27 @@ class _Recoder:
         yield from stubs
         self.position = NOWHERE
         # An exception while leaving can only be a signal's: nothing more is recorded, the parent is put back.
-        yield undo_label
-        yield from self.function("undo_call" if self.full else "undo")
-        yield self.op("COPY", self.kept + 4)
-        yield from self.call(1)
-        yield self.op("POP_TOP")
-        yield self.op("RERAISE", 1)
+        if not self.full:
+            yield undo_label
+            yield from self.function("undo")
+            yield self.op("COPY", self.kept + 4)  # parent
+            yield from self.call(1)
+            yield self.op("POP_TOP")
+            yield self.op("RERAISE", 1)
+        if self.full or self.late:
+            yield undo_call_label
+            yield from self.function("undo_call")
+            yield self.op("COPY", 5)  # call
+            yield from self.call(1)
+            yield self.op("POP_TOP")
+            yield self.op("RERAISE", 1)
 
     def suspended(
         self, items: list[Item], index: int, item: Instruction, depth: int, entry: Entry, stubs: list[Item]
     ) -> Iterator[Item]:
         """A yield: the span is not current while somebody else runs; an exception thrown in wakes it first."""
         send = self.sender(items, index)
-        for instruction in self.tell("suspend", depth):
-            instruction.entry = entry
-            yield instruction
+        yield from self.suspend(depth, entry)
         if send is not None:
             # CPython 3.11 finds the end of a delegation by the SEND right before the YIELD_VALUE, which must be near.
             # Nothing executes this one.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _RESUME = OP["RESUME"]
+_COROUTINE = 0x80
 _TESTS = frozenset(op for name, op in OP.items() if name in ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE"))
 
 
@@ -40,14 +41,14 @@ def off(site: Site, code: CodeType) -> CodeType:
             if rows and rows[-1][1] == row[0] == start and rows[-1][2:] == row[2:]:
                 row = (rows.pop()[0], *row[1:])  # one of the author's, cut where our part begins
             rows.append(row)
-    full = "@enter" in names[ours:]
+    kept = 1 if "@enter" in names[ours:] else 4 if code.co_flags & _COROUTINE else 3
     return code.replace(
         co_code=raw[: 2 * start] + raw[2 * target :],
         co_consts=consts[:own],
         co_names=names[:ours],
         co_linetable=positions,
         co_exceptiontable=write_table(rows),
-        co_stacksize=code.co_stacksize - (1 if full else 3) - 11 - len(site.parameters),
+        co_stacksize=code.co_stacksize - kept - 11 - len(site.parameters),
     )
 
 
