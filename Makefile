@@ -1,12 +1,13 @@
 # Nothing is needed beforehand but make and a CPython 3.11 or newer; every target sets up what it needs.
 
-.PHONY: help demo test lint format typecheck bench real foreign clean
+.PHONY: help demo test lint format typecheck bench bench-compare real foreign clean
 
 help:
 	@echo "make demo       trace the example shop and print the report"
 	@echo "make test       the tests under every supported CPython found, lint and types"
 	@echo "make lint | format | typecheck"
-	@echo "make bench      the benchmarks"
+	@echo "make bench      the benchmarks, and the targets they are to meet"
+	@echo "make bench-compare REV=…   what is slower than at another revision [BENCH=\"call startup\"]"
 	@echo "make real       programs from PyPI, plain and traced"
 	@echo "make foreign    other packages' own tests, plain and woven"
 	@echo "make clean      remove what the targets above made"
@@ -21,7 +22,7 @@ test:
 	@python=$$(sh scripts/pythons.sh | head -n 1 | cut -d' ' -f2-); \
 	test -n "$$python" || { echo "no CPython 3.11 or newer found" >&2; exit 2; }; \
 	rm -rf .venv/tools && "$$python" -m venv .venv/tools && \
-	.venv/tools/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,bench]' && touch $@
+	.venv/tools/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && touch $@
 
 lint: .venv/tools/done
 	.venv/tools/bin/ruff check .
@@ -34,14 +35,12 @@ format: .venv/tools/done
 typecheck: .venv/tools/done
 	.venv/tools/bin/mypy
 
-bench: .venv/tools/done
-	.venv/tools/bin/python benchmarks/call.py
-	.venv/tools/bin/python benchmarks/startup.py
-	.venv/tools/bin/python benchmarks/imports.py
-	.venv/tools/bin/python benchmarks/export.py
-	.venv/tools/bin/python benchmarks/memory.py
-	.venv/tools/bin/python benchmarks/reconfigure.py
-	.venv/tools/bin/python benchmarks/macro.py
+bench:
+	@sh scripts/bench.sh
+
+bench-compare:
+	@test -n "$(REV)" || { echo "say which revision: make bench-compare REV=HEAD~1" >&2; exit 2; }
+	@sh scripts/bench.sh compare $(REV) $(BENCH)
 
 real: .venv/tools/done
 	.venv/tools/bin/python scripts/real_programs.py

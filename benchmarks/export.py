@@ -1,51 +1,45 @@
-"""What a span costs after the call: encoding, sending over OTLP/HTTP to a local receiver, writing into the store.
+"""What a span costs after the call, and altogether: encoding, sending over OTLP/HTTP to a local receiver, writing into the store.
 
     python benchmarks/export.py [--json] [--spans N]
 
-CPU nanoseconds a span in this process; the receiver is a process of its own. The OpenTelemetry rows need
-`opentelemetry-exporter-otlp-proto-http`.
+CPU nanoseconds a span in this process, one thing after the other; the receiver is a process of its own. "Altogether" is a span from
+the call to the socket, beyond the plain call. The OpenTelemetry rows need `opentelemetry-exporter-otlp-proto-http`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
-RECEIVER = """
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_POST(self):
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
-    def log_message(self, *_): pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
+from receiver import Receiver
+
+from autoscope.plan.model import CapturePatch, Plan
+from autoscope.runtime import sites
+from autoscope.runtime.drain import CHUNK, Drain
+from autoscope.weave.weaver import Weaver
+
+SOURCE = "def leaf(x):\n    return x\ndef work(n):\n    for i in range(n): leaf(i)\n"
 
 
-def made(count: int) -> list[Any]:
-    """Records as the call path makes them: one root and its children."""
-    from autoscope.plan.model import CapturePatch, Plan
-    from autoscope.runtime import sites
-    from autoscope.weave.weaver import Weaver
+def woven() -> Callable[[int], Any]:
+    """`work`: a root with so many children."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    weave = Weaver(Plan(strategy="full_trace", include=("__main__",), capture=CapturePatch(args=False, returns=False)))
+    exec(weave.module_code(compile(SOURCE, "<benchmark>", "exec"), "__main__", lambda: SOURCE), names)
+    work: Callable[[int], Any] = names["work"]
+    return work
 
-    source = "def leaf(x):\n    return x\ndef work(n):\n    for i in range(n): leaf(i)\n"
+
+def plain() -> Callable[[int], Any]:
     names: dict[str, Any] = {}
-    weave = Weaver(Plan(strategy="full_trace", include=("bench",), capture=CapturePatch(args=False, returns=False)))
-
-    exec(weave.module_code(compile(source, "<benchmark>", "exec"), "bench", lambda: source), names)
-    names["work"](count - 1)
-    records = sites.recorded()
-    sites.records.clear()
-    return records
+    exec(SOURCE, names)
+    work: Callable[[int], Any] = names["work"]
+    return work
 
 
 def cpu(function: Callable[[], Any], spans: int, rounds: int = 5) -> list[float]:
@@ -56,6 +50,37 @@ def cpu(function: Callable[[], Any], spans: int, rounds: int = 5) -> list[float]
         function()
         values.append((time.process_time_ns() - started) / spans)
     return sorted(values)
+
+
+def chunked(count: int) -> list[sites.Batch]:
+    """Records as the call path makes them, one root and its children, as the drain hands them over."""
+    woven()(count - 1)
+    every = sites.Batch(sites.records[:])
+    sites.records.clear()
+    return [every[start : start + CHUNK] for start in range(0, count, CHUNK)]
+
+
+def altogether(exporter: Any, count: int) -> list[float]:
+    """Spans in blocks, each recorded and then handed over and sent; the calls themselves taken off."""
+    work, bare = woven(), plain()
+    drain = Drain(lambda: [exporter])
+    blocks = range(0, count, 4 * CHUNK)
+
+    def record() -> None:
+        for _ in blocks:
+            work(4 * CHUNK - 1)
+            drain.flush(60)
+
+    def call() -> None:
+        for _ in blocks:
+            bare(4 * CHUNK - 1)
+
+    made = len(blocks) * 4 * CHUNK
+    base = cpu(call, made)
+    before = exporter.exported
+    spent = cpu(record, made)
+    assert exporter.exported - before == 5 * made, "spans were lost"
+    return [value - base[len(base) // 2] for value in spent]
 
 
 def main() -> None:
@@ -70,9 +95,8 @@ def main() -> None:
     from autoscope.export.store import StoreExporter
     from autoscope.export.wire import Encoder
 
-    records = made(arguments.spans)
-    count = len(records)
-    chunks = [records[start : start + 4096] for start in range(0, count, 4096)]
+    count = arguments.spans
+    chunks = chunked(count)
     results: dict[str, list[float]] = {}
     settings = Settings.from_environ({})
     encoder = Encoder(resource.attributes(settings), settings)
@@ -86,11 +110,8 @@ def main() -> None:
             exporter.close(5)
 
         results["write into the store, with its indexes"] = cpu(store, count)
-    receiver = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True)
-    assert receiver.stdout is not None
-    try:
-        endpoint = f"http://127.0.0.1:{receiver.stdout.readline().strip()}"
-        exporter = OtlpExporter(Settings.from_environ({}, endpoint=endpoint))
+    with Receiver() as receiver:
+        exporter = OtlpExporter(Settings.from_environ({}, endpoint=receiver.url))
 
         def send() -> None:
             for chunk in chunks:
@@ -98,10 +119,9 @@ def main() -> None:
 
         results["encode and send over OTLP/HTTP"] = cpu(send, count)
         assert exporter.exported == 5 * count, "spans were lost"
+        results["altogether, over OTLP/HTTP"] = altogether(exporter, count)
         exporter.close(5)
-        official(results, endpoint, min(count, 20_000))
-    finally:
-        receiver.kill()
+        official(results, receiver.url, min(count, 20_000))
     rows = [
         {"what": what, "cpu_ns": values[len(values) // 2], "best_ns": values[0], "worst_ns": values[-1]}
         for what, values in results.items()
@@ -114,12 +134,17 @@ def main() -> None:
         print(f"  {row['what']:52} {row['cpu_ns']:9.0f} [{row['best_ns']:.0f} .. {row['worst_ns']:.0f}]")
 
 
-def official(results: dict[str, list[float]], endpoint: str, count: int) -> None:
-    """The same through the OpenTelemetry SDK: made, and sent by its exporter in batches of 512."""
+def official(results: dict[str, list[float]], url: str, count: int) -> None:
+    """The same through the OpenTelemetry SDK, with the attributes ours have."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+        from opentelemetry.sdk.trace.export import (
+            BatchSpanProcessor,
+            SimpleSpanProcessor,
+            SpanExporter,
+            SpanExportResult,
+        )
     except ImportError:
         return
 
@@ -131,21 +156,34 @@ def official(results: dict[str, list[float]], endpoint: str, count: int) -> None
             self.spans.extend(spans)
             return SpanExportResult.SUCCESS
 
+    attributes = {"code.function.name": "__main__.leaf", "code.file.path": "<benchmark>", "code.line.number": 1}
+
+    def make(tracer: Any, spans: int) -> None:
+        for _ in range(spans):
+            with tracer.start_as_current_span("__main__.leaf", attributes=attributes):
+                pass
+
     keep = Keep()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(keep))
-    tracer = provider.get_tracer("bench")
-    attributes = {"code.function.name": "bench.leaf", "code.file.path": "<benchmark>", "code.line.number": 1}
-    for _ in range(count):
-        with tracer.start_as_current_span("bench.leaf", attributes=attributes):
-            pass
-    exporter = OTLPSpanExporter(endpoint + "/v1/traces")
+    make(provider.get_tracer("bench"), count)
+    exporter = OTLPSpanExporter(url + "/v1/traces")
 
     def send() -> None:
         for start in range(0, count, 512):
             exporter.export(keep.spans[start : start + 512])
 
     results["OpenTelemetry SDK: encode and send over OTLP/HTTP"] = cpu(send, count, 3)
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    tracer = provider.get_tracer("bench")
+
+    def everything() -> None:
+        for _ in range(0, count, 2000):  # its queue takes 2,048
+            make(tracer, 2000)
+            provider.force_flush()
+
+    results["OpenTelemetry SDK: altogether, over OTLP/HTTP"] = cpu(everything, count, 3)
 
 
 if __name__ == "__main__":

@@ -19,21 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from receiver import Receiver
 from timing import FUNCTIONS, KINDS, SOURCE, Loop, functions, measure, summary
-
-RECEIVER = """
-import http.server
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def answer(self):
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.send_response(200); self.send_header("content-length", "2"); self.end_headers(); self.wfile.write(b"{}")
-    do_POST = do_PUT = do_GET = answer
-    def log_message(self, *_): pass
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
 
 
 def decorated(decorate: Callable[[Any], Any]) -> dict[str, Any]:
@@ -97,9 +84,8 @@ def logfire() -> dict[str, Any]:
 
 def ddtrace() -> dict[str, Any]:
     """`tracer.wrap` round every function, sending to an agent that takes everything."""
-    receiver = subprocess.Popen([sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True)
-    assert receiver.stdout is not None
-    os.environ["DD_TRACE_AGENT_URL"] = f"http://127.0.0.1:{receiver.stdout.readline().strip()}"
+    receiver = Receiver().__enter__()
+    os.environ["DD_TRACE_AGENT_URL"] = receiver.url
     os.environ["DD_INSTRUMENTATION_TELEMETRY_ENABLED"] = "false"
     os.environ["DD_REMOTE_CONFIGURATION_ENABLED"] = "false"
     import atexit
@@ -108,7 +94,7 @@ def ddtrace() -> dict[str, Any]:
     logging.disable()
     from ddtrace.trace import tracer
 
-    atexit.register(receiver.kill)
+    atexit.register(receiver.process.kill)
     return decorated(lambda function: tracer.wrap()(function))
 
 

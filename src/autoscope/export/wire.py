@@ -73,14 +73,14 @@ class Encoder:
         epoch = epoch_offset()
         last_trace: Trace | None = None
         last_parent: Any = None
-        for record in records:
+        for site, span_id, trace, parent, start, end, details in records:
             try:
-                site, span_id, trace, parent, start, end, details = record
                 if trace is not last_trace:
                     trace_part = _trace_part(trace, REMOTENESS_KNOWN)
                     packs = self._packs_for(len(trace_part))
                     last_trace = trace
                 if details is not None or not parent:
+                    record = (site, span_id, trace, parent, start, end, details)
                     append(self._encode_slowly(record, trace_part, epoch))
                     continue
                 if parent is not last_parent:
@@ -88,6 +88,7 @@ class Encoder:
                     last_parent = parent
                     outside = type(parent) is Attached
                 if outside:
+                    record = (site, span_id, trace, parent, start, end, details)
                     append(self._encode_slowly(record, trace_part, epoch))
                     continue
                 try:

@@ -17,12 +17,13 @@ def update(target: str, *, level: str | None = None, rate: float | None = None) 
         raise AutoscopeError(f"no level {level!r}: it is one of {', '.join(LEVELS)}")
     if rate is not None and not 0.0 <= rate <= 1.0:
         raise AutoscopeError(f"rate {rate!r} is not between 0 and 1")
-    chosen = [site for site in sites.sites if fnmatchcase(site.name, target)]
+    chosen = [site for site in sites.sites if target == "*" or fnmatchcase(site.name, target)]
+    get = None if rate is None else context.get if rate >= 1.0 else sampling.thinned(rate)
     swaps: list[tuple[CodeType, CodeType]] = []
     for site in chosen:
-        if rate is not None:
+        if rate is not None and get is not None:
             site.rate = rate
-            site.get = context.get if rate >= 1.0 else sampling.thinned(rate)
+            site.get = get
         if level is None:
             continue
         if level == "off":

@@ -191,7 +191,7 @@ class Drain:
             if not waiting:
                 return
             count = min(waiting, CHUNK * WIDTH)
-            chunk = sites.in_records(records[:count])
+            chunk: Any = sites.Batch(records[:count])
             del records[:count]
             left -= count
             if self.forked:

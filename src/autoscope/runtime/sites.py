@@ -13,7 +13,7 @@ from _operator import length_hint
 from _random import Random
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import iter, list, map, type, zip
+from builtins import iter, len, list, map, slice, type, zip
 from itertools import repeat
 from types import CodeType
 
@@ -22,7 +22,7 @@ from autoscope.runtime.spans import Clock
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from autoscope.plan.model import Capture
@@ -267,14 +267,30 @@ switches.unsampled = context.Unsampled
 ask_for(False)
 
 
+class Batch:
+    """Some of them, as a sequence of `Record`: each is made when it is asked for, in a tuple that Python uses again."""
+
+    __slots__ = ("parts",)
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return len(self.parts) // WIDTH
+
+    def __iter__(self) -> Iterator[Record]:
+        parts = iter(self.parts)
+        return zip(parts, parts, parts, parts, parts, parts, parts, strict=True)
+
+    def __getitem__(self, chosen: slice) -> Batch:
+        """A part of it, from one record to before another."""
+        start, stop, _ = chosen.indices(len(self))
+        return Batch(self.parts[start * WIDTH : stop * WIDTH])
+
+
 def recorded() -> list[Record]:
     """What is buffered, record by record."""
-    return in_records(records)
-
-
-def in_records(flat: list[Any]) -> list[Record]:
-    parts = iter(flat)
-    return list(zip(parts, parts, parts, parts, parts, parts, parts, strict=True))
+    return list(Batch(records))
 
 
 def site_of(code: CodeType) -> Site | None:
