@@ -80,7 +80,36 @@ class Instruction:
         self.size = 1 + CACHES[op]
 
 
-Item = Instruction | Label
+class Block:
+    """Instructions assembled already, all with one position: what is put into every function is not assembled each time."""
+
+    __slots__ = ("code", "entries", "jumps", "labels", "offset", "position", "size")
+
+    def __init__(
+        self,
+        code: bytearray,
+        position: Position,
+        entries: Sequence[tuple[int, int, Entry]],
+        jumps: Sequence[tuple[int, int, Label]],
+        labels: Sequence[tuple[int, Label]],
+    ) -> None:
+        self.code = code
+        self.size = len(code) // 2
+        self.position = position
+        self.entries = entries
+        """(start, end, entry), in code units from the block's start."""
+        self.jumps = jumps
+        """(unit of the jump, how many EXTENDED_ARGs stand before it, where to): those that leave the block."""
+        self.labels = labels
+        """(unit, label): places in the block that entries lead to."""
+        self.offset = 0
+
+
+class FarJump(Exception):
+    """A jump out of a block goes farther than there is room for in its arguments."""
+
+
+Item = Instruction | Label | Block
 
 
 def decode(raw: bytes, start: int = 0) -> Iterator[tuple[int, int, int, int]]:
@@ -245,7 +274,7 @@ class Body:
         for begin, end, target, depth, lasti in read_table(code.co_exceptiontable):
             if end > start:
                 self.rows.append((max(begin, start), end, labels.setdefault(target, Label()), depth, lasti))
-        self.items: list[Item] = []
+        self.items: list[Instruction | Label] = []
         self.instructions: list[Instruction] = []
         row = 0
         rows, items = self.rows, self.items
@@ -266,9 +295,11 @@ class Body:
 
     def depths(self) -> dict[Instruction, int]:
         """Stack depth before each reachable instruction, 0 before the first."""
-        following: dict[Item, Item | None] = dict(zip(self.items, [*self.items[1:], None], strict=True))
-        depths: dict[Item, int] = {}
-        work: list[tuple[Item | None, int]] = [(self.items[0], 0)]
+        following: dict[Instruction | Label, Instruction | Label | None] = dict(
+            zip(self.items, [*self.items[1:], None], strict=True)
+        )
+        depths: dict[Instruction | Label, int] = {}
+        work: list[tuple[Instruction | Label | None, int]] = [(self.items[0], 0)]
         while work:
             item, depth = work.pop()
             while item is not None and item not in depths:
@@ -289,14 +320,14 @@ class Body:
 
 
 def layout(items: Sequence[Item], start: int) -> int:
-    """Give every instruction and label its offset, EXTENDED_ARGs included; returns the offset of the end."""
+    """Give every instruction, block and label its offset, EXTENDED_ARGs included; returns the offset of the end."""
     instructions = [item for item in items if type(item) is Instruction]
     while True:
         offset = start
         for item in items:
             item.offset = offset
-            if type(item) is Instruction:
-                offset += item.size
+            if type(item) is not Label:
+                offset += item.size  # type: ignore[union-attr]
         changed = False
         for item in instructions:
             if item.label is not None:
@@ -313,11 +344,16 @@ def layout(items: Sequence[Item], start: int) -> int:
                 item.size = size
                 changed = True
         if not changed:
-            return offset
+            break
+    for item in items:
+        if type(item) is Block:
+            for unit, label in item.labels:
+                label.offset = item.offset + unit
+    return offset
 
 
 def emit(items: Sequence[Item]) -> tuple[bytes, list[tuple[int, Position]], list[tuple[int, int, int, int, bool]]]:
-    """Bytes, position runs and exception rows of laid-out items."""
+    """Bytes, position runs and exception rows of laid-out items. Raises `FarJump`."""
     out = bytearray()
     runs: list[tuple[int, Position]] = []
     rows: list[tuple[int, int, int, int, bool]] = []
@@ -327,16 +363,42 @@ def emit(items: Sequence[Item]) -> tuple[bytes, list[tuple[int, Position]], list
     begin = end = -1
     last: Entry | None = None
     for item in items:
-        if type(item) is not Instruction:
+        if type(item) is Instruction:
+            op, arg, size = item.op, item.arg, item.size
+            if size > _SIZES[op]:
+                for shift in range(8 * (size - _SIZES[op]), 0, -8):
+                    out += bytes((EXTENDED_ARG, arg >> shift & 255))
+                arg &= 255
+            out.append(op)
+            out.append(arg)
+            out += _CACHE_BYTES[op]
+            entry = item.entry
+            if entry is not None:
+                if last is not None and end == item.offset and (entry is last or _alike(entry, last)):
+                    end += size
+                else:
+                    if last is not None:
+                        rows.append((begin, end, last.target.offset, last.depth, last.lasti))
+                    begin, end, last = item.offset, item.offset + size, entry
+        elif type(item) is Block:
+            size = item.size
+            for unit, extended, label in item.jumps:
+                distance = label.offset - (item.offset + unit + _SIZES[item.code[2 * unit]])
+                if not 0 <= distance < 1 << 8 * (1 + extended):
+                    raise FarJump
+                for back in range(extended + 1):
+                    item.code[2 * (unit - back) + 1] = distance >> 8 * back & 255
+            out += item.code
+            for first, stop, entry in item.entries:
+                first, stop = first + item.offset, stop + item.offset
+                if last is not None and end == first and (entry is last or _alike(entry, last)):
+                    end = stop
+                else:
+                    if last is not None:
+                        rows.append((begin, end, last.target.offset, last.depth, last.lasti))
+                    begin, end, last = first, stop, entry
+        else:
             continue
-        op, arg, size = item.op, item.arg, item.size
-        if size > _SIZES[op]:
-            for shift in range(8 * (size - _SIZES[op]), 0, -8):
-                out += bytes((EXTENDED_ARG, arg >> shift & 255))
-            arg &= 255
-        out.append(op)
-        out.append(arg)
-        out += _CACHE_BYTES[op]
         if item.position is position or item.position == position:
             length += size
         else:
@@ -344,14 +406,6 @@ def emit(items: Sequence[Item]) -> tuple[bytes, list[tuple[int, Position]], list
                 runs.append((length, position))
             position = item.position
             length = size
-        entry = item.entry
-        if entry is not None:
-            if last is not None and end == item.offset and (entry is last or _alike(entry, last)):
-                end += size
-            else:
-                if last is not None:
-                    rows.append((begin, end, last.target.offset, last.depth, last.lasti))
-                begin, end, last = item.offset, item.offset + size, entry
     if position is not None:
         runs.append((length, position))
     if last is not None:

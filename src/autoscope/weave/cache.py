@@ -45,7 +45,7 @@ HOUR = 3600.0
 HEAD = b"autoscope-woven\n"
 SUFFIX = ".woven"
 _KEY: int = int.from_bytes(_external.MAGIC_NUMBER, "little")
-_REWRITER = ("assemble.py", "choose.py", "pack.py", "recode.py", "weaver.py")
+_REWRITER = ("assemble.py", "choose.py", "pack.py", "pattern.py", "recode.py", "weaver.py")
 
 
 def digest(content: bytes | memoryview) -> bytes:
