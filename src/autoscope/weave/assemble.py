@@ -206,9 +206,11 @@ def write_positions(runs: Sequence[tuple[int, Position]], line: int) -> tuple[by
                 out.append(first | (column >> 3) << 3)
                 out.append((column & 7) << 4 | (end_column - column))
             elif end_line == here and 0 <= delta < 3 and column < 128 and end_column < 128:
-                out.append(first | (10 + delta) << 3)
-                out.append(column)
-                out.append(end_column)
+                out += bytes((first | (10 + delta) << 3, column, end_column))
+            elif -32 < delta < 32 and end_line - here < 64 and column < 63 and end_column < 63:
+                # Each number in one byte, as almost all are.
+                signed = -delta << 1 | 1 if delta < 0 else delta << 1
+                out += bytes((first | 14 << 3, signed, end_line - here, column + 1, end_column + 1))
             else:
                 out.append(first | 14 << 3)
                 out += _signed(delta)
@@ -260,16 +262,29 @@ class Body:
         positions = list(code.co_positions())
         labels: dict[int, Label] = {}
         decoded: list[tuple[int, int, Instruction]] = []
-        first = start
-        for offset, op, arg, following in decode(raw, start):
+        # As `decode`, whose generator would be resumed for each.
+        caches, position = CACHES, NOWHERE
+        first = index = start
+        end, extended = len(raw) // 2, 0
+        while index < end:
+            op = raw[2 * index]
+            arg = raw[2 * index + 1] | extended
+            if op == EXTENDED_ARG:
+                extended = arg << 8
+                index += 1
+                continue
+            extended = 0
+            following = index + 1 + caches[op]
             label = None
             if op in _JUMPS:
                 target = following - arg if op in _BACKWARD else following + arg
                 label = labels.get(target)
                 if label is None:
                     label = labels[target] = Label()
-            decoded.append((first, offset, Instruction(op, arg, label, positions[offset])))
-            first = following
+            if positions[index] != position:
+                position = positions[index]  # one object for a run of them
+            decoded.append((first, index, Instruction(op, arg, label, position)))
+            first = index = following
         self.rows: list[tuple[int, int, Label, int, bool]] = []
         for begin, end, target, depth, lasti in read_table(code.co_exceptiontable):
             if end > start:
