@@ -1,10 +1,11 @@
 """What whole programs pay: those of pyperformance, with every function of theirs and of their packages woven.
 
-    python benchmarks/macro.py [--json] [--rounds N] [PROGRAM ...]
+    python benchmarks/macro.py [--json] [--rounds N] [--processes N] [PROGRAM ...]
 
 Each program runs in a process of its own for each state; the processes take turns, one run of the program at a time, and CPU
-seconds are compared with the plain process's of the same round: the median of the ratios, and the geometric mean over the
-programs. `pyperformance` brings the programs; those whose packages are not installed are left out.
+seconds are compared with the plain process's of the same round. Where things come to lie in memory makes two processes differ by
+several per cent for as long as they live, so each state has some, one after the other. Printed are the median of the ratios,
+and the geometric mean over the programs. `pyperformance` brings the programs; those whose packages are not installed are left out.
 
 - off: everything woven, then switched off by `autoscope.update("*", level="off")`;
 - rate 0: everything armed, nothing can be recorded;
@@ -108,7 +109,7 @@ class Program:
 
 
 def measure(folder: Path, name: str, rounds: int, cache: str) -> dict[str, list[float]]:
-    """CPU seconds by state, `rounds` values each, after a run to warm up."""
+    """CPU seconds by state, `rounds` values each, after two runs to warm up."""
     programs: dict[str, Program] = {}
     try:
         for state in STATES:
@@ -128,7 +129,8 @@ def measure(folder: Path, name: str, rounds: int, cache: str) -> dict[str, list[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
     arguments = parser.parse_args()
     found = find_spec("pyperformance")
@@ -145,7 +147,10 @@ def main() -> None:
             if name in PACKAGES and find_spec(PACKAGES[name]) is None:
                 continue
             try:
-                times = measure(folder, name, arguments.rounds, cache)
+                times: dict[str, list[float]] = {state: [] for state in STATES}
+                for _ in range(arguments.processes):
+                    for state, seconds in measure(folder, name, arguments.rounds, cache).items():
+                        times[state] += seconds
             except RuntimeError as error:
                 print(f"{name}: could not be run: {error}", file=sys.stderr)
                 continue

@@ -27,7 +27,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "sustained": [],
     "memory": [],
     "reconfigure": [],
-    "macro": ["--rounds", "5"],
+    "macro": ["--rounds", "3", "--processes", "5"],
 }
 Results = dict[str, Any]
 """Name of a benchmark -> what it printed with `--json`."""
