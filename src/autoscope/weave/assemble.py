@@ -7,6 +7,7 @@ Only what `recode` needs, for CPython 3.11 to 3.13. Formats: CPython's `Objects/
 from __future__ import annotations
 
 import opcode
+import re
 import sys
 from types import CodeType
 
@@ -36,6 +37,71 @@ _NO_FALLTHROUGH = frozenset(
 Position = tuple["int | None", "int | None", "int | None", "int | None"]
 """(line, end line, column, end column), as `code.co_positions()` gives them."""
 NOWHERE: Position = (None, None, None, None)
+
+
+class Place:
+    """One entry of a location table as it stands there: copied where it can be, decoded where somebody asks."""
+
+    __slots__ = ("after", "before", "raw", "units")
+
+    def __init__(self, raw: bytes, units: int, before: int, after: int) -> None:
+        self.raw = raw
+        self.units = units
+        self.before = before
+        """The line the entry before it ends on; its own is counted from there."""
+        self.after = after
+
+    @property
+    def position(self) -> Position:
+        raw, kind = self.raw, self.raw[0] >> 3 & 15
+        if kind < 10:
+            column = kind << 3 | raw[1] >> 4
+            return self.after, self.after, column, column + (raw[1] & 15)
+        if kind < 13:
+            return self.after, self.after, raw[1], raw[2]
+        if kind == 13:
+            return self.after, self.after, None, None
+        if kind == 15:
+            return NOWHERE
+        _, index = _read_varint(raw, 1)
+        more, index = _read_varint(raw, index)
+        column, index = _read_varint(raw, index)
+        end_column, index = _read_varint(raw, index)
+        return self.after, self.after + more, column - 1 if column else None, end_column - 1 if end_column else None
+
+
+def _read_varint(raw: bytes, index: int) -> tuple[int, int]:
+    """(value, index behind it) of a number in a location table."""
+    value = shift = 0
+    while True:
+        byte = raw[index]
+        value |= (byte & 63) << shift
+        shift += 6
+        index += 1
+        if not byte & 64:
+            return value, index
+
+
+_ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
+
+
+def read_places(table: bytes, line: int) -> list[Place]:
+    """The entries of a location table; `line` is the one before."""
+    places = []
+    for raw in _ENTRY.findall(table):
+        first = raw[0]
+        kind = first >> 3 & 15
+        after = line
+        if 10 <= kind < 13:
+            after += kind - 10
+        elif 13 <= kind < 15:
+            delta = raw[1]
+            if delta & 64:
+                delta = _read_varint(raw, 1)[0]
+            after += -(delta >> 1) if delta & 1 else delta >> 1
+        places.append(Place(raw, (first & 7) + 1, line, after))
+        line = after
+    return places
 
 
 class Label:
@@ -68,7 +134,7 @@ class Instruction:
         op: int,
         arg: int = 0,
         label: Label | None = None,
-        position: Position = NOWHERE,
+        position: Position | Place = NOWHERE,
         entry: Entry | None = None,
     ) -> None:
         self.op = op
@@ -80,6 +146,19 @@ class Instruction:
         self.size = 1 + CACHES[op]
 
 
+class Slice:
+    """Instructions of the author's that are copied as they are: no jumps, nothing jumps between them, and one row guards them."""
+
+    __slots__ = ("code", "entry", "offset", "runs", "size")
+
+    def __init__(self, code: bytes, runs: list[tuple[int, Place]], entry: Entry | None) -> None:
+        self.code = code
+        self.size = len(code) // 2
+        self.runs = runs
+        self.entry = entry
+        self.offset = 0
+
+
 class Block:
     """Instructions assembled already, all with one position: what is put into every function is not assembled each time."""
 
@@ -88,7 +167,7 @@ class Block:
     def __init__(
         self,
         code: bytearray,
-        position: Position,
+        position: Position | Place,
         entries: Sequence[tuple[int, int, Entry]],
         jumps: Sequence[tuple[int, int, Label]],
         labels: Sequence[tuple[int, Label]],
@@ -109,7 +188,9 @@ class FarJump(Exception):
     """A jump out of a block goes farther than there is room for in its arguments."""
 
 
-Item = Instruction | Label | Block
+Part = Instruction | Slice | Label
+"""Of the author's."""
+Item = Part | Block
 
 
 def decode(raw: bytes, start: int = 0) -> Iterator[tuple[int, int, int, int]]:
@@ -185,10 +266,18 @@ def _unsigned(value: int) -> bytes:
     return bytes(out)
 
 
-def write_positions(runs: Sequence[tuple[int, Position]], line: int) -> tuple[bytes, int]:
+def write_positions(runs: Sequence[tuple[int, Position | Place]], line: int) -> tuple[bytes, int]:
     """Location table bytes for runs of (length in code units, position), and the line it ends on; `line` is the one before."""
     out = bytearray()
-    for length, position in runs:
+    for length, place in runs:
+        if type(place) is Place:
+            if length == place.units and line == place.before:
+                out += place.raw
+                line = place.after
+                continue
+            position = place.position
+        else:
+            position = place  # type: ignore[assignment]
         here, end_line, column, end_column = position
         while length > 0:
             units = length if length < 8 else 8
@@ -257,64 +346,100 @@ def split_positions(table: bytes, units: int, line: int) -> tuple[bytes, bytes, 
 class Body:
     """A function's instructions behind its prologue (`RETURN_GENERATOR`, `MAKE_CELL`, … up to the first `RESUME`)."""
 
-    def __init__(self, code: CodeType, start: int) -> None:
-        raw = code.co_code
-        positions = list(code.co_positions())
-        labels: dict[int, Label] = {}
-        decoded: list[tuple[int, int, Instruction]] = []
-        # As `decode`, whose generator would be resumed for each.
-        caches, position = CACHES, NOWHERE
+    def __init__(self, code: CodeType, start: int, table: bytes, line: int, replaced: frozenset[int] | None) -> None:
+        """`table`, `line`: the location table from `start` on, and the line before it. `replaced`: the instructions that are wanted one
+        by one, beside jumps; all others come in slices. None: all are."""
+        self.raw = raw = code.co_code
+        self.places = places = read_places(table, line)
+        self.items: list[Part] = []
+        self.labels: dict[int, Label] = {}
+        labels = self.labels
+        found: list[tuple[int, int, int, int, int]] = []
+        stops = None if replaced is None else replaced | _JUMPS
+        sizes = _SIZES
         first = index = start
         end, extended = len(raw) // 2, 0
         while index < end:
             op = raw[2 * index]
-            arg = raw[2 * index + 1] | extended
             if op == EXTENDED_ARG:
-                extended = arg << 8
+                extended = (raw[2 * index + 1] | extended) << 8
                 index += 1
                 continue
+            following = index + sizes[op]
+            if stops is None or op in stops:
+                arg = raw[2 * index + 1] | extended
+                if op in _JUMPS:
+                    target = following - arg if op in _BACKWARD else following + arg
+                    if target not in labels:
+                        labels[target] = Label()
+                found.append((first, index, op, arg, following))
             extended = 0
-            following = index + 1 + caches[op]
+            first = index = following
+        self.rows: list[tuple[int, int, Entry]] = []
+        for begin, stop, target, depth, lasti in read_table(code.co_exceptiontable):
+            if stop > start:
+                self.rows.append((max(begin, start), stop, Entry(labels.setdefault(target, Label()), depth, lasti)))
+        cuts = set(labels)
+        for begin, stop, _ in self.rows:
+            cuts.add(begin)
+            cuts.add(stop)
+        self.cuts = sorted(cuts)
+        self.cut = self.row = self.place = 0
+        self.place_end = start + places[0].units if places else end
+        at = start
+        for first, index, op, arg, following in found:
+            self.straight(at, first)
+            for place in range(first, index + 1):
+                # A jump to an instruction with EXTENDED_ARG lands on the EXTENDED_ARG.
+                if place in labels:
+                    self.items.append(labels[place])
             label = None
             if op in _JUMPS:
-                target = following - arg if op in _BACKWARD else following + arg
-                label = labels.get(target)
-                if label is None:
-                    label = labels[target] = Label()
-            if positions[index] != position:
-                position = positions[index]  # one object for a run of them
-            decoded.append((first, index, Instruction(op, arg, label, position)))
-            first = index = following
-        self.rows: list[tuple[int, int, Label, int, bool]] = []
-        for begin, end, target, depth, lasti in read_table(code.co_exceptiontable):
-            if end > start:
-                self.rows.append((max(begin, start), end, labels.setdefault(target, Label()), depth, lasti))
-        self.items: list[Instruction | Label] = []
-        self.instructions: list[Instruction] = []
-        row = 0
-        rows, items = self.rows, self.items
-        stop = rows[0][1] if rows else sys.maxsize
-        for first, offset, instruction in decoded:
-            if first in labels:
-                items.append(labels[first])
-            # A jump to an instruction with EXTENDED_ARG lands on the EXTENDED_ARG.
-            if first != offset:
-                items += [labels[at] for at in range(first + 1, offset + 1) if at in labels]
-            while stop <= offset:
-                row += 1
-                stop = rows[row][1] if row < len(rows) else sys.maxsize
-            if row < len(rows) and rows[row][0] <= offset:
-                instruction.entry = Entry(*rows[row][2:])
-            items.append(instruction)
-            self.instructions.append(instruction)
+                label = labels[following - arg if op in _BACKWARD else following + arg]
+            self.items.append(Instruction(op, arg, label, self.place_at(index), self.entry_at(index)))
+            at = following
+        self.straight(at, end)
+
+    def straight(self, start: int, end: int) -> None:
+        """Append what lies between two instructions that are wanted one by one, cut where a jump or a row begins or ends."""
+        cuts, labels = self.cuts, self.labels
+        while start < end:
+            while self.cut < len(cuts) and cuts[self.cut] <= start:
+                self.cut += 1
+            stop = min(end, cuts[self.cut]) if self.cut < len(cuts) else end
+            if start in labels:
+                self.items.append(labels[start])
+            runs = []
+            at = start
+            while at < stop:
+                place = self.place_at(at)
+                until = min(self.place_end, stop)
+                runs.append((until - at, place))
+                at = until
+            self.items.append(Slice(self.raw[2 * start : 2 * stop], runs, self.entry_at(start)))
+            start = stop
+
+    def place_at(self, unit: int) -> Place:
+        """Asked in order."""
+        while self.place_end <= unit:
+            self.place += 1
+            self.place_end += self.places[self.place].units
+        return self.places[self.place]
+
+    def entry_at(self, unit: int) -> Entry | None:
+        """Asked in order."""
+        rows = self.rows
+        while self.row < len(rows) and rows[self.row][1] <= unit:
+            self.row += 1
+        if self.row < len(rows) and rows[self.row][0] <= unit:
+            return rows[self.row][2]
+        return None
 
     def depths(self) -> dict[Instruction, int]:
-        """Stack depth before each reachable instruction, 0 before the first."""
-        following: dict[Instruction | Label, Instruction | Label | None] = dict(
-            zip(self.items, [*self.items[1:], None], strict=True)
-        )
-        depths: dict[Instruction | Label, int] = {}
-        work: list[tuple[Instruction | Label | None, int]] = [(self.items[0], 0)]
+        """Stack depth before each reachable instruction, 0 before the first. All must have been wanted one by one."""
+        following: dict[Part, Part | None] = dict(zip(self.items, [*self.items[1:], None], strict=True))
+        depths: dict[Part, int] = {}
+        work: list[tuple[Part | None, int]] = [(self.items[0], 0)]
         while work:
             item, depth = work.pop()
             while item is not None and item not in depths:
@@ -367,60 +492,69 @@ def layout(items: Sequence[Item], start: int) -> int:
     return offset
 
 
-def emit(items: Sequence[Item]) -> tuple[bytes, list[tuple[int, Position]], list[tuple[int, int, int, int, bool]]]:
+def emit(
+    items: Sequence[Item],
+) -> tuple[bytes, list[tuple[int, Position | Place]], list[tuple[int, int, int, int, bool]]]:
     """Bytes, position runs and exception rows of laid-out items. Raises `FarJump`."""
     out = bytearray()
-    runs: list[tuple[int, Position]] = []
+    runs: list[tuple[int, Position | Place]] = []
     rows: list[tuple[int, int, int, int, bool]] = []
     length = 0
-    position: Position | None = None
+    position: Position | Place | None = None
     # The row that is still growing, by entry: author and ours share few.
     begin = end = -1
     last: Entry | None = None
     for item in items:
-        if type(item) is Instruction:
-            op, arg, size = item.op, item.arg, item.size
-            if size > _SIZES[op]:
-                for shift in range(8 * (size - _SIZES[op]), 0, -8):
-                    out += bytes((EXTENDED_ARG, arg >> shift & 255))
-                arg &= 255
-            out.append(op)
-            out.append(arg)
-            out += _CACHE_BYTES[op]
-            entry = item.entry
-            if entry is not None:
-                if last is not None and end == item.offset and (entry is last or _alike(entry, last)):
-                    end += size
+        kind = type(item)
+        if kind is Label:
+            continue
+        size = item.size  # type: ignore[union-attr]
+        if kind is Slice:
+            out += item.code  # type: ignore[union-attr]
+            for units, place in item.runs:  # type: ignore[union-attr]
+                if place is position:
+                    length += units
                 else:
-                    if last is not None:
-                        rows.append((begin, end, last.target.offset, last.depth, last.lasti))
-                    begin, end, last = item.offset, item.offset + size, entry
-        elif type(item) is Block:
-            size = item.size
+                    if position is not None:
+                        runs.append((length, position))
+                    position, length = place, units
+        else:
+            if item.position is position or item.position == position:  # type: ignore[union-attr]
+                length += size
+            else:
+                if position is not None:
+                    runs.append((length, position))
+                position, length = item.position, size  # type: ignore[union-attr]
+            if kind is Instruction:
+                op, arg = item.op, item.arg  # type: ignore[union-attr]
+                if size > _SIZES[op]:
+                    for shift in range(8 * (size - _SIZES[op]), 0, -8):
+                        out += bytes((EXTENDED_ARG, arg >> shift & 255))
+                    arg &= 255
+                out.append(op)
+                out.append(arg)
+                out += _CACHE_BYTES[op]
+        if type(item) is Block:
+            code = item.code
             for unit, extended, label in item.jumps:
-                distance = label.offset - (item.offset + unit + _SIZES[item.code[2 * unit]])
+                distance = label.offset - (item.offset + unit + _SIZES[code[2 * unit]])
                 if not 0 <= distance < 1 << 8 * (1 + extended):
                     raise FarJump
                 for back in range(extended + 1):
-                    item.code[2 * (unit - back) + 1] = distance >> 8 * back & 255
-            out += item.code
-            for first, stop, entry in item.entries:
-                first, stop = first + item.offset, stop + item.offset
-                if last is not None and end == first and (entry is last or _alike(entry, last)):
-                    end = stop
-                else:
-                    if last is not None:
-                        rows.append((begin, end, last.target.offset, last.depth, last.lasti))
-                    begin, end, last = first, stop, entry
+                    code[2 * (unit - back) + 1] = distance >> 8 * back & 255
+            out += code
+            guarded = item.entries
         else:
-            continue
-        if item.position is position or item.position == position:
-            length += size
-        else:
-            if position is not None:
-                runs.append((length, position))
-            position = item.position
-            length = size
+            entry = item.entry  # type: ignore[union-attr]
+            guarded = ((0, size, entry),) if entry is not None else ()
+        for first, stop, entry in guarded:
+            first, stop = first + item.offset, stop + item.offset
+            if last is not None and end == first and (entry is last or _alike(entry, last)):
+                end = stop
+            else:
+                if last is not None:
+                    rows.append((begin, end, last.target.offset, last.depth, last.lasti))
+                begin, end, last = first, stop, entry
     if position is not None:
         runs.append((length, position))
     if last is not None:

@@ -52,6 +52,7 @@ from autoscope.weave.assemble import (
     Instruction,
     Item,
     Label,
+    Place,
     Position,
     emit,
     layout,
@@ -520,7 +521,9 @@ class Placed:
             pattern.undo_call: Entry(self.undo_call, kept, True),
         }
 
-    def block(self, part: str, position: Position = NOWHERE, depth: int = 0, entry: Entry | None = None) -> Block:
+    def block(
+        self, part: str, position: Position | Place = NOWHERE, depth: int = 0, entry: Entry | None = None
+    ) -> Block:
         """`depth`: how many values of the author's lie above ours; `entry`: what guards the instruction it stands at."""
         pattern = self.pattern
         template = pattern.template(part, depth)

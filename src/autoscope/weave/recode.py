@@ -23,6 +23,8 @@ from autoscope.weave.assemble import (
     Instruction,
     Item,
     Label,
+    Part,
+    Slice,
     decode,
     emit,
     layout,
@@ -107,14 +109,18 @@ class _Recoder:
         """`extended`: how many EXTENDED_ARGs a jump to the author's body may need."""
         code = self.code
         start = self.prologue_end()
-        body = Body(code, start)
+        before, after, line = split_positions(code.co_linetable, start, code.co_firstlineno)
+        if len(before) + len(after) != len(code.co_linetable):
+            self.positions = code.co_linetable  # an entry was cut in two
+        suspends = code.co_flags & SUSPENDS
+        body = Body(code, start, after, line, None if suspends else _REPLACED)
         self.placed = placed = Placed(self.shape, len(code.co_consts), len(code.co_names), extended)
-        position = next((i.position for i in body.instructions if i.position[0] is not None), NOWHERE)
-        depths = body.depths() if code.co_flags & SUSPENDS else {}
-        items: list[Item] = [placed.block("enter", position)]
+        depths = body.depths() if suspends else {}
+        first = next((place for place in body.places if place.raw[0] >> 3 & 15 != 15), NOWHERE)
+        items: list[Item] = [placed.block("enter", first)]
         items += self.traced(body, depths)
         items += [placed.handler, placed.block("handler")]
-        return self.finish(items, start)
+        return self.finish(items, start, before, after, line)
 
     def prologue_end(self) -> int:
         """The code unit behind the first RESUME."""
@@ -143,7 +149,7 @@ class _Recoder:
                 if key not in moved:
                     moved[key] = Entry(author_entry.target, author_entry.depth + kept, author_entry.lasti)
                 entry = moved[key]
-            if item.op not in _REPLACED:
+            if isinstance(item, Slice) or item.op not in _REPLACED:
                 item.entry = entry
                 yield item
                 continue
@@ -170,7 +176,7 @@ class _Recoder:
 
     def suspended(
         self,
-        items: list[Instruction | Label],
+        items: list[Part],
         index: int,
         item: Instruction,
         depth: int,
@@ -199,7 +205,7 @@ class _Recoder:
         stubs.append(self.placed.block("resume", NOWHERE, above, entry))
         stubs.append(Instruction(OP["RERAISE"], 1, None, NOWHERE, entry))
 
-    def sender(self, items: list[Instruction | Label], index: int) -> Label | None:
+    def sender(self, items: list[Part], index: int) -> Label | None:
         """Where the SEND right before this yield goes when the delegation ends (3.11 only)."""
         if VERSION >= (3, 12) or index == 0:
             return None
@@ -210,9 +216,7 @@ class _Recoder:
 
     pending: tuple[Label, Label, Entry] | None = None
 
-    def resumed(
-        self, items: list[Instruction | Label], index: int, depths: dict[Instruction, int], entry: Entry
-    ) -> Iterator[Item]:
+    def resumed(self, items: list[Part], index: int, depths: dict[Instruction, int], entry: Entry) -> Iterator[Item]:
         item = items[index]
         if not isinstance(item, Instruction) or item not in depths:
             return
@@ -230,12 +234,10 @@ class _Recoder:
         yield self.placed.block("resume", item.position, depths[item] - 1, entry)
         yield Instruction(OP["JUMP_FORWARD"], 0, target, item.position, entry)
 
-    def finish(self, items: list[Item], start: int) -> CodeType:
+    def finish(self, items: list[Item], start: int, before: bytes, after: bytes, line: int) -> CodeType:
+        """`before` and `after` `start`, the author's location table, and the line between."""
         code, pattern = self.code, self.placed.pattern
         raw = code.co_code
-        before, after, line = split_positions(code.co_linetable, start, code.co_firstlineno)
-        if len(before) + len(after) != len(code.co_linetable):
-            self.positions = code.co_linetable  # an entry was cut in two
         # Never reached: it brings the line back to where the author's own table goes on.
         items.append(Instruction(OP["NOP"], 0, None, (line, line, None, None)))
         items.append(self.placed.author)
