@@ -33,7 +33,7 @@ try:
 except ZeroDivisionError:
     import traceback
     print(traceback.format_exc())
-print(sorted(name for name in sys.modules if name in ("autoscope.weave.recode", "autoscope.weave.assemble")))
+print(sorted(name for name in list(sys.modules) if name in ("autoscope.weave.recode", "autoscope.weave.assemble")))
 """
 CASE = '''
 def total(n, start=0, *rest, key=None, **more):
