@@ -64,3 +64,22 @@ def test_the_cost_of_capture_is_part_of_our_cost(tmp_path):
         assert stats["recorded"] == CALLS
         costs[captures] = stats["cost"]["cpu_ns"]
     assert costs[True] > costs[False] > 0
+
+
+def test_what_runs_while_costs_are_measured(tmp_path):
+    """A `__del__` or a signal's handler of the program's: its calls are no part of the measuring, nor of a trace that is none."""
+    source = """
+        from autoscope.runtime import calls
+
+        def note(x):
+            return len([x])
+
+        lean = calls._lean
+        calls._costs = None
+        calls._lean = eval("lambda: (note(1), lean())[1]")  # not woven
+        print(min(calls.costs()) > 0)
+    """
+    ran = run(tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": "1"})
+    assert (ran.out, ran.err) == ("True\n", "")
+    assert ran.names == {"note": 5}
+    assert len({span.trace_id for span in ran.spans}) == 5

@@ -16,6 +16,7 @@ from autoscope.export.wire import exception_attributes
 from autoscope.plan.resolve import resolve_mapping
 from autoscope.runtime import calls, context, sites
 from autoscope.runtime.library import library
+from autoscope.runtime.spans import Details
 from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
 from program_kit import run
@@ -1290,3 +1291,22 @@ def test_what_strikes_while_one_is_recorded_has_a_line(weave, monkeypatch):
             found = [(entry.name, entry.lineno) for entry in traceback.extract_tb(error.__traceback__)[1:]]
             assert found == [(name, line), ("strike", strike.__code__.co_firstlineno + 1)]
         assert context.get() is None
+
+
+def test_an_ordinary_end_at_the_address_of_an_error(weave):
+    """What a generator ends with, or `sys.exit(0)`, may lie where an error told before lay: it is not taken for that further on."""
+    program = weave("""
+        def inner(error): raise error
+        def outer(error): inner(error)
+        def root(error):
+            try: outer(error)
+            except SystemExit: pass
+    """)
+    error = SystemExit(0)
+    begin = sites.switches.root(None)
+    begin[0].failed = {id(error): [0, None, "gone", {}, Details("SystemExit", "gone")]}
+    context.set_current(begin)
+    program.root(error)
+    assert [record[6].error_type if record[6] else "" for record in sites.recorded()] == ["", "", ""]
+    assert id(error) not in begin[0].failed
+    context.set_current(None)

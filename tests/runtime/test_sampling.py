@@ -1054,3 +1054,24 @@ def test_what_is_off_stays_off_when_others_wake():
     sampling.set_rate(0.5)
     assert [site.armed for site in made] == [False, True, True] and sites.watched() == 2
     sampling.set_rate(1.0)
+
+
+def test_traces_left_out_have_ids_of_their_own(tmp_path):
+    """Also those that began before OpenTelemetry was there to ask: each has one, and keeps it."""
+    source = """
+        import threading
+        begun, ids = threading.Barrier(3), []
+
+        def handle():
+            begun.wait()
+            from opentelemetry import trace
+            first, again = [trace.get_current_span().get_span_context() for _ in range(2)]
+            ids.append((first.trace_id, first.is_valid, first == again))
+
+        threads = [threading.Thread(target=handle) for _ in range(3)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(len({trace_id for trace_id, _, _ in ids}), all(valid and same for _, valid, same in ids))
+    """
+    ran = run(tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_RATE": "0.0000001"})
+    assert (ran.out, ran.err) == ("3 True\n", "")

@@ -127,3 +127,84 @@ def test_every_entry_of_a_traceback_has_a_line(tmp_path, strategy):
     """
     ran = run(tmp_path, source, strategy=strategy, env={"AUTOSCOPE_STRICT": None, "OTEL_BSP_MAX_QUEUE_SIZE": "1000"})
     assert (ran.out, ran.err) == ("True {}\n", "")
+
+
+WAKING = """
+import _thread, operator, traceback
+from functools import partial
+exec('''
+def current():
+    try: from autoscope.runtime import context
+    except ImportError: return None
+    return context.get()
+class Pause:
+    def __await__(self): yield
+''')
+
+def steps():
+    yield 1
+    yield 2
+
+def held():
+    try:
+        yield 1
+        yield 2
+    finally:
+        len("x")
+
+async def inner():
+    await Pause()
+
+async def outer():
+    await inner()
+
+async def again():
+    try:
+        await Pause()
+    finally:
+        await Pause()
+
+async def caught():
+    try:
+        await Pause()
+    except KeyboardInterrupt:
+        return 5
+
+seen = []
+
+def attempt(call):
+    before = current()
+    try:
+        try: seen.append(call())
+        except BaseException as error: seen.append(error)
+        for _ in range(3): len("x")  # what is pending strikes by now
+    except KeyboardInterrupt as error: seen.append(error)
+    print(current() is before)
+
+for make in (steps, held, outer, again, caught):
+    for how in ("send", "throw", "close"):
+        words = {"send": (None,), "throw": (KeyError(1),), "close": ()}[how]
+        one = make()
+        one.send(None)
+        del seen[:]
+        # Only C code between the signal and the waking.
+        attempt(partial(list, map(operator.call, [_thread.interrupt_main, partial(getattr(one, how), *words)])))
+        attempt(partial(one.send, None))
+        print(current())
+        for error in seen:
+            assert not isinstance(error, AttributeError), error
+            if isinstance(error, BaseException):
+                for entry in traceback.extract_tb(error.__traceback__): assert (entry.lineno or 0) > 0, (make, how, entry)
+        if (make, how) == (again, "send"): print([type(thing).__name__ for thing in seen])
+"""
+
+
+@pytest.mark.parametrize("rate", ["1", "0.0000001"])
+@pytest.mark.parametrize("strategy", ["full_trace", "balanced"])
+def test_a_signal_while_something_is_being_woken(tmp_path, strategy, rate):
+    """Before its span is current again: the program's handlers run, may wait again, and what was current before still is."""
+    env = {"AUTOSCOPE_STRICT": None, "AUTOSCOPE_RATE": rate}
+    plain = run(tmp_path, WAKING, plain=True)
+    ran = run(tmp_path, WAKING, strategy=strategy, env=env)
+    assert (ran.out, ran.err) == (plain.out, "")
+    assert (ran.out.count("True\n"), ran.out.count("None\n")) == (30, 15)

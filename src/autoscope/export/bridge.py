@@ -19,7 +19,7 @@ from opentelemetry.context.context import Context, _RuntimeContext
 
 from autoscope.errors import notice
 from autoscope.runtime import sampling, sites
-from autoscope.runtime.context import Attached, Unsampled, current
+from autoscope.runtime.context import UNSAMPLED, Attached, Unsampled, current
 from autoscope.runtime.spans import Record, Trace, epoch_offset
 
 if TYPE_CHECKING:
@@ -125,6 +125,11 @@ def span_context(trace: Trace, span_id: int, is_remote: bool = False) -> Any:
 
 
 def _unsampled(mark: Unsampled) -> Any:
+    if mark is UNSAMPLED:
+        # Of a trace that began before anybody could ask: from now on it has a mark of its own here.
+        mark = Unsampled()
+        if current.get() is UNSAMPLED:
+            current.set(mark)
     if not mark.span_id:
         mark.trace_id = sampling.left_out_id()
         mark.span_id = sites.random.getrandbits(62) | 1

@@ -42,6 +42,7 @@ from builtins import (
     type,
     zip,
 )
+from contextvars import ContextVar
 from gc import get_referents
 from sys import modules
 
@@ -110,7 +111,8 @@ class Call:
     """Nanoseconds it ran itself, up to `resumed`."""
     steps: int
     paused: bool
-    """Whether it stands at a yield; only kept for functions woven from source."""
+    """Whether it stands at a yield or an await, and what is current is its consumer's doing; still, where a signal's exception
+    strikes before it is woken."""
     attributes: dict[str, Any] | None
     parent: Any
     """What was current before: put back while the call is suspended and when it ends."""
@@ -118,7 +120,8 @@ class Call:
     """The parent the span is recorded under: the one at the start."""
 
 
-setattr(Call, "@parent", Call.__dict__["parent"])  # as woven code asks for it: no name of a program's begins so
+for _name in ("parent", "paused"):
+    setattr(Call, "@" + _name, Call.__dict__[_name])  # as woven code asks for them: no name of a program's begins so
 
 
 def begin(site: Site, arguments: tuple[Any, ...]) -> Call | None:
@@ -230,7 +233,8 @@ def leave_plain(call: Call, result: Any) -> None:
 def leave(call: Call, result: Any) -> None:
     """The call returned; its time ends before its result is looked at."""
     end = switches.clock()
-    _set(call.parent)
+    if not call.paused:
+        _set(call.parent)
     if not call.span:
         return
     if call.site.capture.returns:
@@ -260,7 +264,8 @@ def captured_result(call: Call, result: Any) -> None:
 
 def finish(call: Call, end: int) -> None:
     """A call that returned, at `end`, is recorded."""
-    _set(call.parent)
+    if not call.paused:
+        _set(call.parent)
     if call.span:
         _record_return(call, end)
 
@@ -293,8 +298,11 @@ def _steps(call: Call, end: int, attributes: dict[str, Any] | None) -> dict[str,
 
 def suspend(call: Call) -> None:
     """It yields or awaits: until it is resumed its span is current for nobody."""
+    if call.paused:
+        return  # it was never woken: see `Call.paused`
     call.running += switches.clock() - call.resumed
     _set(call.parent)
+    call.paused = True
 
 
 def suspend_first(site: Site, span: Any, parent: Any, start: int) -> Call:
@@ -306,16 +314,18 @@ def suspend_first(site: Site, span: Any, parent: Any, start: int) -> Call:
     call.attributes = None
     call.paused = False
     call.steps = 1
-    call.start = start
+    call.start = call.resumed = start
     call.running = switches.clock() - start if span else 0
     counters.entered += 1
     _set(parent)
+    call.paused = True
     return call
 
 
 def resume(call: Call) -> None:
     """It goes on, perhaps under another caller and in another context."""
     call.parent = _get()
+    call.paused = False
     call.steps += 1
     _set(call.span)
     call.resumed = switches.clock()
@@ -328,7 +338,10 @@ def undo(parent: Any) -> None:
 
 def undo_call(call: Call | None) -> None:
     """The same, for a call with a `Call`, or with None, which began a trace that is decided against."""
-    _set(None if call is None else call.parent)
+    if call is None:
+        _set(None)
+    elif not call.paused:
+        _set(call.parent)
 
 
 def mend(raised: BaseException, on_its_way: BaseException) -> None:
@@ -370,7 +383,8 @@ def fail_call(call: Call, exception: BaseException) -> None:
     site = call.site
     try:
         end = switches.clock()
-        _set(call.parent)
+        if not call.paused:
+            _set(call.parent)
         span = call.span
         if not span:
             return
@@ -420,6 +434,10 @@ def _outcome(
     site: Site, trace: Any, exception: BaseException, now: int, attributes: dict[str, Any] | None
 ) -> Details | None:
     if _control_flow(site, exception):
+        if trace.failed:
+            trace.failed.pop(
+                id(exception), None
+            )  # one that is gone had its address, and must not be taken for it further on
         return Details(attributes=attributes) if attributes else None
     traceback = _traceback(exception)
     name = capture.type_name(type(exception))
@@ -713,56 +731,55 @@ def costs() -> tuple[int, int]:
     """Nanoseconds a recorded call costs here, lean and with a `Call` (capture apart); measured once, in a millisecond."""
     global _costs
     if _costs is None:
-        before = _get()
-        try:
-            _set((None, 1))
-            _costs = min(_lean() for _ in range(5)), min(_full() for _ in range(5))
-        finally:
-            _set(before)
+        _costs = min(_lean() for _ in range(5)), min(_full() for _ in range(5))
     return _costs
 
 
 _ROUNDS = 100
+_stand_in: ContextVar[Any] = ContextVar("autoscope.costs", default=None)
+"""Set in place of the one that counts: what the program does meanwhile (a `__del__`, a signal's handler) has no part in this."""
 
 
 def _lean() -> int:
     """What woven code does in place, from the same primitives."""
-    clock = Clock.now
+    clock, get, put = Clock.now, _stand_in.get, _stand_in.set
     kept: list[Any] = []
     started = clock()
     for number in range(_ROUNDS):
-        parent = _get()
+        parent = get()
         span = (parent, number)
         begun = clock()
-        _set(parent)
+        put(parent)
         kept.extend((kept, number, span, parent, begun, clock(), None))
-        _set(parent)
+        put(parent)
     return (clock() - started) // _ROUNDS
 
 
 def _full() -> int:
-    """What it does with a `Call`; what is recorded goes to a list of its own."""
-    site = Site()
+    """What it does with a `Call`, which two functions of ours make and read."""
+    clock, get, put = Clock.now, _stand_in.get, _stand_in.set
     kept: list[Any] = []
-    site.get, site.kind, site.capture = _get, "function", _NO_CAPTURE
-    entered = counters.entered
-    started = Clock.now()
+    site = Site()
+
+    def begin(number: int) -> Call:
+        call = Call()
+        call.site, call.parent, call.first_parent = site, get(), None
+        call.span = (call.parent, number)
+        call.paused, call.steps, call.running, call.attributes = False, 1, 0, None
+        call.start = call.resumed = clock()
+        put(call.parent)
+        return call
+
+    def end(call: Call) -> None:
+        ended = clock()
+        put(call.parent)
+        kept.extend((call.site, call.span[1], call.span[0], call.first_parent, call.start, ended, call.attributes))
+
+    started = clock()
     for number in range(_ROUNDS):
-        call = enter(site, (), site.get())
-        if call is not None:
-            kept.extend((site, number, call, call.first_parent, call.start, call.start, None))
-            call.span = ()
-            leave(call, None)
-    ended = Clock.now()
-    counters.entered = entered
-    return (ended - started) // _ROUNDS
+        end(begin(number))
+    return (clock() - started) // _ROUNDS
 
-
-class _NoCapture:
-    returns = False
-
-
-_NO_CAPTURE: Any = _NoCapture()
 
 switches.enter = enter
 switches.leave_out = leave_out

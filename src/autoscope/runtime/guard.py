@@ -11,7 +11,7 @@ import sys
 from builtins import id
 from types import TracebackType
 
-from autoscope.runtime import calls, context
+from autoscope.runtime import calls
 from autoscope.runtime.calls import Call
 from autoscope.runtime.sites import Site, switches
 
@@ -48,9 +48,6 @@ class Guard:
         call = self.call
         if call is not None:
             del _open[self.frame]
-            if call.paused:
-                # Something was thrown in: it was never woken, so what is current is its consumer's.
-                call.parent = context.get()
             if error is None:
                 calls.finish(call, switches.clock())
             else:
@@ -86,8 +83,7 @@ def result(site: Site, value: Any) -> Any:
 def pause(site: Site, value: Any) -> Any:
     """`yield value` becomes `site.wake((yield site.pause(value)))`: between the two its span is nobody's current one."""
     running = _open.get(id(_frame(1)))
-    if running is not None and not running.paused:
-        running.paused = True
+    if running is not None:
         calls.suspend(running)
     return value
 
@@ -96,6 +92,5 @@ def wake(site: Site, sent: Any) -> Any:
     """See `pause`."""
     running = _open.get(id(_frame(1)))
     if running is not None:
-        running.paused = False
         calls.resume(running)
     return sent

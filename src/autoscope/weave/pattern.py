@@ -120,6 +120,7 @@ class Pattern:
         if not self.plain:
             self.template("suspend", 1)
             self.template("resume", 1)
+            self.template("wake", 1)
 
     def template(self, part: str, depth: int) -> Template:
         found = self.templates.get((part, depth))
@@ -139,10 +140,15 @@ class Pattern:
             return self.put_back("undo", self.kept + 4)
         if part == "undo_call":
             return self.put_back("undo_call", 5)
-        items = self.suspend(depth) if part == "suspend" else list(self.tell("resume", depth))
+        items: list[Item] = self.suspend(depth) if part == "suspend" else list(self.tell("resume", depth))
         for item in items:
             if isinstance(item, Instruction):
-                item.entry = self.entry
+                item.entry = self.struck if part == "wake" else self.entry
+        if part == "wake":
+            items += self.on()
+            for item in items:
+                if isinstance(item, Instruction) and item.entry is None:
+                    item.entry = self.entry
         return items
 
     def assemble(self, items: list[Item]) -> Template:
@@ -186,8 +192,11 @@ class Pattern:
     def load(self, attribute: str) -> Iterator[Instruction]:
         """An attribute of the site's or the switches', as a value"""
         yield self.owner(attribute)
-        index = self.name("@" + attribute)
-        yield self.op("LOAD_ATTR", index if VERSION < (3, 12) else index << 1)
+        yield self.attribute(attribute)
+
+    def attribute(self, name: str) -> Instruction:
+        """The attribute of what lies on top"""
+        return self.op("LOAD_ATTR", self.name("@" + name) << _SHIFT)
 
     def function(self, attribute: str) -> Iterator[Instruction]:
         """The same, ready to be called: takes two places on the stack"""
@@ -330,7 +339,7 @@ class Pattern:
         yield self.op("POP_TOP")
 
     def enter_full(self) -> Iterator[Item]:
-        enter, left_out, ready = Label(), Label(), Label()
+        enter, left_out, made, ready = Label(), Label(), Label(), Label()
         yield from self.decide(enter, enter, left_out)
         yield left_out  # parent
         if self.plain:
@@ -350,7 +359,7 @@ class Pattern:
             yield from self.function("leave_out")
             yield self.op("LOAD_CONST", self.site)
             yield from self.call(1)
-        yield self.op("JUMP_FORWARD", 0, ready)
+        yield self.op("JUMP_FORWARD", 0, ready if self.plain else made)
         yield enter  # parent
         yield from self.function("enter")
         yield self.op("LOAD_CONST", self.site)
@@ -361,6 +370,7 @@ class Pattern:
         yield from self.call(3)  # parent, call or None
         yield self.op("SWAP", 2)
         yield self.op("POP_TOP")
+        yield made
         yield self.op("COPY", 1)
         yield from self.jump_if("NOT_NONE", ready)
         yield self.op("POP_TOP")
@@ -435,8 +445,12 @@ class Pattern:
             if isinstance(item, Instruction):
                 item.entry = self.struck
             yield item
+        yield from self.on()
+
+    def on(self) -> Iterator[Item]:
+        """lasti, exception: raised on. What a signal's handler raises meanwhile gets the line of the one on its way."""
         yield self.op("RERAISE", 1)
-        yield self.struck.target  # kept…, lasti, exception, lasti, the one raised meanwhile
+        yield self.struck.target  # lasti, exception, lasti, the one raised meanwhile
         yield from self.function("mend")
         yield self.op("COPY", 3)
         yield self.op("COPY", 6)
@@ -475,12 +489,17 @@ class Pattern:
                 yield self.op("JUMP_FORWARD", 0, done)
         yield known
         if self.full or self.late:
+            woken = Label()
+            if not self.plain:
+                yield self.op("COPY", 3)  # call
+                yield self.attribute("paused")
+                yield self.op(_JUMP_IF + "TRUE", 0, woken)  # else what is current is its consumer's
             yield from self.function("set")
             yield self.op("COPY", 5)  # call
-            index = self.name("@parent")
-            yield self.op("LOAD_ATTR", index if VERSION < (3, 12) else index << 1)
+            yield self.attribute("parent")
             yield from self.call(1)
             yield self.op("POP_TOP")
+            yield woken
             yield from self.function("fail_call")
             yield self.op("COPY", 5)  # call
             yield self.op("COPY", 4)  # exception
@@ -539,7 +558,8 @@ class Placed:
         if template.mend >= 0:
             mend = Label()
             labels.append((template.mend, mend))
-            roles = roles | {pattern.struck: Entry(mend, pattern.kept + 2, True)}
+            below = pattern.kept if entry is None else entry.depth
+            roles = roles | {pattern.struck: Entry(mend, below + 2, True)}
         if entry is not None:
             roles = roles | {pattern.entry: entry}
         return Block(

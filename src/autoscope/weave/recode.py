@@ -202,8 +202,7 @@ class _Recoder:
         stubs.append(stub)
         # kept…, what the entry keeps, lasti, exception. No position: it would be one more line event.
         above = entry.depth - self.placed.pattern.kept + 2
-        stubs.append(self.placed.block("resume", NOWHERE, above, entry))
-        stubs.append(Instruction(OP["RERAISE"], 1, None, NOWHERE, entry))
+        stubs.append(self.placed.block("wake", NOWHERE, above, entry))
 
     def sender(self, items: list[Part], index: int) -> Label | None:
         """Where the SEND right before this yield goes when the delegation ends (3.11 only)."""
