@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS: dict[str, list[str]] = {
     "call": ["--rounds", "9"],
     "startup": ["--rounds", "9"],
-    "imports": ["--rounds", "3", "yaml", "argparse", "django"],
+    "imports": ["--rounds", "3", "--no-peers", "yaml", "argparse", "django"],
     "export": ["--spans", "50000"],
     "memory": ["--calls", "20000"],
     "reconfigure": ["--rounds", "5"],

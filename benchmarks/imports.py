@@ -1,8 +1,9 @@
 """What importing a package costs woven, whole process: all `.pyc` files and the code cache there, or none of it.
 
-    python benchmarks/imports.py [--json] [--rounds N] [PACKAGE ...]
+    python benchmarks/imports.py [--json] [--rounds N] [--no-peers] [PACKAGE ...]
 
-Packages not installed are left out; without any named, those of `PACKAGES`.
+Packages not installed are left out; without any named, those of `PACKAGES`. Beside it, where it is installed, logfire's
+auto-tracing, which rewrites modules each time they are imported: once, since it takes seconds.
 """
 
 from __future__ import annotations
@@ -29,10 +30,18 @@ PLAIN_COLD = "plain, no .pyc"
 COLD = "woven at full_trace, no .pyc, nothing in the code cache"
 
 
+LOGFIRE_ROW = "logfire auto-tracing, warm"
+LOGFIRE = (
+    "import logfire; logfire.configure(send_to_logfire=False, console=False); "
+    "logfire.install_auto_tracing(modules=[{!r}], min_duration=1000, check_imported_modules='ignore'); "
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("packages", nargs="*")
     arguments = parser.parse_args()
     from autoscope.plan.resolve import resolve
@@ -65,6 +74,13 @@ def main() -> None:
             rows = table(times, "plain, warm")
             [cold_row] = table({name: times[name] for name in (PLAIN_COLD, COLD)}, PLAIN_COLD)[1:]
             rows.append({**cold_row, "variant": "the last, to plain without .pyc"})
+            if not arguments.no_peers and importlib.util.find_spec("logfire"):
+                setup = LOGFIRE.format(package) + command[1]
+                peer = {
+                    "plain, warm": variants["plain, warm"],
+                    LOGFIRE_ROW: (["-W", "ignore", "-c", setup], environment()),
+                }
+                rows += table(in_turn(peer, 2), "plain, warm")[1:]
         result.append({"package": package, "rows": rows})
         if not arguments.json:
             show(f"import {package}", rows)

@@ -72,6 +72,25 @@ def modules() -> list[tuple[str, bytes]]:
     return found
 
 
+def sdk(calls: int, row: Callable[..., None]) -> None:
+    """What the OpenTelemetry SDK keeps of a span with the attributes ours have, where it is installed."""
+    try:
+        from opentelemetry.sdk.trace import TracerProvider
+    except ImportError:
+        return
+    tracer = TracerProvider().get_tracer("bench")
+    attributes = {"code.function.name": "bench.f", "code.file.path": "<benchmark>", "code.line.number": 1}
+    kept: list[Any] = []
+
+    def spans() -> None:
+        for _ in range(calls):
+            with tracer.start_as_current_span("bench.f", attributes=attributes) as span:
+                kept.append(span)
+
+    _, allocated, grown = cost(spans)
+    row("OpenTelemetry SDK, nothing captured", "span", calls, allocated, grown)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
@@ -121,6 +140,7 @@ def main() -> None:
         row(what, "span", arguments.calls, allocated, grown)
         context.set_current(None)
         sites.reset()
+    sdk(arguments.calls, row)
     if not arguments.resident:
         # In a process of its own: what tracemalloc notes is memory too.
         words = [sys.executable, __file__, "--json", "--resident", "--calls", str(arguments.calls)]
