@@ -152,8 +152,8 @@ def test_a_record_that_cannot_be_encoded_is_dropped_not_sent(opened):
     """Counted as lost, once, also where the batch is split."""
     with Receiver() as server:
         exporter = opened(server.url)
-        exporter.export([child(), ("nonsense",), *(child(details=failure("x" * 1_000_000)) for _ in range(3))])
-        exporter.export([("nonsense",)])
+        exporter.export([child(), (None,) * 7, *(child(details=failure("x" * 1_000_000)) for _ in range(3))])
+        exporter.export([(None,) * 7])
 
     assert (4, 2, 0) == counts(exporter)
     assert 4 == len(server.spans)

@@ -329,7 +329,7 @@ def test_a_record_that_cannot_be_encoded_is_left_out_alone():
     """Its neighbours arrive, it is counted and said once."""
     good = child()
     bad = (SITE, 2**64, good[2], good[3], 1, 2, None)
-    worse = (SITE, "nonsense")
+    worse = (SITE, *["nonsense"] * 6)
     encoder = Encoder(RESOURCE)
 
     request = ExportTraceServiceRequest.FromString(encoder.encode([good, bad, worse, good]))

@@ -35,9 +35,9 @@ def stored(tmp_path):
     store = StoreExporter(str(tmp_path), run_id="20261121-053012-4f3a", resource={"service.name": "shop"}, info={})
     store.export(
         [
-            (pay, (trace, (1 << 64) - 2), root, 10_000, 60_000, failed),
-            (ship, (trace, 3), root, 40_000, 90_000, None),
-            (checkout, root, None, 0, 100_000, None),
+            (pay, (1 << 64) - 2, trace, root, 10_000, 60_000, failed),
+            (ship, 3, trace, root, 40_000, 90_000, None),
+            (checkout, 1, trace, None, 0, 100_000, None),
         ]
     )
     store.close(5)

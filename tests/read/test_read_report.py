@@ -53,9 +53,9 @@ def write_run(directory):
     store = StoreExporter(str(directory), run_id=RUN, resource={}, info={"argv": ["app.py", "-v"], "started": 5})
     store.export(
         [
-            (pay, (trace, 2), root, 1_000_000, 3_500_000, None),
-            (pay, (trace, 3), root, 4_000_000, 4_500_000, failed),
-            (checkout, root, None, 0, 10_000_000, None),
+            (pay, 2, trace, root, 1_000_000, 3_500_000, None),
+            (pay, 3, trace, root, 4_000_000, 4_500_000, failed),
+            (checkout, 1, trace, None, 0, 10_000_000, None),
         ]
     )
     store.put_meta("counters", {"dropped": 4, "sampled_out": 1200})
