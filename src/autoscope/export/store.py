@@ -393,7 +393,7 @@ class _Batch:
             append((span, parent_id, row, site_id, start + epoch, end - start))
 
     def site_id(self, site: Site) -> int:
-        """The number of a site in this file; our own, because `site.index` starts again after a reset."""
+        """The number of a site in this file."""
         found = self._known_sites.get(site) or self.sites.get(site)
         if found is None:
             found = self.sites[site] = len(self._known_sites) + len(self.sites) + 1

@@ -94,20 +94,17 @@ class Site:
     """One woven function: fixed facts, live switches."""
 
     __slots__ = (
-        "__weakref__",
         "_off",
         "armed",
         "author",
         "capture",
         "file",
         "get",
-        "index",
         "keys",
         "kind",
         "level",
         "line",
         "module",
-        "name",
         "parameters",
         "path",
         "positions",
@@ -116,9 +113,6 @@ class Site:
         "traced",
     )
 
-    index: int
-    name: str
-    """`module.qualname`, the span's name."""
     module: str
     qualname: str
     file: str
@@ -163,6 +157,11 @@ class Site:
 
     def wake(self, sent: Any) -> Any:
         return sent
+
+    @property
+    def name(self) -> str:
+        """`module.qualname`, the span's name."""
+        return f"{self.module}.{self.qualname}"
 
     @property
     def off(self) -> CodeType | None:
@@ -309,8 +308,6 @@ def new_site(
     One assignment after the other: an import that finds everything in the code cache spends most of its time here.
     """
     site = Site()
-    site.index = len(sites)
-    site.name = f"{module}.{qualname}"
     site.module = module
     site.qualname = qualname
     site.file = file

@@ -97,6 +97,13 @@ class Template:
 class Pattern:
     """All that is put into functions of one shape."""
 
+    # They stand for those of a function, by which `block` replaces them.
+    guard: Entry
+    undo: Entry
+    undo_call: Entry
+    entry: Entry
+    struck: Entry
+
     def __init__(self, shape: Shape, constants: int = 0, names: int = 0, extended: int = 1) -> None:
         """`constants` and `names`: the numbers of the first ones of ours. `extended`: EXTENDED_ARGs of a jump to the author's body."""
         self.full, self.late, self.plain, self.returns, self.loads = shape
@@ -109,9 +116,20 @@ class Pattern:
         self.kept = 1 if self.full else 4 if self.late else 3
         """How many values of ours lie below the author's."""
         self.author = Label()
-        # They stand for those of a function, by which `block` replaces them.
-        self.guard, self.undo, self.undo_call, self.entry, self.struck = [Entry(Label(), 0, True) for _ in range(5)]
         self.templates: dict[tuple[str, int], Template] = {}
+        self.base = self
+        """Who has the parts that do not depend on which arguments are captured: all but the first."""
+        if self.loads:
+            self.base = base = (
+                Pattern((*shape[:4], ()), constants, names, extended)
+                if constants or names
+                else pattern_of((*shape[:4], ()), extended)
+            )
+            self.guard, self.undo, self.undo_call = base.guard, base.undo, base.undo_call
+            self.entry, self.struck, self.names = base.entry, base.struck, base.names
+            self.template("enter", 0)
+            return
+        self.guard, self.undo, self.undo_call, self.entry, self.struck = [Entry(Label(), 0, True) for _ in range(5)]
         parts = ["enter", "leave", "handler"]
         parts += ["undo"] if not self.full else []
         parts += ["undo_call"] if self.full or self.late else []
@@ -123,6 +141,8 @@ class Pattern:
             self.template("wake", 1)
 
     def template(self, part: str, depth: int) -> Template:
+        if self.base is not self and part != "enter":
+            return self.base.template(part, depth)
         found = self.templates.get((part, depth))
         if found is None:
             found = self.templates[part, depth] = self.assemble(list(self.items(part, depth)))
@@ -520,10 +540,7 @@ class Placed:
     """A pattern in one function: its parts, as they are to stand there."""
 
     def __init__(self, shape: Shape, constants: int, names: int, extended: int) -> None:
-        key = (*shape, extended)
-        pattern = _patterns.get(key)
-        if pattern is None:
-            pattern = _patterns[key] = Pattern(shape, extended=extended)
+        pattern = pattern_of(shape, extended)
         self.constants, self.attributes = constants, names << _SHIFT
         if constants + OURS > 256 or (names + len(pattern.names) << _SHIFT) > 256:
             # Numbers that take an EXTENDED_ARG: assembled for this function alone.
@@ -573,3 +590,11 @@ class Placed:
 
 _patterns: dict[tuple[object, ...], Pattern] = {}
 """By shape and extent of the jumps; functions have few of each."""
+
+
+def pattern_of(shape: Shape, extended: int) -> Pattern:
+    key = (*shape, extended)
+    pattern = _patterns.get(key)
+    if pattern is None:
+        pattern = _patterns[key] = Pattern(shape, extended=extended)
+    return pattern
