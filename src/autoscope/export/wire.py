@@ -73,21 +73,18 @@ class Encoder:
         epoch = epoch_offset()
         last_trace: Trace | None = None
         last_parent: Any = None
+        outside = True
         for site, span_id, trace, parent, start, end, details in records:
             try:
                 if trace is not last_trace:
                     trace_part = _trace_part(trace, REMOTENESS_KNOWN)
                     packs = self._packs_for(len(trace_part))
                     last_trace = trace
-                if details is not None or not parent:
-                    record = (site, span_id, trace, parent, start, end, details)
-                    append(self._encode_slowly(record, trace_part, epoch))
-                    continue
                 if parent is not last_parent:
-                    parent_id = parent[1].to_bytes(8)
+                    parent_id = parent[1].to_bytes(8) if parent else b""
+                    outside = begins_here(parent)
                     last_parent = parent
-                    outside = type(parent) is Attached
-                if outside:
+                if outside or details is not None:
                     record = (site, span_id, trace, parent, start, end, details)
                     append(self._encode_slowly(record, trace_part, epoch))
                     continue

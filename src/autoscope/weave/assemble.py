@@ -63,7 +63,7 @@ class Place:
             return self.after, self.after, None, None
         if kind == 15:
             return NOWHERE
-        _, index = _read_varint(raw, 1)
+        _, index = _read_signed(raw, 1)
         more, index = _read_varint(raw, index)
         column, index = _read_varint(raw, index)
         end_column, index = _read_varint(raw, index)
@@ -82,26 +82,27 @@ def _read_varint(raw: bytes, index: int) -> tuple[int, int]:
             return value, index
 
 
+def _read_signed(raw: bytes, index: int) -> tuple[int, int]:
+    value, index = _read_varint(raw, index)
+    return -(value >> 1) if value & 1 else value >> 1, index
+
+
 _ENTRY = re.compile(rb"[\x80-\xff][\x00-\x7f]*")
 
 
-def read_places(table: bytes, line: int) -> list[Place]:
+def read_places(table: bytes, line: int) -> Iterator[Place]:
     """The entries of a location table; `line` is the one before."""
-    places = []
-    for raw in _ENTRY.findall(table):
+    for match in _ENTRY.finditer(table):
+        raw = match[0]
         first = raw[0]
         kind = first >> 3 & 15
         after = line
         if 10 <= kind < 13:
             after += kind - 10
         elif 13 <= kind < 15:
-            delta = raw[1]
-            if delta & 64:
-                delta = _read_varint(raw, 1)[0]
-            after += -(delta >> 1) if delta & 1 else delta >> 1
-        places.append(Place(raw, (first & 7) + 1, line, after))
+            after += _read_signed(raw, 1)[0]
+        yield Place(raw, (first & 7) + 1, line, after)
         line = after
-    return places
 
 
 class Label:
@@ -145,43 +146,77 @@ class Instruction:
         self.offset = 0
         self.size = 1 + CACHES[op]
 
+    def assembled(self) -> bytes:
+        op, arg = self.op, self.arg
+        code = bytes((op, arg & 255)) + _CACHE_BYTES[op]
+        for _ in range(self.size - _SIZES[op]):
+            arg >>= 8
+            code = bytes((EXTENDED_ARG, arg & 255)) + code
+        return code
+
+    @property
+    def runs(self) -> tuple[tuple[int, Position | Place]]:
+        return ((self.size, self.position),)
+
+    @property
+    def guarded(self) -> tuple[tuple[int, int, Entry], ...]:
+        return ((0, self.size, self.entry),) if self.entry is not None else ()
+
 
 class Slice:
     """Instructions of the author's that are copied as they are: no jumps, nothing jumps between them, and one row guards them."""
 
     __slots__ = ("code", "entry", "offset", "runs", "size")
 
-    def __init__(self, code: bytes, runs: list[tuple[int, Place]], entry: Entry | None) -> None:
+    def __init__(self, code: bytes, runs: list[tuple[int, Position | Place]], entry: Entry | None) -> None:
         self.code = code
         self.size = len(code) // 2
         self.runs = runs
         self.entry = entry
         self.offset = 0
 
+    def assembled(self) -> bytes:
+        return self.code
+
+    @property
+    def guarded(self) -> tuple[tuple[int, int, Entry], ...]:
+        return ((0, self.size, self.entry),) if self.entry is not None else ()
+
 
 class Block:
     """Instructions assembled already, all with one position: what is put into every function is not assembled each time."""
 
-    __slots__ = ("code", "entries", "jumps", "labels", "offset", "position", "size")
+    __slots__ = ("code", "guarded", "jumps", "labels", "offset", "runs", "size")
 
     def __init__(
         self,
         code: bytearray,
         position: Position | Place,
-        entries: Sequence[tuple[int, int, Entry]],
+        guarded: Sequence[tuple[int, int, Entry]],
         jumps: Sequence[tuple[int, int, Label]],
         labels: Sequence[tuple[int, Label]],
     ) -> None:
         self.code = code
         self.size = len(code) // 2
-        self.position = position
-        self.entries = entries
+        self.runs = [(self.size, position)]
+        self.guarded = guarded
         """(start, end, entry), in code units from the block's start."""
         self.jumps = jumps
         """(unit of the jump, how many EXTENDED_ARGs stand before it, where to): those that leave the block."""
         self.labels = labels
         """(unit, label): places in the block that entries lead to."""
         self.offset = 0
+
+    def assembled(self) -> bytearray:
+        """Raises `FarJump`."""
+        code = self.code
+        for unit, extended, label in self.jumps:
+            distance = label.offset - (self.offset + unit + _SIZES[code[2 * unit]])
+            if not 0 <= distance < 1 << 8 * (1 + extended):
+                raise FarJump
+            for back in range(extended + 1):
+                code[2 * (unit - back) + 1] = distance >> 8 * back & 255
+        return code
 
 
 class FarJump(Exception):
@@ -270,14 +305,14 @@ def write_positions(runs: Sequence[tuple[int, Position | Place]], line: int) -> 
     """Location table bytes for runs of (length in code units, position), and the line it ends on; `line` is the one before."""
     out = bytearray()
     for length, place in runs:
-        if type(place) is Place:
+        if isinstance(place, Place):
             if length == place.units and line == place.before:
                 out += place.raw
                 line = place.after
                 continue
             position = place.position
         else:
-            position = place  # type: ignore[assignment]
+            position = place
         here, end_line, column, end_column = position
         while length > 0:
             units = length if length < 8 else 8
@@ -311,36 +346,23 @@ def write_positions(runs: Sequence[tuple[int, Position | Place]], line: int) -> 
 
 def split_positions(table: bytes, units: int, line: int) -> tuple[bytes, bytes, int]:
     """A location table cut after `units` code units: (before, after, line at the cut); an entry that spans it becomes two."""
-    index = covered = begin = columns = first = kind = 0
+    size = covered = 0
+    places = read_places(table, line)
     while covered < units:
-        begin = index
-        first = table[index]
-        covered += (first & 7) + 1
-        kind = first >> 3 & 15
-        index += 1
-        if kind in (13, 14):
-            value = shift = 0
-            while True:
-                value |= (table[index] & 63) << shift
-                shift += 6
-                index += 1
-                if not table[index - 1] & 64:
-                    break
-            line += -(value >> 1) if value & 1 else value >> 1
-        elif 10 <= kind <= 12:
-            line += kind - 10
-        columns = index
-        while index < len(table) and not table[index] & 0x80:
-            index += 1
+        place = next(places)
+        size += len(place.raw)
+        covered += place.units
+        line = place.after
     over = covered - units
     if not over:
-        return table[:index], table[index:], line
+        return table[:size], table[size:], line
     # Of `def f(): pass` for one, where the body has the position of the RESUME: the second half is on the same line.
-    head = first & 0xF8 | (first & 7) - over
-    tail = 0x80 | (10 if 10 <= kind <= 12 else kind) << 3 | over - 1
-    before = table[:begin] + bytes((head,)) + table[begin + 1 : index]
-    same_line = b"\0" if kind in (13, 14) else b""
-    return before, bytes((tail,)) + same_line + table[columns:], line
+    raw = place.raw
+    kind = raw[0] >> 3 & 15
+    columns = b"\0" + raw[_read_signed(raw, 1)[1] :] if kind in (13, 14) else raw[1:]
+    head = bytes((raw[0] - over,)) + raw[1:]
+    tail = bytes((0x80 | (10 if 10 <= kind <= 12 else kind) << 3 | over - 1,)) + columns
+    return table[: size - len(raw)] + head, tail + table[size:], line
 
 
 class Body:
@@ -350,7 +372,7 @@ class Body:
         """`table`, `line`: the location table from `start` on, and the line before it. `replaced`: the instructions that are wanted one
         by one, beside jumps; all others come in slices. None: all are."""
         self.raw = raw = code.co_code
-        self.places = places = read_places(table, line)
+        self.places = places = list(read_places(table, line))
         self.items: list[Part] = []
         self.labels: dict[int, Label] = {}
         labels = self.labels
@@ -409,7 +431,7 @@ class Body:
             stop = min(end, cuts[self.cut]) if self.cut < len(cuts) else end
             if start in labels:
                 self.items.append(labels[start])
-            runs = []
+            runs: list[tuple[int, Position | Place]] = []
             at = start
             while at < stop:
                 place = self.place_at(at)
@@ -466,8 +488,8 @@ def layout(items: Sequence[Item], start: int) -> int:
         offset = start
         for item in items:
             item.offset = offset
-            if type(item) is not Label:
-                offset += item.size  # type: ignore[union-attr]
+            if not isinstance(item, Label):
+                offset += item.size
         changed = False
         for item in instructions:
             if item.label is not None:
@@ -492,73 +514,39 @@ def layout(items: Sequence[Item], start: int) -> int:
     return offset
 
 
-def emit(
-    items: Sequence[Item],
-) -> tuple[bytes, list[tuple[int, Position | Place]], list[tuple[int, int, int, int, bool]]]:
-    """Bytes, position runs and exception rows of laid-out items. Raises `FarJump`."""
+def emit(items: Sequence[Item]) -> tuple[bytes, list[tuple[int, Position | Place]], list[tuple[int, int, Entry]]]:
+    """Bytes, position runs and (start, end, entry) rows of laid-out items. Raises `FarJump`."""
     out = bytearray()
     runs: list[tuple[int, Position | Place]] = []
-    rows: list[tuple[int, int, int, int, bool]] = []
+    rows: list[tuple[int, int, Entry]] = []
     length = 0
     position: Position | Place | None = None
     # The row that is still growing, by entry: author and ours share few.
     begin = end = -1
     last: Entry | None = None
     for item in items:
-        kind = type(item)
-        if kind is Label:
+        if isinstance(item, Label):
             continue
-        size = item.size  # type: ignore[union-attr]
-        if kind is Slice:
-            out += item.code  # type: ignore[union-attr]
-            for units, place in item.runs:  # type: ignore[union-attr]
-                if place is position:
-                    length += units
-                else:
-                    if position is not None:
-                        runs.append((length, position))
-                    position, length = place, units
-        else:
-            if item.position is position or item.position == position:  # type: ignore[union-attr]
-                length += size
+        out += item.assembled()
+        for units, place in item.runs:
+            if place is position or place == position:
+                length += units
             else:
                 if position is not None:
                     runs.append((length, position))
-                position, length = item.position, size  # type: ignore[union-attr]
-            if kind is Instruction:
-                op, arg = item.op, item.arg  # type: ignore[union-attr]
-                if size > _SIZES[op]:
-                    for shift in range(8 * (size - _SIZES[op]), 0, -8):
-                        out += bytes((EXTENDED_ARG, arg >> shift & 255))
-                    arg &= 255
-                out.append(op)
-                out.append(arg)
-                out += _CACHE_BYTES[op]
-        if type(item) is Block:
-            code = item.code
-            for unit, extended, label in item.jumps:
-                distance = label.offset - (item.offset + unit + _SIZES[code[2 * unit]])
-                if not 0 <= distance < 1 << 8 * (1 + extended):
-                    raise FarJump
-                for back in range(extended + 1):
-                    code[2 * (unit - back) + 1] = distance >> 8 * back & 255
-            out += code
-            guarded = item.entries
-        else:
-            entry = item.entry  # type: ignore[union-attr]
-            guarded = ((0, size, entry),) if entry is not None else ()
-        for first, stop, entry in guarded:
+                position, length = place, units
+        for first, stop, entry in item.guarded:
             first, stop = first + item.offset, stop + item.offset
             if last is not None and end == first and (entry is last or _alike(entry, last)):
                 end = stop
             else:
                 if last is not None:
-                    rows.append((begin, end, last.target.offset, last.depth, last.lasti))
+                    rows.append((begin, end, last))
                 begin, end, last = first, stop, entry
     if position is not None:
         runs.append((length, position))
     if last is not None:
-        rows.append((begin, end, last.target.offset, last.depth, last.lasti))
+        rows.append((begin, end, last))
     return bytes(out), runs, rows
 
 

@@ -67,6 +67,17 @@ Shape = tuple[bool, bool, bool, bool, "tuple[tuple[str, int], ...]"]
 OURS = 4
 """Constants of ours, behind the author's: the site, the switches, 0, None."""
 
+
+def kept(full: bool, late: bool) -> int:
+    """How many values of ours lie below the author's."""
+    return 1 if full else 4 if late else 3
+
+
+def room(kept: int, captured: int) -> int:
+    """How much deeper the stack of a twin may become than its author's."""
+    return kept + 11 + captured
+
+
 _JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POP_JUMP_IF_"
 _LESS = {(3, 11): 0, (3, 12): 2}.get(VERSION, 18)
 """COMPARE_OP's argument for `<`; from 3.13 on with the result made True or False."""
@@ -104,7 +115,7 @@ class Pattern:
     entry: Entry
     struck: Entry
 
-    def __init__(self, shape: Shape, constants: int = 0, names: int = 0, extended: int = 1) -> None:
+    def __init__(self, shape: Shape, constants: int, names: int, extended: int) -> None:
         """`constants` and `names`: the numbers of the first ones of ours. `extended`: EXTENDED_ARGs of a jump to the author's body."""
         self.full, self.late, self.plain, self.returns, self.loads = shape
         self.site = constants
@@ -113,23 +124,20 @@ class Pattern:
         self.extended = extended
         self.names: list[str] = []
         """What the function is to have, in this order."""
-        self.kept = 1 if self.full else 4 if self.late else 3
-        """How many values of ours lie below the author's."""
+        self.kept = kept(self.full, self.late)
+        self.room = room(self.kept, len(self.loads))
         self.author = Label()
         self.templates: dict[tuple[str, int], Template] = {}
         self.base = self
         """Who has the parts that do not depend on which arguments are captured: all but the first."""
         if self.loads:
-            self.base = base = (
-                Pattern((*shape[:4], ()), constants, names, extended)
-                if constants or names
-                else pattern_of((*shape[:4], ()), extended)
-            )
+            self.base = base = pattern_of((*shape[:4], ()), constants, names, extended)
             self.guard, self.undo, self.undo_call = base.guard, base.undo, base.undo_call
             self.entry, self.struck, self.names = base.entry, base.struck, base.names
             self.template("enter", 0)
             return
-        self.guard, self.undo, self.undo_call, self.entry, self.struck = [Entry(Label(), 0, True) for _ in range(5)]
+        # No two alike, or `emit` would take them for one.
+        self.guard, self.undo, self.undo_call, self.entry, self.struck = [Entry(Label(), n, True) for n in range(5)]
         parts = ["enter", "leave", "handler"]
         parts += ["undo"] if not self.full else []
         parts += ["undo_call"] if self.full or self.late else []
@@ -178,21 +186,13 @@ class Pattern:
             item.label, item.arg = None, 1 << 8 * self.extended  # room for what comes
         layout(items, 0)
         made = Template()
-        made.code = emit(items)[0]
+        made.code, _, rows = emit(items)
+        made.rows = tuple(rows)
         made.mend = self.struck.target.offset if self.struck.target in items else -1
         at = {item: item.offset + item.size - 1 - CACHES[item.op] for item in instructions}
         made.jumps = tuple([at[item] for item in out])
         made.constants = tuple([2 * at[item] + 1 for item in instructions if item.op == OP["LOAD_CONST"]])
         made.attributes = tuple([2 * at[item] + 1 for item in instructions if item.op == OP["LOAD_ATTR"]])
-        rows: list[tuple[int, int, Entry]] = []
-        for item in instructions:
-            if item.entry is not None:
-                end = item.offset + item.size
-                if rows and rows[-1][1] == item.offset and rows[-1][2] is item.entry:
-                    rows[-1] = (rows[-1][0], end, item.entry)
-                else:
-                    rows.append((item.offset, end, item.entry))
-        made.rows = tuple(rows)
         return made
 
     # What one line of the shapes above becomes.
@@ -540,11 +540,11 @@ class Placed:
     """A pattern in one function: its parts, as they are to stand there."""
 
     def __init__(self, shape: Shape, constants: int, names: int, extended: int) -> None:
-        pattern = pattern_of(shape, extended)
+        pattern = pattern_of(shape, 0, 0, extended)
         self.constants, self.attributes = constants, names << _SHIFT
         if constants + OURS > 256 or (names + len(pattern.names) << _SHIFT) > 256:
             # Numbers that take an EXTENDED_ARG: assembled for this function alone.
-            pattern = Pattern(shape, constants, names, extended)
+            pattern = pattern_of(shape, constants, names, extended)
             self.constants = self.attributes = 0
         self.pattern = pattern
         self.author = Label()
@@ -588,13 +588,14 @@ class Placed:
         )
 
 
-_patterns: dict[tuple[object, ...], Pattern] = {}
-"""By shape and extent of the jumps; functions have few of each."""
+_patterns: dict[tuple[Shape, int], Pattern] = {}
+"""Those with numbers that are to be added to, by shape and room for jumps; functions have few of each."""
 
 
-def pattern_of(shape: Shape, extended: int) -> Pattern:
-    key = (*shape, extended)
-    pattern = _patterns.get(key)
+def pattern_of(shape: Shape, constants: int, names: int, extended: int) -> Pattern:
+    if constants or names:
+        return Pattern(shape, constants, names, extended)
+    pattern = _patterns.get((shape, extended))
     if pattern is None:
-        pattern = _patterns[key] = Pattern(shape, extended=extended)
+        pattern = _patterns[shape, extended] = Pattern(shape, 0, 0, extended)
     return pattern

@@ -243,6 +243,7 @@ class _Recoder:
         shift = layout(items, start) - start
         traced, runs, rows = emit(items)
         positions, _ = write_positions(runs, line)
+        traced_rows = [(begin, end, entry.target.offset, entry.depth, entry.lasti) for begin, end, entry in rows]
         prologue_rows = []
         author_rows = []
         for begin, stop, target, depth, lasti in read_table(code.co_exceptiontable):
@@ -255,6 +256,6 @@ class _Recoder:
             co_consts=(*code.co_consts, self.site, switches, 0, None),
             co_names=(*code.co_names, *pattern.names),
             co_linetable=before + positions + after,
-            co_exceptiontable=write_table([*prologue_rows, *rows, *author_rows]),
-            co_stacksize=code.co_stacksize + pattern.kept + 11 + len(pattern.loads),
+            co_exceptiontable=write_table([*prologue_rows, *traced_rows, *author_rows]),
+            co_stacksize=code.co_stacksize + pattern.room,
         )

@@ -10,13 +10,14 @@ from types import CodeType
 
 from autoscope.runtime.sites import Site, site_of
 from autoscope.weave.assemble import OP, decode, read_table, split_positions, write_table
+from autoscope.weave.pattern import OURS, kept, room
+from autoscope.weave.recode import COROUTINE
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
 _RESUME = OP["RESUME"]
-_COROUTINE = 0x80
 _TESTS = frozenset(op for name, op in OP.items() if name in ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE"))
 
 
@@ -41,14 +42,15 @@ def off(site: Site, code: CodeType) -> CodeType:
             if rows and rows[-1][1] == row[0] == start and rows[-1][2:] == row[2:]:
                 row = (rows.pop()[0], *row[1:])  # one of the author's, cut where our part begins
             rows.append(row)
-    kept = 1 if "@enter" in names[ours:] else 4 if code.co_flags & _COROUTINE else 3
+    full = "@enter" in names[ours:]
+    deeper = room(kept(full, not full and bool(code.co_flags & COROUTINE)), len(site.parameters))
     return code.replace(
         co_code=raw[: 2 * start] + raw[2 * target :],
         co_consts=consts[:own],
         co_names=names[:ours],
         co_linetable=positions,
         co_exceptiontable=write_table(rows),
-        co_stacksize=code.co_stacksize - kept - 11 - len(site.parameters),
+        co_stacksize=code.co_stacksize - deeper,
     )
 
 
@@ -68,7 +70,7 @@ def author_code(code: CodeType) -> CodeType:
         return code if inside is code else shared
     if code is site.traced:
         return author(site) or code
-    if site.path != "bytecode" or code.co_consts[-4:][0] is not site:
+    if site.path != "bytecode" or code.co_consts[-OURS:][0] is not site:
         return code
     # Somebody's copy, with another name or file perhaps.
     try:
