@@ -14,7 +14,20 @@ from importlib import import_module
 from autoscope import __version__
 from autoscope.errors import AutoscopeError
 
-COMMANDS = ("run", "report", "export", "show", "env", "cache", "doctor")
+COMMANDS = (
+    "run",
+    "plan",
+    "explain",
+    "check",
+    "analyze",
+    "calibrate",
+    "report",
+    "export",
+    "show",
+    "env",
+    "cache",
+    "doctor",
+)
 
 
 class Parser(argparse.ArgumentParser):

@@ -1,0 +1,209 @@
+"""`autoscope plan PATH...`: reads a code base and writes a plan for it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from autoscope.cli import planning
+from autoscope.errors import AutoscopeError
+
+if TYPE_CHECKING:
+    from autoscope.plan.cost import CostTable
+    from autoscope.plan.facts_cache import FactsCache
+    from autoscope.plan.planner import Planned, Settings
+    from autoscope.plan.update import Previous
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "plan",
+        help="write a plan for a code base",
+        description="Reads the code under PATH, without importing it, and writes a plan: what to watch, how closely and how "
+        "often, within the budget, with a reason for each choice. See docs/planner.md.",
+    )
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        help="packages, projects or scripts (default: here, or as the plan that is updated)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="where the plan goes (default: standard output)")
+    parser.add_argument(
+        "--update",
+        metavar="FILE",
+        help="plan anew, keep what was changed by hand in FILE, show the difference, write it back",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be planned, write nothing")
+    parser.add_argument("--format", choices=("yaml", "table", "json"), default="yaml", help="(default: yaml)")
+    planning.add_planning(parser)
+    parser.set_defaults(command=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the plan."""
+    from autoscope.plan.update import read_previous
+
+    if arguments.update and arguments.plan:
+        raise AutoscopeError("--update and --plan both name a plan: give the one to be changed to --update alone")
+    costs = planning.cost_table()
+    previous = read_previous(arguments.update) if arguments.update else None
+    settings = planning.settings_of(arguments, costs, previous)
+    target = arguments.output or arguments.update
+    with planning.opened() as cache:
+        tree = planning.read_tree(planning.paths_of(arguments, previous), arguments, cache)
+        quick = arguments.format == "yaml" and not arguments.update and not arguments.dry_run
+        key = _key(tree.digest(), tree.paths, target, settings, costs)
+        known = cache.load_plan(key) if quick and not arguments.refresh else None
+        if known is not None:
+            text, summary = json.loads(known)
+        else:
+            facts = planning.facts_of(tree, arguments, cache)
+            return_value = _plan(arguments, facts, settings, costs, previous, target, cache, key)
+            if return_value is None:
+                return 0
+            text, summary = return_value
+    _write(text, target)
+    if target:
+        planning.say(summary + f"\nwritten to {target}")
+    return 0
+
+
+def _plan(
+    arguments: argparse.Namespace,
+    facts: Any,
+    settings: Settings,
+    costs: CostTable,
+    previous: Previous | None,
+    target: str | None,
+    cache: FactsCache,
+    key: str,
+) -> tuple[str, str] | None:
+    """(the plan file, what to say about it); None where all was said."""
+    from autoscope.plan import planner, update
+    from autoscope.plan import write as writing
+
+    planned = planner.make(facts, settings, costs)
+    if arguments.format == "json":
+        planning.write(json.dumps(planner.as_dict(planned), indent=2) + "\n")
+        return None
+    if arguments.format == "table":
+        _table(planned)
+        return None
+    kept = previous.settings if previous is not None else {}
+    if previous is None and settings.overrides is not None:
+        kept = update.read_previous(arguments.plan).settings
+    document = planner.document(planned, user=settings.overrides, kept=kept)
+    document.provenance["paths"] = _relative(arguments, previous, target)
+    if previous is not None:
+        update.keep_texts(document.modules, previous)
+        stay_out = update.still_removed(document.modules, previous)
+        entries = writing.unpack(document.provenance["entries"], 7) | stay_out
+        document.provenance["entries"] = writing.pack(entries)
+    text = writing.text(document)
+    summary = "\n".join(line for line in document.head if line)
+    if previous is not None:
+        changes = _changes(previous, text, facts)
+        planning.write("\n".join([*changes, ""]) if changes else "no difference\n")
+    if arguments.dry_run:
+        planning.say(summary + "\nnothing is written (--dry-run)")
+        return None
+    cache.store_plan(key, json.dumps([text, summary]).encode())
+    return text, summary
+
+
+def _changes(previous: Previous, text: str, facts: Any) -> list[str]:
+    from autoscope.plan.load import extend, parse
+    from autoscope.plan.model import Plan
+    from autoscope.plan.schema import Layer, read_layer
+    from autoscope.plan.update import difference
+
+    def plan_of(layer: Layer) -> Plan:
+        return Plan(strategy=layer.strategy or "balanced", modules=layer.modules or {}, capture=layer.capture)
+
+    before = extend(previous.layer, os.path.dirname(previous.path))
+    after = extend(read_layer(parse(text.encode(), previous.path)), os.path.dirname(previous.path))
+    return difference(plan_of(before), plan_of(after), facts)
+
+
+def _relative(arguments: argparse.Namespace, previous: Previous | None, target: str | None) -> list[str]:
+    """The paths planned, as seen from the plan file."""
+    base = os.path.dirname(os.path.abspath(target)) if target else os.getcwd()
+    found = []
+    for path in planning.paths_of(arguments, previous):
+        try:
+            found.append(os.path.relpath(path, base).replace(os.sep, "/"))
+        except ValueError:  # another drive
+            found.append(os.path.abspath(path))
+    return found
+
+
+def _key(digest: str, paths: tuple[str, ...], target: str | None, settings: Settings, costs: CostTable) -> str:
+    """What a finished plan depends on."""
+    place = os.path.dirname(os.path.abspath(target)) if target else os.getcwd()
+    return f"plan {digest} {' '.join(paths)} {place} {settings.digest()} {costs.digest()}"
+
+
+def _write(text: str, target: str | None) -> None:
+    """To a file, whole or not at all; to standard output where none is named."""
+    if target is None:
+        planning.write(text)
+        return
+    other = f"{target}.{os.getpid()}.new"
+    try:
+        with open(other, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+        os.replace(other, target)
+    except OSError as error:
+        raise AutoscopeError(
+            f"{target} cannot be written: {error.strerror or error}; name another file with -o"
+        ) from None
+
+
+def _table(planned: Planned) -> None:
+    """What is planned, for reading on a screen."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from autoscope.plan import planner
+
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    table = Table(box=None, pad_edge=False)
+    for name, where in (
+        ("function", "left"),
+        ("level", "left"),
+        ("rate", "right"),
+        ("priority", "left"),
+        ("calls", "right"),
+        ("cost", "right"),
+    ):
+        table.add_column(name, justify=where, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("why")
+    rows = []
+    for index, function in enumerate(planned.facts.functions):
+        choice = planned.choices[index]
+        if choice.watched and not function.qualname.endswith("<lambda>"):
+            rows.append((-planned.priorities[index].score, function.name, index, choice))
+    for _, name, index, choice in sorted(rows, key=lambda row: row[:2]):
+        share = planned.estimator.share(planned.estimator.of(index, choice))
+        calls = planned.load.calls.get(index, 0.0)
+        level = planned.priorities[index].level
+        table.add_row(
+            name,
+            choice.level,
+            f"{choice.rate:g}",
+            level,
+            f"{calls:,.0f}",
+            planner.percent(share),
+            "; ".join(choice.reasons),
+        )
+    console.print(table)
+    for line in planner.summary(planned):
+        if line:
+            console.print(line, style="dim")
+    for path, reason in planned.facts.skipped:
+        console.print(f"left out  {path}: {reason}", style="dim")

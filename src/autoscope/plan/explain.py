@@ -1,0 +1,121 @@
+"""Why a function is watched, or is not: its facts, its score, each rule with what it came to, what would change the verdict, the cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from autoscope.plan import choose, planner
+from autoscope.plan.facts import Function
+from autoscope.plan.planner import Planned
+from autoscope.plan.score import is_boundary
+
+NS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
+
+
+def explain(planned: Planned, index: int) -> dict[str, Any]:
+    """Everything about one function, as JSON can hold it."""
+    function, choice, priority = planned.facts.functions[index], planned.choices[index], planned.priorities[index]
+    facts = asdict(function)
+    facts["callees"] = {planned.facts.functions[callee].name: weight for callee, weight in function.callees.items()}
+    facts["callers"] = [planned.facts.functions[caller].name for caller in function.callers]
+    estimator = planned.estimator
+    watched = choose.Choice("balanced", 1.0) if not choice.watched else choice
+    return {
+        "name": function.name,
+        "level": choice.level,
+        "rate": choice.rate,
+        "capture": choice.capture._asdict(),
+        "decided_by": choice.by,
+        "reasons": list(choice.reasons),
+        "priority": {"level": priority.level, "score": priority.score, "parts": dict(priority.parts)},
+        "rules": [{"rule": name, "holds": holds, "because": because} for name, holds, because in rules(planned, index)],
+        "would_change": would_change(planned, index),
+        "cost": {
+            "calls": planned.load.calls.get(index, 0.0),
+            "calls_from": planned.load.source,
+            "watched_ns": estimator.of(index, watched),
+            "share": estimator.share(estimator.of(index, watched)),
+        },
+        "budget_steps": [
+            {"what": step.what, "from": step.before.level, "to": step.after.level, "rate": step.after.rate}
+            for step in planned.fitted.steps
+            if step.index == index and step.what != "level"
+        ],
+        "facts": facts,
+    }
+
+
+def rules(planned: Planned, index: int) -> list[tuple[str, bool, str]]:
+    """(rule, whether it speaks for watching, with what), in the order in which they decide."""
+    function = planned.facts.functions[index]
+    settings = planned.settings
+    found: list[tuple[str, bool, str]] = []
+    if settings.overrides is not None:
+        said = choose.told_of(settings.overrides, function.module, function.qualname)
+        if said is not None:
+            found.append(("the user's plan", said[1] != "off", f"{said[2]}: {said[1] or 'no level'}"))
+    if function.mark:
+        found.append(("the author's mark", function.mark == "trace", function.mark))
+    wanted = planned.wanted[index]
+    if wanted.by == "goal":
+        found.append(("a goal", True, wanted.reasons[0]))
+    level = level_in(planned, function)
+    no = choose.rejected(function, level)
+    found.append((f"may be watched at {level}", not no, no or "nothing speaks against it"))
+    found.append(("entry point", choose.is_entry(function), function.role_detail or "no role that work begins with"))
+    found.append(("error boundary", is_boundary(function), f"catches {', '.join(function.catches) or 'nothing'}"))
+    found.append(("does I/O", bool(choose.works_outside(function)), ", ".join(function.io) or "none seen"))
+    shape = f"cognitive {function.cognitive} (from {choose.COMPLEX}), cyclomatic {function.cyclomatic} (from {choose.BRANCHY})"
+    found.append(("complex", choose.is_complex(function), shape))
+    called = f"calls {len(function.callees)} functions (from {choose.COORDINATES}, some of other modules)"
+    found.append(("coordinates", choose.coordinates(function, planned.facts.functions), called))
+    callers = f"{len(function.callers)} callers (from {choose.CENTRAL})"
+    found.append(("central", choose.is_central(function), callers))
+    if planned.measured:
+        whole = sum(measured.own_ns for measured in planned.measured.values())
+        own = planned.measured[index].own_ns if index in planned.measured else 0.0
+        share = own / whole if whole else 0.0
+        found.append(
+            ("takes time", share >= choose.HOT_SHARE, f"{share:.1%} of all own time (from {choose.HOT_SHARE:.0%})")
+        )
+    return found
+
+
+def level_in(planned: Planned, function: Function) -> str:
+    """The level the strategy has for the function's module."""
+    strategy = planned.settings.strategy
+    return choose.level_for(planned.facts, function.module, planned.priorities) if strategy == "auto" else strategy
+
+
+def would_change(planned: Planned, index: int) -> list[str]:
+    """What would make the verdict another, one sentence each."""
+    function, choice = planned.facts.functions[index], planned.choices[index]
+    entry = f"modules: {{{function.module}: {{functions: {{{function.qualname}: "
+    if choice.watched:
+        found = [f"to leave it out: {entry}{{level: off}}}}}}}}, or `# autoscope: off` on its `def` line"]
+        if choice.by == "strategy":
+            others = [level for level in ("minimal",) if not choose.by_strategy(function, level).watched]
+            found += [f"--strategy {level} would not watch it" for level in others]
+        return found
+    if choice.by == "mark":
+        return [f"take the mark off its definition (line {function.line})"]
+    if choice.by == "user":
+        return [f"change what the plan or the options say: {choice.reasons[0]}"]
+    found = [f"to watch it: {entry}{{level: balanced}}}}}}}}, or @autoscope.trace on its definition"]
+    if planned.wanted[index].watched:
+        found.append(f"a larger budget than {planner.percent(planned.settings.budget or 0.0)}")
+    found += [
+        f"--strategy {level}"
+        for level in ("balanced", "full_trace")
+        if level != planned.settings.strategy and choose.by_strategy(function, level).watched
+    ]
+    if not choose.rejected(function, "balanced"):
+        found.append(f"I/O of its own, cognitive complexity of {choose.COMPLEX}, or {choose.CENTRAL} callers")
+    return found
+
+
+def duration(nanoseconds: float) -> str:
+    """`1.2 ms`."""
+    size, unit = next(((size, unit) for size, unit in NS if nanoseconds >= size), NS[-1])
+    return f"{nanoseconds / size:.3g} {unit}"

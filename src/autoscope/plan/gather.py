@@ -1,0 +1,251 @@
+"""From paths to facts: every file read, analysed where the cache does not know it, in processes side by side, and all linked."""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoscope.errors import AutoscopeError
+from autoscope.plan import source
+from autoscope.plan.analysis import FORMAT, Seen, analyse, from_plain, to_plain
+from autoscope.plan.facts import Facts
+from autoscope.plan.facts_cache import FactsCache, digest
+from autoscope.plan.source import Source, Unreadable
+
+PARALLEL = 60
+"""Files from which on starting other processes pays."""
+PORTION = 24
+"""Files a process is given at once."""
+HEAD = 2_000
+"""Bytes at a file's beginning in which a generator says so."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files analysed so far, and of all that must be."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """The files of a code base, and what is in them: content digests."""
+
+    paths: tuple[str, ...]
+    sources: list[Source]
+    digests: dict[str, str]
+    """Path -> content digest; of files that cannot be read there is none."""
+    skipped: list[tuple[str, str]]
+    contents: dict[str, bytes] = field(default_factory=dict)
+    """Of files that had to be read."""
+
+    def digest(self) -> str:
+        """Of all names and contents."""
+        whole = hashlib.blake2b(digest_size=16)
+        for found in self.sources:
+            whole.update(
+                f"{found.module} {found.path} {self.digests.get(found.path, '')}\n".encode("utf-8", "surrogateescape")
+            )
+        for path, reason in self.skipped:
+            whole.update(f"{path} {reason}\n".encode("utf-8", "surrogateescape"))
+        return whole.hexdigest()
+
+    @property
+    def root(self) -> str:
+        """The directory all files are in."""
+        places = [path if os.path.isdir(path) else os.path.dirname(path) for path in self.paths]
+        try:
+            return os.path.commonpath(places)
+        except ValueError:
+            return os.getcwd()
+
+
+def cache_version() -> str:
+    """What facts depend on beside the files: us, and the interpreter whose `ast` read them."""
+    from autoscope import __version__
+
+    return f"{__version__} {FORMAT} {sys.version_info.major}.{sys.version_info.minor}"
+
+
+def read_tree(paths: Sequence[str], cache: FactsCache, refresh: bool = False) -> Tree:
+    """The files under `paths`, each with its digest; unchanged ones are not read. Raises AutoscopeError for bad paths."""
+    sources, skipped = source.find(paths)
+    known = {} if refresh else cache.known(sources)
+    tree = Tree(tuple(map(os.path.realpath, paths)), sources, dict(known), skipped)
+    fresh = []
+    for found in sources:
+        if found.path in known:
+            continue
+        try:
+            data = source.read(found)
+        except Unreadable as error:
+            tree.skipped.append((found.path, error.reason))
+            continue
+        tree.digests[found.path] = digest(data)
+        tree.contents[found.path] = data
+        fresh.append((found, tree.digests[found.path]))
+    cache.remember(fresh)
+    return tree
+
+
+def gather(
+    tree: Tree, cache: FactsCache, *, refresh: bool = False, jobs: int = 0, progress: Progress | None = None
+) -> Facts:
+    """The facts of a tree. Files that cannot be analysed are in `Facts.skipped`, with the reason."""
+    from autoscope.plan.link import Linker
+
+    seen, skipped = see(tree, cache, refresh=refresh, jobs=jobs, progress=progress)
+    modules = {
+        found.module: (found.path, tree.digests[found.path], seen[found.path])
+        for found in tree.sources
+        if found.path in seen
+    }
+    facts = Linker(tree.root, modules, scripts(tree)).link()
+    facts.skipped = sorted([*tree.skipped, *skipped])
+    facts.digest = tree.digest()
+    return facts
+
+
+def see(
+    tree: Tree, cache: FactsCache, *, refresh: bool = False, jobs: int = 0, progress: Progress | None = None
+) -> tuple[dict[str, Seen], list[tuple[str, str]]]:
+    """Path -> what was seen in it; and (path, reason) of what could not be analysed."""
+    keys = {
+        found.path: f"{tree.digests[found.path]} {found.module} {found.is_package}"
+        for found in tree.sources
+        if found.path in tree.digests
+    }
+    stored = {} if refresh else cache.load(keys.values())
+    seen: dict[str, Seen] = {}
+    skipped: list[tuple[str, str]] = []
+    missing: list[tuple[str, str, bool, bytes | None]] = []
+    for found in tree.sources:
+        key = keys.get(found.path)
+        if key is None:
+            continue
+        blob = stored.get(key)
+        plain = None if blob is None else _loads(blob)
+        if plain is None:
+            missing.append((found.path, found.module, found.is_package, tree.contents.get(found.path)))
+        elif isinstance(plain, str):
+            skipped.append((found.path, plain))
+        else:
+            seen[found.path] = from_plain(plain)
+    tree.contents.clear()
+    fresh: dict[str, bytes] = {}
+    done = 0
+    for path, blob in _analyse_all(missing, jobs):
+        done += 1
+        if progress is not None:
+            progress(done, len(missing))
+        plain = marshal.loads(blob)
+        fresh[keys[path]] = blob
+        if isinstance(plain, str):
+            skipped.append((path, plain))
+        else:
+            seen[path] = from_plain(plain)
+    if fresh:
+        cache.store(fresh)
+    return seen, skipped
+
+
+def _loads(blob: bytes) -> str | tuple[Any, ...] | None:
+    """What was stored; None where it is nothing of ours."""
+    try:
+        found = marshal.loads(blob)
+    except (EOFError, ValueError, TypeError):
+        return None
+    return found if isinstance(found, (str, tuple)) else None
+
+
+Work = tuple[str, str, bool, bytes | None]
+
+
+def _analyse_all(work: list[Work], jobs: int) -> Iterator[tuple[str, bytes]]:
+    """(path, blob) for each file, in no particular order of time but always that of `work`."""
+    count = jobs or os.cpu_count() or 1
+    if len(work) < PARALLEL or count < 2:
+        yield from map(analyse_file, work)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    # The others read for themselves: handing contents over would cost more.
+    portions = [[(*item[:3], None) for item in work[at : at + PORTION]] for at in range(0, len(work), PORTION)]
+    done = 0
+    try:
+        with ProcessPoolExecutor(min(count, len(portions)), get_context("spawn"), _begin) as pool:
+            for results in pool.map(_analyse_portion, portions):
+                for result in results:
+                    done += 1
+                    yield result
+    except (BrokenProcessPool, OSError):
+        # No processes to be had, or one was killed: what is left is done here.
+        yield from map(analyse_file, work[done:])
+
+
+def _begin() -> None:
+    """A process of ours is not traced, and dies quietly with its parent."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _analyse_portion(work: list[Work]) -> list[tuple[str, bytes]]:
+    return [analyse_file(item) for item in work]
+
+
+def analyse_file(work: Work) -> tuple[str, bytes]:
+    """One file as `cache` holds it: what was seen, or the reason why nothing could be."""
+    path, module, is_package, data = work
+    try:
+        if data is None:
+            data = source.read(path)
+        reason = source.generated(data[:HEAD])
+        if reason:
+            return path, marshal.dumps(reason)
+        return path, marshal.dumps(to_plain(analyse(source.decode(data, path), module, is_package)))
+    except Unreadable as error:
+        return path, marshal.dumps(error.reason)
+    except SyntaxError as error:
+        version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        return path, marshal.dumps(f"not {version}: {error.msg} (line {error.lineno})")
+    except (ValueError, RecursionError, MemoryError) as error:
+        # What even the interpreter's own parser gives up on: null bytes, thousands of brackets.
+        return path, marshal.dumps(f"cannot be parsed: {type(error).__name__}: {error}"[:200])
+
+
+def scripts(tree: Tree) -> dict[str, str]:
+    """Console scripts the project declares: function's dotted name -> the script's name."""
+    import tomllib
+
+    found: dict[str, str] = {}
+    for path in dict.fromkeys(_projects(tree)):
+        try:
+            with open(path, "rb") as stream:
+                project = tomllib.load(stream).get("project", {})
+            for kind in ("scripts", "gui-scripts"):
+                for name, target in dict(project.get(kind, {})).items():
+                    found[str(target).partition("[")[0].strip().replace(":", ".")] = str(name)
+        except (OSError, ValueError, AttributeError, TypeError):
+            continue  # none there, or none that can be read: whoever builds the project is told
+    return found
+
+
+def _projects(tree: Tree) -> Iterator[str]:
+    for path in tree.paths:
+        place = path if os.path.isdir(path) else os.path.dirname(path)
+        for _ in range(3):
+            yield os.path.join(place, "pyproject.toml")
+            place = os.path.dirname(place)
+
+
+def check_found(tree: Tree) -> None:
+    """Raises AutoscopeError where there is nothing to plan."""
+    if not tree.sources:
+        more = f"; left out: {tree.skipped[0][0]} ({tree.skipped[0][1]})" if tree.skipped else ""
+        raise AutoscopeError(
+            f"no Python files under {', '.join(tree.paths)}{more}; name a package, a project or a script"
+        )

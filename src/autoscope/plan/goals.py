@@ -1,0 +1,205 @@
+"""Goals: what the user wants to know, as functions to watch more closely than the strategy would.
+
+`slow:TARGET` the function, what it calls, and their I/O; `errors:TARGET` what raises or catches in a module or function and below it;
+`request:ROUTE` all that can run between a request and its answer; `diff:A..B` what a range of commits changed, with callers and callees.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+
+from autoscope.errors import AutoscopeError
+from autoscope.plan.choose import Aim
+from autoscope.plan.facts import Facts, Function
+from autoscope.plan.model import is_glob, matches
+from autoscope.plan.values import did_you_mean, shown
+
+KINDS = ("slow", "errors", "request", "diff")
+DEPTH = 3
+"""Calls below the target that `slow` follows; its I/O is looked for twice as deep."""
+WHOLE = 12
+"""Calls below a route that `request` follows."""
+
+
+def aims(facts: Facts, goals: Sequence[str]) -> dict[int, Aim]:
+    """What the goals want, by index of function. Raises AutoscopeError for a goal that means nothing here."""
+    found: dict[int, Aim] = {}
+    for goal in goals:
+        kind, colon, target = goal.partition(":")
+        if not colon or not target or kind not in KINDS:
+            raise AutoscopeError(
+                f"--goal {shown(goal)}: {did_you_mean(kind, KINDS)}write KIND:TARGET; kinds: {', '.join(KINDS)}, "
+                "such as slow:shop.checkout or request:/cart/{id}"
+            )
+        for index, aim in _GOALS[kind](facts, target, goal).items():
+            found.setdefault(index, aim)
+    return found
+
+
+def slow(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
+    found: dict[int, Aim] = {}
+    for index, depth in below(facts, named(facts, target, goal), 2 * DEPTH).items():
+        function = facts.functions[index]
+        if depth == 0:
+            found[index] = Aim(f"goal {goal}: the function itself", args=True)
+        elif function.io or (depth <= DEPTH and not function.trivial):
+            found[index] = Aim(
+                f"goal {goal}: {calls_below(depth)}" + (f", does I/O: {', '.join(function.io)}" if function.io else "")
+            )
+    return found
+
+
+def errors(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
+    found: dict[int, Aim] = {}
+    for index, depth in below(facts, named(facts, target, goal), WHOLE).items():
+        function = facts.functions[index]
+        what = [f"raises {', '.join(function.raises)}"] if function.raises else []
+        what += [f"catches {', '.join(function.catches)}"] if function.catches else []
+        if what or (depth == 0 and not function.trivial):
+            place = "in the target" if depth == 0 else calls_below(depth)
+            found[index] = Aim(f"goal {goal}: {'; '.join([place, *what])}", args=True)
+    return found
+
+
+def request(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
+    wanted = route_words(target)
+    handlers = [
+        index
+        for index, function in enumerate(facts.functions)
+        if function.role == "web" and route_words(route_of(function)) == wanted
+    ]
+    if not handlers:
+        routes = sorted({route_of(function) for function in facts.functions if function.role == "web"} - {""})
+        known = ", ".join(routes[:8]) + (", …" if len(routes) > 8 else "") if routes else "none whose path can be read"
+        raise AutoscopeError(f"--goal {goal}: no route {shown(target)}; routes found: {known}")
+    found: dict[int, Aim] = {}
+    for index, depth in below(facts, handlers, WHOLE).items():
+        if depth == 0:
+            found[index] = Aim(f"goal {goal}: handles it", args=True, result=True)
+        elif not facts.functions[index].trivial:
+            found[index] = Aim(f"goal {goal}: {calls_below(depth)}")
+    return found
+
+
+def diff(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
+    changed = changed_functions(facts, target, goal)
+    found = {index: Aim(f"goal {goal}: changed", args=True) for index in changed}
+    for index in changed:
+        for caller in facts.functions[index].callers:
+            found.setdefault(caller, Aim(f"goal {goal}: calls {facts.functions[index].name}, which changed"))
+        for callee in facts.functions[index].callees:
+            if not facts.functions[callee].trivial:
+                found.setdefault(callee, Aim(f"goal {goal}: called by {facts.functions[index].name}, which changed"))
+    return found
+
+
+_GOALS = {"slow": slow, "errors": errors, "request": request, "diff": diff}
+
+
+def calls_below(depth: int) -> str:
+    """`2 calls below the target`."""
+    return f"{depth} call{'s' if depth > 1 else ''} below"
+
+
+def named(facts: Facts, target: str, goal: str, word: str = "--goal") -> list[int]:
+    """The functions a target names: one, all of a class or module, or those of a glob."""
+    found = []
+    for index, function in enumerate(facts.functions):
+        if function.overload:
+            continue
+        name = function.name
+        if matches(target, name) or (not is_glob(target) and name.startswith(target + ".")):
+            found.append(index)
+    if not found:
+        names = [function.name for function in facts.functions] + list(facts.modules)
+        raise AutoscopeError(
+            f"{word} {goal.removeprefix(word).strip()}: the code has no {shown(target)}; {did_you_mean(target, names)}"
+            "name a function, class or module as its spans are called, such as shop.cart.Cart.add"
+        )
+    return found
+
+
+def below(facts: Facts, start: Iterable[int], most: int) -> dict[int, int]:
+    """Functions reached from `start` -> how many calls below, up to `most`."""
+    depth = dict.fromkeys(start, 0)
+    level = list(depth)
+    for distance in range(1, most + 1):
+        following = []
+        for index in level:
+            for callee in facts.functions[index].callees:
+                if callee not in depth:
+                    depth[callee] = distance
+                    following.append(callee)
+        level = following
+    return depth
+
+
+_PARAMETER = re.compile(r"<[^>]*>|\{[^}]*\}|\(\?P<[^>]*>[^)]*\)|:[A-Za-z_]\w*")
+
+
+def route_of(function: Function) -> str:
+    """The path in what is known of a web entry point; empty for none."""
+    words = function.role_detail.split()
+    return next((word for word in words if "/" in word), words[-1] if words else "")
+
+
+def route_words(route: str) -> str:
+    """A path without what frameworks write differently: parameters are `*`, no slash at either end."""
+    return _PARAMETER.sub("*", route.strip().strip("^$")).strip("/")
+
+
+_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
+
+
+def changed_functions(facts: Facts, target: str, goal: str) -> list[int]:
+    """The functions that lines of a range of commits belong to, as the code is now."""
+    if target.startswith("-"):
+        raise AutoscopeError(
+            f"--goal {goal}: {shown(target)} is no range of commits; write one such as diff:main..HEAD"
+        )
+    command = [
+        "git",
+        "-C",
+        facts.root,
+        "diff",
+        "--unified=0",
+        "--no-color",
+        "--no-ext-diff",
+        "--relative",
+        target,
+        "--",
+        ".",
+    ]
+    try:
+        result = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AutoscopeError(f"--goal {goal}: git cannot be run: {error}; install git, or take another goal") from None
+    if result.returncode:
+        said = result.stderr.decode("utf-8", "replace").strip().split("\n")[0]
+        raise AutoscopeError(f"--goal {goal}: git refused: {said}; give a range git knows, in a repository")
+    lines: dict[str, set[int]] = {}
+    file = ""
+    for line in result.stdout.decode("utf-8", "replace").split("\n"):
+        if line.startswith("+++ "):
+            file = os.path.realpath(os.path.join(facts.root, line[6:])) if line.startswith("+++ b/") else ""
+        elif file and (hunk := _HUNK.match(line)):
+            first, count = int(hunk[1]), int(hunk[2]) if hunk[2] is not None else 1
+            # What was only taken out leaves no line: the one it stood before is meant.
+            lines.setdefault(file, set()).update(range(first, first + max(count, 1)))
+    found = []
+    for module in facts.modules.values():
+        touched = lines.get(os.path.realpath(module.file))
+        if not touched:
+            continue
+        for index in module.functions:
+            function = facts.functions[index]
+            if not touched.isdisjoint(range(function.line, function.end_line + 1)) and not function.overload:
+                found.append(index)
+    if not found:
+        raise AutoscopeError(
+            f"--goal {goal}: no function was changed in that range; give one with changes to the code planned"
+        )
+    return found

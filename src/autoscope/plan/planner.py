@@ -1,0 +1,423 @@
+"""From facts to a plan: priorities, choices, the budget, the document. Every step's result is kept, for whoever explains it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+from autoscope.errors import AutoscopeError, Place, PlanError
+from autoscope.plan import goals, write
+from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_load, static_load
+from autoscope.plan.choose import OFF, Choice, choose_all, entries_for
+from autoscope.plan.cost import CostTable
+from autoscope.plan.facts import Facts
+from autoscope.plan.model import Plan, is_glob, matches, matches_module
+from autoscope.plan.profile import Measured, Profile, assign
+from autoscope.plan.score import LEVELS, Priority, score_all, score_module
+from autoscope.plan.values import did_you_mean
+
+TRACED = {"minimal": 0.1}
+"""Share of traces recorded, by strategy, where none is asked for; else all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a plan is asked to be."""
+
+    strategy: str = "balanced"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    goals: tuple[str, ...] = ()
+    budget: float | None = None
+    rate: float | None = None
+    overrides: Plan | None = None
+    """The user's own entries, which win."""
+    profile: Profile | None = None
+    removed: frozenset[bytes] = frozenset()
+    """Name digests of entries the user took out of an older plan."""
+
+    @property
+    def traced(self) -> float:
+        """Share of traces recorded."""
+        return TRACED.get(self.strategy, 1.0) if self.rate is None else self.rate
+
+    def digest(self) -> str:
+        """Of everything the settings say."""
+        overrides = None if self.overrides is None else self.overrides.to_json()
+        profile = (
+            None
+            if self.profile is None
+            else (self.profile.source, self.profile.cpu_ns, sorted(self.profile.functions.items(), key=repr))
+        )
+        words = (
+            self.strategy,
+            self.include,
+            self.exclude,
+            self.goals,
+            self.budget,
+            self.rate,
+            overrides,
+            profile,
+            sorted(self.removed),
+        )
+        return blake2b(repr(words).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+@dataclass(slots=True)
+class Planned:
+    """A plan, and all that led to it."""
+
+    facts: Facts
+    settings: Settings
+    costs: CostTable
+    priorities: list[Priority]
+    wanted: list[Choice]
+    """Before the budget."""
+    fitted: Fitted
+    load: Load
+    estimator: Estimator
+    measured: dict[int, Measured]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def choices(self) -> list[Choice]:
+        return self.fitted.choices
+
+
+def make(facts: Facts, settings: Settings, costs: CostTable) -> Planned:
+    """The plan. Raises PlanError for overrides that match nothing, AutoscopeError for goals that mean nothing here."""
+    measured: dict[int, Measured] = {}
+    notes: list[str] = []
+    load = static_load(facts)
+    if settings.profile is not None:
+        measured = assign(settings.profile, facts, {name: module.file for name, module in facts.modules.items()})
+        load = measured_load(facts, measured, settings.profile.cpu_ns, settings.profile.source)
+        notes = list(settings.profile.notes)
+    if settings.overrides is not None:
+        check_overrides(facts, settings.overrides)
+    check_globs(facts, settings)
+    priorities = score_all(facts, measured)
+    whole = sum(found.own_ns for found in measured.values())
+    shares = {index: found.own_ns / whole for index, found in measured.items()} if whole > 0 else {}
+    choices = choose_all(
+        facts,
+        priorities,
+        settings.strategy,
+        overrides=settings.overrides,
+        aims=goals.aims(facts, settings.goals),
+        shares=shares,
+    )
+    choices = keep_out(facts, within(facts, choices, settings), settings.removed)
+    estimator = Estimator(facts, load, costs, settings.traced)
+    fitted = fit(facts, choices, priorities, estimator, settings.budget)
+    return Planned(facts, settings, costs, priorities, choices, fitted, load, estimator, measured, notes)
+
+
+def within(facts: Facts, choices: list[Choice], settings: Settings) -> list[Choice]:
+    """Choices without those in modules that `include` and `exclude` leave out."""
+    if not settings.include and not settings.exclude:
+        return choices
+    left_out = {}
+    for name in facts.modules:
+        pattern = next((glob for glob in settings.exclude if matches_module(glob, name)), None)
+        if pattern is not None:
+            left_out[name] = f"excluded: {pattern}"
+        elif settings.include and not any(matches_module(glob, name) for glob in settings.include):
+            left_out[name] = "not included"
+    return [
+        replace(OFF, reasons=(left_out[function.module],), by="user") if function.module in left_out else choice
+        for function, choice in zip(facts.functions, choices, strict=True)
+    ]
+
+
+def keep_out(facts: Facts, choices: list[Choice], removed: frozenset[bytes]) -> list[Choice]:
+    """Choices without what the user took out of an older plan."""
+    if not removed:
+        return choices
+    return [
+        replace(OFF, reasons=("taken out of the plan by hand",), by="user")
+        if choice.watched and not choice.fixed and write.name_digest(function.module, function.qualname) in removed
+        else choice
+        for function, choice in zip(facts.functions, choices, strict=True)
+    ]
+
+
+def check_globs(facts: Facts, settings: Settings) -> None:
+    """Raises AutoscopeError for an `include` or `exclude` that matches no module."""
+    for word, globs in (("--include", settings.include), ("--exclude", settings.exclude)):
+        for glob in globs:
+            if not any(matches_module(glob, name) for name in facts.modules):
+                raise AutoscopeError(
+                    f"{word} {glob}: no such module here; {did_you_mean(glob, list(facts.modules))}{_some(facts.modules)}"
+                )
+
+
+def unmatched(facts: Facts, plan: Plan) -> list[tuple[str, str]]:
+    """(module entry, function entry or "") of a plan's `modules` that speak of nothing in the code."""
+    names: dict[str, set[str]] = {name: set() for name in facts.modules}
+    for function in facts.functions:
+        names[function.module].add(function.qualname)
+    found = []
+    for name, rule in plan.modules.items():
+        meant = (
+            [module for module in names if matches_module(name, module)] if is_glob(name) else [name] * (name in names)
+        )
+        if not meant and name != "__main__":
+            if name != write.EVERYTHING:
+                found.append((name, ""))
+            continue
+        for qualname in rule.functions:
+            if name == "__main__":
+                continue
+            if is_glob(qualname):
+                if not any(matches(qualname, function) for module in meant for function in names[module]):
+                    found.append((name, qualname))
+            elif not any(qualname in names[module] for module in meant):
+                found.append((name, qualname))
+    return found
+
+
+def check_overrides(facts: Facts, overrides: Plan) -> None:
+    """Raises PlanError for an entry of the user's that matches nothing."""
+    for name, qualname in unmatched(facts, overrides):
+        place = Place(overrides.source) if overrides.source else None
+        if not qualname:
+            way = f"{did_you_mean(name, list(facts.modules))}{_some(facts.modules)}"
+            raise PlanError(f'modules["{name}"]: the code has no such module; {way}', place)
+        known = sorted(function.qualname for function in facts.functions if matches_module(name, function.module))
+        way = f"{did_you_mean(qualname, known)}{_some(known)}"
+        raise PlanError(f'modules["{name}"].functions["{qualname}"]: the code has no such function; {way}', place)
+
+
+def _some(names: Sequence[str] | Mapping[str, Any]) -> str:
+    listed = sorted(names)
+    return f"there are {', '.join(listed[:6])}{', …' if len(listed) > 6 else ''}" if listed else "there are none"
+
+
+# The document.
+
+
+def document(planned: Planned, *, user: Plan | None = None, kept: Mapping[str, str] | None = None) -> write.Document:
+    """The plan file's content. `user`: entries that stay as they stand; `kept`: top-level settings that do."""
+    facts, settings = planned.facts, planned.settings
+    headings = {name: heading(planned, name) for name in facts.modules}
+    modules = write.entries(facts, planned.choices, headings, user)
+    plain: dict[str, str] = {
+        "strategy": "balanced" if settings.strategy == "auto" else settings.strategy,
+        "include": _flow(settings.include or roots(facts)),
+    }
+    if settings.exclude:
+        plain["exclude"] = _flow(settings.exclude)
+    if settings.budget is not None:
+        plain["budget"] = f"{{overhead: {write.number(settings.budget * 100)}%}}"
+    plain["sampling"] = f"{{rate: {write.number(settings.traced)}}}"
+    plain.update(kept or {})
+    return write.Document(summary(planned), plain, modules, provenance(planned, modules, plain))
+
+
+def roots(facts: Facts) -> tuple[str, ...]:
+    """Globs that mean all modules there are."""
+    tops: dict[str, bool] = {}
+    for name, module in facts.modules.items():
+        top, dot, _ = name.partition(".")
+        tops[top] = tops.get(top, False) or bool(dot) or os.path.basename(module.file) == "__init__.py"
+    return tuple(f"{top}.*" if package else top for top, package in sorted(tops.items()))
+
+
+def _flow(words: Sequence[str]) -> str:
+    return (
+        "["
+        + ", ".join(word if word.replace(".", "").replace("_", "").isalnum() else f'"{word}"' for word in words)
+        + "]"
+    )
+
+
+def heading(planned: Planned, name: str) -> str:
+    """What stands beside a module's name."""
+    module = planned.facts.modules[name]
+    priority = score_module(module, planned.priorities)
+    words = [f"{priority.level} ({priority.score:g})"]
+    if module.type != "code":
+        words.insert(0, module.type)
+    watched = sum(planned.choices[index].watched for index in module.functions)
+    return f"{', '.join(words)}; {watched} of {len(module.functions)} functions"
+
+
+def summary(planned: Planned) -> list[str]:
+    """The comment at the top of the file, as lines."""
+    from autoscope import __version__
+
+    facts, settings = planned.facts, planned.settings
+    count = Counter(choice.level for choice in planned.choices if choice.watched)
+    total = sum(count.values())
+    levels = ", ".join(f"{count[level]} {level}" for level in ("full_trace", "balanced", "minimal") if count[level])
+    priorities = Counter(priority.level for priority in planned.priorities)
+    lines = [
+        f"Written by autoscope {__version__}: strategy {settings.strategy}"
+        + (f", {', '.join(f'goal {goal}' for goal in settings.goals)}" if settings.goals else "")
+        + ".",
+        "",
+        f"seen      {len(facts.functions):,} functions in {len(facts.modules):,} modules"
+        + (f"; {len(facts.skipped):,} files left out" if facts.skipped else ""),
+        f"watched   {total:,}: {levels}" if total else "watched   nothing",
+        "priority  " + ", ".join(f"{priorities[level]:,} {level}" for level, _ in LEVELS),
+        "overhead  " + overhead(planned),
+    ]
+    lines += [
+        f"profile   {planned.load.source}"
+        if planned.measured
+        else "profile   none: calls are estimated from the source"
+    ]
+    lines += [f"given up  {line}" for line in given_up(planned)]
+    lines += [f"note      {note}" for note in planned.notes]
+    lines += [
+        "",
+        "Change what you like: `autoscope plan --update FILE` keeps it. The reason for each entry stands beside it.",
+    ]
+    return lines
+
+
+def overhead(planned: Planned) -> str:
+    """The estimate in words."""
+    fitted, settings = planned.fitted, planned.settings
+    known = "from a profile" if planned.measured else "from the source alone: within a factor of five or so"
+    words = f"about {percent(fitted.share)} of CPU time, {known}"
+    if settings.budget is None:
+        return words + "; no budget given"
+    words += f"; budget {percent(settings.budget)}"
+    if fitted.share > settings.budget:
+        return words + ": NOT MET by the least there is to watch"
+    return words + (f", {percent(fitted.share_before)} before it" if fitted.steps else "")
+
+
+def percent(share: float) -> str:
+    """`2.3 %`."""
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
+
+
+_GIVEN_UP = {
+    "rate": "rates lowered",
+    "capture": "captured values left out",
+    "level": "modules watched less closely",
+    "drop": "functions dropped",
+    "thin": "rates lowered of what is always kept",
+}
+
+
+def given_up(planned: Planned) -> list[str]:
+    """The budget's steps, those of a kind in a row as one line."""
+    lines: list[str] = []
+    row: list[Step] = []
+    for step in [*planned.fitted.steps, None]:
+        if row and (step is None or step.what != row[0].what):
+            names = list(dict.fromkeys(_target(planned, found) for found in row))
+            listed = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            lines.append(f"{len(names):,} {_GIVEN_UP[row[0].what]} ({listed}): {percent(row[-1].share)} left")
+            row = []
+        if step is not None:
+            row.append(step)
+    return lines
+
+
+def _target(planned: Planned, step: Step) -> str:
+    function = planned.facts.functions[step.index]
+    return function.module if step.what == "level" else function.name
+
+
+def provenance(
+    planned: Planned, modules: Mapping[str, write.ModuleEntry], settings: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the plan was computed from, and which of it is ours."""
+    from autoscope import __version__
+
+    asked = planned.settings
+    names = {function.name for function in planned.facts.functions if not function.overload}
+    found: dict[str, Any] = {
+        "autoscope": __version__,
+        "source": planned.facts.digest,
+        "strategy": asked.strategy,
+        "goals": list(asked.goals),
+        "estimate": round(planned.fitted.share, 6),
+        "costs": f"{planned.costs.interpreter} {planned.costs.source} {planned.costs.digest()}",
+        "profile": planned.load.source if planned.measured else None,
+        "critical": write.pack(
+            {
+                write.function_digest(function.name)
+                for function, choice, priority in zip(
+                    planned.facts.functions, planned.choices, planned.priorities, strict=True
+                )
+                if choice.watched and priority.level == "critical"
+            }
+        ),
+        "settings": write.pack(setting_digest(name, value) for name, value in settings.items()),
+        "entries": write.ours(modules),
+        "functions": write.pack({write.function_digest(name) for name in names}),
+    }
+    return found
+
+
+def setting_digest(name: str, value: str) -> bytes:
+    """Four bytes that stand for a top-level setting as written."""
+    return blake2b(f"{name}: {value}".encode(), digest_size=4).digest()
+
+
+def as_dict(planned: Planned) -> dict[str, Any]:
+    """The plan with everything known of it, for `--format json`."""
+    functions = []
+    for index, function in enumerate(planned.facts.functions):
+        choice, priority = planned.choices[index], planned.priorities[index]
+        functions.append(
+            {
+                "name": function.name,
+                "level": choice.level,
+                "rate": choice.rate,
+                "capture": {
+                    "args": choice.capture.args,
+                    "return": choice.capture.returns,
+                    "state": choice.capture.state,
+                },
+                "reasons": list(choice.reasons),
+                "decided_by": choice.by,
+                "priority": priority.level,
+                "score": priority.score,
+                "calls": planned.load.calls.get(index, 0.0),
+                "cost_ns": planned.estimator.of(index, choice),
+            }
+        )
+    fitted = planned.fitted
+    return {
+        "strategy": planned.settings.strategy,
+        "functions": functions,
+        "modules": {
+            name: {"priority": score_module(module, planned.priorities).level, "type": module.type}
+            for name, module in planned.facts.modules.items()
+        },
+        "skipped": [{"path": path, "reason": reason} for path, reason in planned.facts.skipped],
+        "overhead": {
+            "share": fitted.share,
+            "before_budget": fitted.share_before,
+            "budget": planned.settings.budget,
+            "from": planned.load.source,
+            "is_minimum": fitted.is_minimum,
+        },
+        "steps": [
+            {
+                "what": step.what,
+                "target": _target(planned, step),
+                "from": {"level": step.before.level, "rate": step.before.rate},
+                "to": {"level": step.after.level, "rate": step.after.rate},
+                "share": step.share,
+            }
+            for step in fitted.steps
+        ],
+        "notes": planned.notes,
+    }
+
+
+def explained_entries(plan: Plan, module: str, qualname: str) -> list[str]:
+    """The plan's entries that speak of a function, nearest first."""
+    return [name for name, _ in entries_for(plan, module, qualname)]

@@ -1,0 +1,3 @@
+from toolbox.backup import main
+
+raise SystemExit(main())
