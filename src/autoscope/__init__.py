@@ -13,6 +13,9 @@ This module is the front door. Importing it loads none of them.
 
 from __future__ import annotations
 
+import sys
+from types import FunctionType
+
 from autoscope.errors import AutoscopeError, AutoscopeWarning, PlanError
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
     from autoscope.plan.model import Plan
+
+    Thing = TypeVar("Thing")
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,7 +38,9 @@ __all__ = [
     "__version__",
     "flush",
     "install",
+    "never",
     "stats",
+    "trace",
     "update",
 ]
 
@@ -116,6 +123,50 @@ def update(
             "update(capture=…) and update(for_=…) cannot be done live yet: change the plan and restart"
         )
     return control.update(target, level=level, rate=rate)
+
+
+def trace(function: Thing) -> Thing:
+    """Mark a function, or all functions of a class, as worth watching whatever the strategy: a decorator.
+
+    Returns what it is given, never a wrapper. What a plan says of the function itself, or of its module, wins.
+    """
+    return _mark(function, "trace")
+
+
+def never(function: Thing) -> Thing:
+    """Mark a function, or all functions of a class, as never to be watched: a decorator.
+
+    Returns what it is given, never a wrapper. Only a plan that names the function itself wins over it.
+    """
+    return _mark(function, "never")
+
+
+def _mark(thing: Thing, word: str) -> Thing:
+    bootstrap = sys.modules.get("autoscope.bootstrap")
+    running = None if bootstrap is None else bootstrap.running
+    for function in _functions(thing):
+        function.__dict__["__autoscope__"] = word
+        if running is not None:
+            running.mark(function)
+    return thing
+
+
+def _functions(thing: Any) -> list[FunctionType]:
+    """The function in a decorator's hands, a method's in its wrapper, or all those of a class."""
+    if isinstance(thing, FunctionType):
+        return [thing]
+    if isinstance(thing, (staticmethod, classmethod)):
+        return _functions(thing.__func__)
+    if isinstance(thing, property):
+        return [function for part in (thing.fget, thing.fset, thing.fdel) for function in _functions(part)]
+    if isinstance(thing, type):
+        own = [
+            part
+            for part in vars(thing).values()
+            if getattr(part, "__module__", None) == thing.__module__ or not isinstance(part, type)
+        ]
+        return [function for part in own for function in _functions(part)]
+    return []
 
 
 def stats() -> dict[str, Any]:

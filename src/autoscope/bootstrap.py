@@ -14,9 +14,9 @@ import sys
 import threading  # noqa: F401  here, because the thread that imports it first is taken for the main thread
 import time
 from _thread import RLock, allocate_lock, get_ident
-from types import ModuleType
+from types import FunctionType, ModuleType
 
-from autoscope.errors import AutoscopeError, notice, notices, say
+from autoscope.errors import AutoscopeError, from_a_signal, notice, notices, say
 from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
@@ -27,6 +27,7 @@ from autoscope.weave.weaver import Weaver
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import CodeType
     from typing import Any
 
     from autoscope.plan.model import Plan
@@ -174,6 +175,8 @@ class Running:
         self.started = time.time()
         self.pid = os.getpid()
         self.run_id = os.environ.get("AUTOSCOPE_RUN_ID", "")
+        self.first = not self.run_id or os.environ.get("AUTOSCOPE_SUMMARY", "") == str(os.getpid())
+        """Whether this process is the first of its run, and not one of its children."""
         self.summary = os.environ.pop("AUTOSCOPE_SUMMARY", "") == str(os.getpid())
         """Whether this is the process `autoscope run` started, which prints what was seen when it ends."""
         self.drain = Drain(
@@ -184,6 +187,8 @@ class Running:
             each_second=self.each_second,
             at_end=self.at_exit,
         )
+        self.marked: dict[int, tuple[CodeType, CodeType]] = {}
+        """Twins of functions marked while the program runs, by the identity of their code: closures share theirs."""
         self.early: list[str] = []
         """Modules that were imported before us and woven in place."""
         self.late: list[str] = []
@@ -257,6 +262,18 @@ class Running:
             module = sys.modules.get(name)
             if module is not None:
                 wrap.wrap_named(self.weave, module)
+
+    def mark(self, function: FunctionType) -> None:
+        """Its author has marked a function, this moment. Whatever goes wrong, it is the author's as it was."""
+        try:
+            from autoscope.weave import mark
+
+            mark.apply(self.weave, function, self.marked)
+        except Exception as error:
+            if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            name = f"{function.__module__}.{function.__qualname__}"
+            notice("mark-failed", f"the mark on {name} is not heeded: {type(error).__name__}: {error}")
 
     def wants(self, name: str, module: ModuleType) -> bool:
         """Whether the plan selects a module that is loaded already."""
@@ -368,6 +385,8 @@ class Running:
         try:
             if not self.drain.closed:
                 self.look_round()
+                if self.first:
+                    self.tell_unmatched()
                 self.hand_over(FLUSH_SECONDS)
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ:
@@ -379,6 +398,33 @@ class Running:
                 self.guard.die()
             self.ending = 0
             self.over.release()
+
+    def tell_unmatched(self) -> None:
+        """Say once which functions the plan names that were not in the modules it names them in."""
+        from autoscope.plan.model import is_glob
+
+        wanted = {
+            name: {
+                qualname for qualname, inner in rule.functions.items() if inner.level != "off" and not is_glob(qualname)
+            }
+            for name, rule in self.weave.plan.modules.items()
+            if rule.functions and weaver.seen.get(name) in ("import", "main")
+        }
+        if not wanted:
+            return
+        for site in list(sites.sites):
+            if site.module in wanted:
+                wanted[site.module].discard(site.qualname)
+        for module, qualname, _ in weaver.left_alone:
+            if module in wanted:
+                wanted[module].discard(qualname)
+        missing = sorted(f"{module}.{qualname}" for module, rest in wanted.items() for qualname in rest)
+        if missing:
+            listed = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            count = f"{len(missing)} function{'s' if len(missing) > 1 else ''}"
+            notice(
+                "plan-unmatched", f"the plan names {count} that the code does not have: {listed}; see `autoscope check`"
+            )
 
     def hand_over(self, seconds: float) -> None:
         """Everything that is left, and the end."""
@@ -529,7 +575,10 @@ def not_heeded(plan: Plan) -> list[str]:
         asked.append("sampling.keep")
     if plan.sampling.fold_under_ns is not None:
         asked.append("sampling.fold_under")
-    if (plan.capture.state or "none") != "none":
+    captures = [plan.capture]
+    for module in plan.modules.values():
+        captures += [module.capture, *[function.capture for function in module.functions.values()]]
+    if any((capture.state or "none") != "none" for capture in captures):
         asked.append("capture.state")
     return [f"{key} is read and checked, but this version does not act on it yet" for key in asked]
 

@@ -62,7 +62,7 @@ django.db.models.QuerySet.as_manager().overdue django.contrib.auth.models.User.o
 django.contrib.auth.get_user_model().objects.get django.shortcuts.get_object_or_404 django.db.connection.cursor
 django.db.connection.cursor().execute django.db.transaction.atomic django.contrib.auth.authenticate peewee.Model.select
 peewee.Model.select().where().first peewee.Model().save tortoise.models.Model.filter().all pony.orm.select databases.Database().fetch_all
-?.fetchall ?.commit ?.execute ?.cursor().fetchone ?.select_related
+flask.g.db.execute flask.g.db.execute().fetchall ?.fetchall ?.commit ?.execute ?.cursor().fetchone ?.select_related
 """,
     "cache": """
 redis.Redis().get redis.from_url().set redis.asyncio.Redis().hgetall redis.Redis().pipeline().execute redis.Redis().pubsub().get_message
@@ -308,8 +308,8 @@ def test_most_decorators_say_nothing(expression, text):
         ("django.db.models.Model", "save", "model", "Django model save"),
         ("django.db.models.base.Model", "is_overdue", "model", "Django model is_overdue"),
         ("django.contrib.auth.models.AbstractUser", "clean", "model", "Django model clean"),
-        ("django.db.models.Manager", "overdue", "orm_query", "Django overdue"),
-        ("django.db.models.query.QuerySet", "overdue", "orm_query", "Django overdue"),
+        ("django.db.models.Manager", "overdue", "orm_query", "Django query overdue"),
+        ("django.db.models.query.QuerySet", "overdue", "orm_query", "Django query overdue"),
         ("django.contrib.admin.ModelAdmin", "save_model", "callback", "Django admin save_model"),
         ("django.forms.ModelForm", "clean_title", "callback", "Django form clean_title"),
         ("rest_framework.viewsets.ModelViewSet", "list", "web", "Django REST framework view list"),
@@ -390,6 +390,7 @@ def test_other_methods_are_the_classs_own(base, method):
         ("django.urls.conf.path", 1, "", "web", "Django URL"),
         ("flask.Flask().add_url_rule", "view_func", "/x", "web", "Flask route /x"),
         ("flask.Flask().add_url_rule", 2, "/x", "web", "Flask route /x"),
+        ("?.teardown_appcontext", 0, "", "middleware", "Flask teardown_appcontext"),
         ("fastapi.FastAPI().add_api_route", 1, "/x", "web", "FastAPI api_route /x"),
         ("fastapi.FastAPI().add_event_handler", 1, "startup", "startup", "FastAPI event_handler startup"),
         ("fastapi.FastAPI", "lifespan", "", "startup", "lifespan"),
@@ -404,12 +405,12 @@ def test_other_methods_are_the_classs_own(base, method):
         ("threading.Timer", 1, "", "thread", "timer"),
         ("multiprocessing.Process", "target", "", "thread", "process"),
         ("multiprocessing.get_context().Process", "target", "", "thread", "process"),
-        ("concurrent.futures.ThreadPoolExecutor().submit", 0, "", "thread", "thread pool"),
-        ("concurrent.futures.thread.ThreadPoolExecutor().map", 0, "", "thread", "thread pool"),
-        ("concurrent.futures.ThreadPoolExecutor().__enter__().submit", 0, "", "thread", "thread pool"),
-        ("multiprocessing.Pool().map", 0, "", "thread", "process pool"),
-        ("asyncio.get_running_loop().run_in_executor", 1, "", "thread", "executor"),
-        ("asyncio.to_thread", 0, "", "thread", "thread pool"),
+        ("concurrent.futures.ThreadPoolExecutor().submit", 0, "", "thread", "in a thread pool"),
+        ("concurrent.futures.thread.ThreadPoolExecutor().map", 0, "", "thread", "in a thread pool"),
+        ("concurrent.futures.ThreadPoolExecutor().__enter__().submit", 0, "", "thread", "in a thread pool"),
+        ("multiprocessing.Pool().map", 0, "", "thread", "in a process pool"),
+        ("asyncio.get_running_loop().run_in_executor", 1, "", "thread", "in an executor"),
+        ("asyncio.to_thread", 0, "", "thread", "in a thread pool"),
         ("atexit.register", 0, "", "shutdown", "atexit"),
         ("signal.signal", 1, "", "consumer", "signal handler"),
         ("asyncio.get_event_loop().add_signal_handler", 1, "", "consumer", "signal handler"),
@@ -425,7 +426,7 @@ def test_other_methods_are_the_classs_own(base, method):
         ("click.Group().add_command", 0, "", "command", "click command"),
         ("typer.run", 0, "", "command", "typer command"),
         ("tkinter.Button", "command", "", "callback", "GUI callback"),
-        ("apscheduler.schedulers.background.BackgroundScheduler().add_job", 0, "cron", "task", "scheduled job cron"),
+        ("apscheduler.schedulers.background.BackgroundScheduler().add_job", 0, "cron", "task", "scheduled job"),
         ("schedule.every().day.at().do", 0, "", "task", "scheduled job"),
         ("sched.scheduler().enter", 2, "", "task", "scheduled job"),
         ("rq.Queue().enqueue", 0, "", "task", "RQ job"),
@@ -433,7 +434,7 @@ def test_other_methods_are_the_classs_own(base, method):
         ("django.db.models.signals.post_save.connect", 0, "", "consumer", "signal post_save"),
         ("django.db.migrations.RunPython", 0, "", "migration", "Django data migration"),
         ("wsgiref.simple_server.make_server", 2, "", "web", "WSGI application"),
-        ("werkzeug.serving.run_simple", 2, "localhost", "web", "WSGI application localhost"),
+        ("werkzeug.serving.run_simple", 2, "localhost", "web", "WSGI application"),
     ],
 )
 def test_calls_say_what_functions_handed_to_them_are_for(callee, place, text, kind, detail):

@@ -108,7 +108,10 @@ def role_of_registration(callee: str, place: int | str, text: str) -> Role | Non
     if head not in table.heads:
         return None
     found = table.find(f"?.{name.rpartition('.')[2]}" if head == "?" else callee)
-    return None if found is None else _role(*found, callee, text)
+    if found is None:
+        return None
+    kind, label = found
+    return _role(kind, label.removesuffix(" $"), callee, text if label.endswith("$") else "")
 
 
 def _role_of_unknown(name: str, text: str) -> Role | None:
@@ -215,6 +218,7 @@ class _Table(Generic[V]):
 _PLAIN = frozenset(name for kind in (str, bytes, list, dict, set, tuple, int) for name in dir(kind))
 
 
+@lru_cache(maxsize=1 << 15)
 def _canonical(expression: str) -> str:
     """The expression the tables have it under: step by step, what each step gives is replaced as `_SAME` says."""
     same = _SAME
@@ -368,87 +372,133 @@ _UNKNOWN_METHOD_NS = 80.0
 _SAME_LINES = """
 os.path: posixpath ntpath genericpath
 builtins.open: io.open _io.open codecs.open
-file-object(): builtins.open() os.fdopen() io.TextIOWrapper() io.BufferedReader() io.BufferedWriter() io.BufferedRandom()
+file-object(): builtins.open() os.fdopen() io.TextIOWrapper() io.BufferedReader() io.BufferedWriter()
+file-object(): io.BufferedRandom()
 file-object(): io.FileIO() io.IOBase() typing.IO() typing.TextIO() typing.BinaryIO() pathlib.Path().open() gzip.open()
-file-object(): gzip.GzipFile() bz2.open() bz2.BZ2File() lzma.open() lzma.LZMAFile() tempfile.TemporaryFile() fileinput.input()
-file-object(): tempfile.NamedTemporaryFile() tempfile.SpooledTemporaryFile() zipfile.ZipFile().open() tarfile.TarFile().extractfile()
-file-object(): aiofiles.open() aiofiles.threadpool.open() anyio.open_file() trio.open_file() codecs.StreamReaderWriter() mmap.mmap()
-file-object(): django.core.files.File() django.core.files.storage.default_storage.open() django.core.files.uploadedfile.UploadedFile()
+file-object(): gzip.GzipFile() bz2.open() bz2.BZ2File() lzma.open() lzma.LZMAFile() tempfile.TemporaryFile()
+file-object(): fileinput.input()
+file-object(): tempfile.NamedTemporaryFile() tempfile.SpooledTemporaryFile() zipfile.ZipFile().open()
+file-object(): tarfile.TarFile().extractfile()
+file-object(): aiofiles.open() aiofiles.threadpool.open() anyio.open_file() trio.open_file() codecs.StreamReaderWriter()
+file-object(): mmap.mmap()
+file-object(): django.core.files.File() django.core.files.storage.default_storage.open()
+file-object(): django.core.files.uploadedfile.UploadedFile()
 zipfile.ZipFile(): zipfile.PyZipFile() tarfile.open() tarfile.TarFile() tarfile.TarFile.open()
 pathlib.Path(): pathlib.PosixPath() pathlib.WindowsPath() pathlib.Path.cwd() pathlib.Path.home() pathlib.Path().parent
-pathlib.Path(): pathlib.Path().resolve() pathlib.Path().absolute() pathlib.Path().joinpath() pathlib.Path().with_suffix()
-pathlib.Path(): pathlib.Path().with_name() pathlib.Path().with_stem() pathlib.Path().expanduser() pathlib.Path().relative_to()
+pathlib.Path(): pathlib.Path().resolve() pathlib.Path().absolute() pathlib.Path().joinpath()
+pathlib.Path(): pathlib.Path().with_suffix()
+pathlib.Path(): pathlib.Path().with_name() pathlib.Path().with_stem() pathlib.Path().expanduser()
+pathlib.Path(): pathlib.Path().relative_to()
 pathlib.Path(): pathlib.Path().rename() pathlib.Path().replace() pathlib.Path().readlink() pathlib.Path().__truediv__()
 pathlib.Path(): anyio.Path() trio.Path() aiopath.AsyncPath() upath.UPath()
 pathlib.Path(): importlib.resources.files() importlib.resources.files().joinpath()
 sync-lock(): threading.Lock() threading.RLock() threading.Condition() threading.Semaphore() threading.BoundedSemaphore()
-sync-lock(): threading.Event() threading.Barrier() _thread.allocate_lock() multiprocessing.Lock() multiprocessing.RLock()
-sync-lock(): multiprocessing.Condition() multiprocessing.Semaphore() multiprocessing.BoundedSemaphore() multiprocessing.Event()
+sync-lock(): threading.Event() threading.Barrier() _thread.allocate_lock() multiprocessing.Lock()
+sync-lock(): multiprocessing.RLock()
+sync-lock(): multiprocessing.Condition() multiprocessing.Semaphore() multiprocessing.BoundedSemaphore()
+sync-lock(): multiprocessing.Event()
 sync-lock(): multiprocessing.Barrier() multiprocessing.synchronize.Lock() multiprocessing.synchronize.Event()
-sync-lock(): asyncio.Lock() asyncio.Event() asyncio.Condition() asyncio.Semaphore() asyncio.BoundedSemaphore() asyncio.Barrier()
+sync-lock(): asyncio.Lock() asyncio.Event() asyncio.Condition() asyncio.Semaphore() asyncio.BoundedSemaphore()
+sync-lock(): asyncio.Barrier()
 sync-lock(): asyncio.locks.Lock() anyio.Lock() anyio.Event() anyio.Condition() anyio.Semaphore() anyio.CapacityLimiter()
 sync-lock(): trio.Lock() trio.Event() trio.Condition() trio.Semaphore() trio.CapacityLimiter() trio.StrictFIFOLock()
-sync-lock(): filelock.FileLock() filelock.SoftFileLock() portalocker.Lock() fasteners.InterProcessLock() gevent.lock.RLock()
+sync-lock(): filelock.FileLock() filelock.SoftFileLock() portalocker.Lock() fasteners.InterProcessLock()
+sync-lock(): gevent.lock.RLock()
 sync-lock(): redis-client().lock() redis.lock.Lock()
 queue-object(): queue.Queue() queue.LifoQueue() queue.PriorityQueue() queue.SimpleQueue() multiprocessing.Queue()
-queue-object(): multiprocessing.JoinableQueue() multiprocessing.SimpleQueue() multiprocessing.queues.Queue() janus.Queue().sync_q
+queue-object(): multiprocessing.JoinableQueue() multiprocessing.SimpleQueue() multiprocessing.queues.Queue()
+queue-object(): janus.Queue().sync_q
 queue-object(): asyncio.Queue() asyncio.LifoQueue() asyncio.PriorityQueue() asyncio.queues.Queue() janus.Queue().async_q
 concurrent.futures: concurrent.futures.thread concurrent.futures.process concurrent.futures._base
-concurrent.futures.Future(): concurrent.futures.ThreadPoolExecutor().submit() concurrent.futures.ProcessPoolExecutor().submit()
+concurrent.futures.Future(): concurrent.futures.ThreadPoolExecutor().submit()
+concurrent.futures.Future(): concurrent.futures.ProcessPoolExecutor().submit()
 concurrent.futures.Future(): concurrent.futures.Executor().submit() asyncio.run_coroutine_threadsafe()
-multiprocessing.Pool(): multiprocessing.pool.Pool() multiprocessing.get_context().Pool() multiprocessing.pool.ThreadPool()
-asyncio.AbstractEventLoop(): asyncio.get_event_loop() asyncio.get_running_loop() asyncio.new_event_loop() asyncio.BaseEventLoop()
+multiprocessing.Pool(): multiprocessing.pool.Pool() multiprocessing.get_context().Pool()
+multiprocessing.Pool(): multiprocessing.pool.ThreadPool()
+asyncio.AbstractEventLoop(): asyncio.get_event_loop() asyncio.get_running_loop() asyncio.new_event_loop()
+asyncio.AbstractEventLoop(): asyncio.BaseEventLoop()
+asyncio.AbstractEventLoop(): uvloop.new_event_loop() uvloop.Loop()
 asyncio.subprocess.Process(): asyncio.create_subprocess_exec() asyncio.create_subprocess_shell()
 asyncio: asyncio.events asyncio.tasks asyncio.streams asyncio.runners
 http-client: requests requests.api requests.sessions httpx httpx._api
 http-client(): requests.Session() requests.session() httpx.Client() httpx.AsyncClient() requests.sessions.Session()
-http-client(): httpx._client.Client() httpx._client.AsyncClient() requests_oauthlib.OAuth2Session() requests_cache.CachedSession()
+http-client(): httpx._client.Client() httpx._client.AsyncClient() requests_oauthlib.OAuth2Session()
+http-client(): requests_cache.CachedSession()
 http-client(): urllib3.PoolManager() urllib3.ProxyManager() urllib3.HTTPConnectionPool() urllib3.HTTPSConnectionPool()
-http-client(): authlib.integrations.requests_client.OAuth2Session() authlib.integrations.httpx_client.AsyncOAuth2Client()
-http-client(): google.auth.transport.requests.AuthorizedSession() cloudscraper.create_scraper() niquests.Session() curl_cffi.requests.Session()
-http-response(): http-client.get() http-client.post() http-client.put() http-client.request() http-client.stream() http-client.patch()
-http-response(): http-client().get() http-client().post() http-client().put() http-client().request() http-client().stream()
-http-response(): http-client().send() http-client().patch() http-client().delete() http-client.Response() urllib.request.urlopen()
+http-client(): authlib.integrations.requests_client.OAuth2Session()
+http-client(): authlib.integrations.httpx_client.AsyncOAuth2Client()
+http-client(): google.auth.transport.requests.AuthorizedSession() cloudscraper.create_scraper() niquests.Session()
+http-client(): curl_cffi.requests.Session()
+http-response(): http-client.get() http-client.post() http-client.put() http-client.request() http-client.stream()
+http-response(): http-client.patch()
+http-response(): http-client().get() http-client().post() http-client().put() http-client().request()
+http-response(): http-client().stream()
+http-response(): http-client().send() http-client().patch() http-client().delete() http-client.Response()
+http-response(): urllib.request.urlopen()
 http-response(): http.client.HTTPConnection().getresponse() http.client.HTTPResponse()
 http.client.HTTPConnection(): http.client.HTTPSConnection()
 aiohttp: aiohttp.client aiohttp.client_reqrep
 aiohttp.ClientResponse(): aiohttp.request()
-socket.socket(): socket.create_connection() socket.create_server() ssl.SSLContext().wrap_socket() ssl.wrap_socket() ssl.SSLSocket()
+socket.socket(): socket.create_connection() socket.create_server() ssl.SSLContext().wrap_socket() ssl.wrap_socket()
+socket.socket(): ssl.SSLSocket()
 socket.socket(): ssl.create_default_context().wrap_socket() socket.SocketType() socket.fromfd() gevent.socket.socket()
 smtplib.SMTP(): smtplib.SMTP_SSL() smtplib.LMTP() aiosmtplib.SMTP()
 imaplib.IMAP4(): imaplib.IMAP4_SSL() imaplib.IMAP4_stream() poplib.POP3() poplib.POP3_SSL()
 ftplib.FTP(): ftplib.FTP_TLS()
-selectors.BaseSelector(): selectors.DefaultSelector() selectors.SelectSelector() selectors.EpollSelector() select.epoll() select.poll() select.kqueue()
-db-api.Connection(): asyncpg.Pool().acquire() aiomysql.create_pool().acquire() psycopg_pool.ConnectionPool().connection()
-db-api.Connection(): psycopg_pool.AsyncConnectionPool().connection() psycopg.AsyncConnection() psycopg.AsyncConnection.connect()
-db-api.Connection(): psycopg.Connection.connect() asyncpg.connect() asyncpg.connection.Connection() asyncpg.Connection() asyncpg.Pool()
+selectors.BaseSelector(): selectors.DefaultSelector() selectors.SelectSelector() selectors.EpollSelector()
+selectors.BaseSelector(): select.epoll() select.poll() select.kqueue()
+db-api.Connection(): asyncpg.Pool().acquire() aiomysql.create_pool().acquire()
+db-api.Connection(): psycopg_pool.ConnectionPool().connection()
+db-api.Connection(): psycopg_pool.AsyncConnectionPool().connection() psycopg.AsyncConnection()
+db-api.Connection(): psycopg.AsyncConnection.connect()
+db-api.Connection(): psycopg.Connection.connect() asyncpg.connect() asyncpg.connection.Connection() asyncpg.Connection()
+db-api.Connection(): asyncpg.Pool()
 db-api.Connection(): asyncpg.create_pool() asyncpg.pool.Pool() django.db.connection django.db.connections
 db-api.Connection(): psycopg2.pool.SimpleConnectionPool().getconn() psycopg2.pool.ThreadedConnectionPool().getconn()
 db-api.Connection(): sqlalchemy.Engine().raw_connection() mysql.connector.pooling.MySQLConnectionPool().get_connection()
-db-api.Cursor(): db-api.Connection().cursor() db-api.Connection().execute() db-api.Connection().executemany() db-api.Cursor().execute()
+db-api.Cursor(): db-api.Connection().cursor() db-api.Connection().execute() db-api.Connection().executemany()
+db-api.Cursor(): db-api.Cursor().execute()
 sqlalchemy: sqlalchemy.engine sqlalchemy.engine.base sqlalchemy.engine.create
 sqlalchemy.orm: sqlalchemy.orm.session sqlalchemy.orm.scoping sqlalchemy.orm.query
 sqlalchemy.ext.asyncio: sqlalchemy.ext.asyncio.session sqlalchemy.ext.asyncio.engine
 sqlalchemy.Engine(): sqlalchemy.create_engine() sqlmodel.create_engine() sqlalchemy.ext.asyncio.create_async_engine()
-sqlalchemy.Engine(): sqlalchemy.ext.asyncio.AsyncEngine() sqlalchemy.engine_from_config() flask_sqlalchemy.SQLAlchemy().engine
-sqlalchemy.Connection(): sqlalchemy.Engine().connect() sqlalchemy.Engine().begin() sqlalchemy.ext.asyncio.AsyncConnection()
-orm-session(): sqlalchemy.orm.Session() sqlmodel.Session() sqlalchemy.orm.sessionmaker()() sqlalchemy.orm.scoped_session()
-orm-session(): sqlalchemy.orm.scoped_session()() sqlalchemy.ext.asyncio.AsyncSession() sqlalchemy.ext.asyncio.async_sessionmaker()()
-orm-session(): sqlalchemy.ext.asyncio.async_scoped_session() sqlmodel.ext.asyncio.session.AsyncSession() flask_sqlalchemy.SQLAlchemy().session
-orm-session(): sqlalchemy.orm.sessionmaker().begin() sqlalchemy.ext.asyncio.async_sessionmaker().begin() sqlalchemy.orm.object_session()
-orm-result(): orm-session().execute() orm-session().scalars() orm-session().exec() sqlalchemy.Connection().execute() orm-result().scalars()
-orm-result(): orm-session().stream() orm-session().stream_scalars() orm-result().mappings() orm-result().unique() sqlalchemy.Connection().scalars()
-sqlalchemy.orm.Query(): orm-session().query() flask_sqlalchemy.SQLAlchemy().Model.query flask_sqlalchemy.SQLAlchemy().query
-sqlalchemy.MetaData(): sqlalchemy.orm.DeclarativeBase.metadata sqlmodel.SQLModel.metadata sqlalchemy.orm.declarative_base().metadata
-sqlalchemy.MetaData(): sqlalchemy.schema.MetaData() flask_sqlalchemy.SQLAlchemy().metadata sqlalchemy.ext.declarative.declarative_base().metadata
-sqlalchemy.orm.DeclarativeBase: sqlalchemy.orm.declarative_base() sqlalchemy.ext.declarative.declarative_base() sqlmodel.SQLModel
-sqlalchemy.orm.DeclarativeBase: flask_sqlalchemy.SQLAlchemy().Model sqlalchemy.orm.DeclarativeBaseNoMeta sqlalchemy.orm.MappedAsDataclass
+sqlalchemy.Engine(): sqlalchemy.ext.asyncio.AsyncEngine() sqlalchemy.engine_from_config()
+sqlalchemy.Engine(): flask_sqlalchemy.SQLAlchemy().engine
+sqlalchemy.Connection(): sqlalchemy.Engine().connect() sqlalchemy.Engine().begin()
+sqlalchemy.Connection(): sqlalchemy.ext.asyncio.AsyncConnection()
+orm-session(): sqlalchemy.orm.Session() sqlmodel.Session() sqlalchemy.orm.sessionmaker()()
+orm-session(): sqlalchemy.orm.scoped_session()
+orm-session(): sqlalchemy.orm.scoped_session()() sqlalchemy.ext.asyncio.AsyncSession()
+orm-session(): sqlalchemy.ext.asyncio.async_sessionmaker()()
+orm-session(): sqlalchemy.ext.asyncio.async_scoped_session() sqlmodel.ext.asyncio.session.AsyncSession()
+orm-session(): flask_sqlalchemy.SQLAlchemy().session
+orm-session(): sqlalchemy.orm.sessionmaker().begin() sqlalchemy.ext.asyncio.async_sessionmaker().begin()
+orm-session(): sqlalchemy.orm.object_session()
+orm-result(): orm-session().execute() orm-session().scalars() orm-session().exec() sqlalchemy.Connection().execute()
+orm-result(): orm-result().scalars()
+orm-result(): orm-session().stream() orm-session().stream_scalars() orm-result().mappings() orm-result().unique()
+orm-result(): sqlalchemy.Connection().scalars()
+sqlalchemy.orm.Query(): orm-session().query() flask_sqlalchemy.SQLAlchemy().Model.query
+sqlalchemy.orm.Query(): flask_sqlalchemy.SQLAlchemy().query
+sqlalchemy.MetaData(): sqlalchemy.orm.DeclarativeBase.metadata sqlmodel.SQLModel.metadata
+sqlalchemy.MetaData(): sqlalchemy.orm.declarative_base().metadata
+sqlalchemy.MetaData(): sqlalchemy.schema.MetaData() flask_sqlalchemy.SQLAlchemy().metadata
+sqlalchemy.MetaData(): sqlalchemy.ext.declarative.declarative_base().metadata
+sqlalchemy.orm.DeclarativeBase: sqlalchemy.orm.declarative_base() sqlalchemy.ext.declarative.declarative_base()
+sqlalchemy.orm.DeclarativeBase: sqlmodel.SQLModel
+sqlalchemy.orm.DeclarativeBase: flask_sqlalchemy.SQLAlchemy().Model sqlalchemy.orm.DeclarativeBaseNoMeta
+sqlalchemy.orm.DeclarativeBase: sqlalchemy.orm.MappedAsDataclass
 django.db.models: django.db.models.query django.db.models.manager django.db.models.base django.contrib.gis.db.models
-django.db.models.Model: django.contrib.auth.models.User django.contrib.auth.models.AbstractUser django.contrib.auth.models.Group
-django.db.models.Model: django.contrib.auth.models.AbstractBaseUser django.contrib.auth.models.Permission django.contrib.auth.get_user_model()
-django.db.models.Model: django.contrib.contenttypes.models.ContentType django.contrib.sites.models.Site django.contrib.sessions.models.Session
-django.db.models.Model: mptt.models.MPTTModel model_utils.models.TimeStampedModel polymorphic.models.PolymorphicModel wagtail.models.Page
-django.db.models.Model: django.contrib.sessions.base_session.AbstractBaseSession treebeard.mp_tree.MP_Node django.apps.apps.get_model()
+django.db.models.Model: django.contrib.auth.models.User django.contrib.auth.models.AbstractUser
+django.db.models.Model: django.contrib.auth.models.Group
+django.db.models.Model: django.contrib.auth.models.AbstractBaseUser django.contrib.auth.models.Permission
+django.db.models.Model: django.contrib.auth.get_user_model()
+django.db.models.Model: django.contrib.contenttypes.models.ContentType django.contrib.sites.models.Site
+django.db.models.Model: django.contrib.sessions.models.Session
+django.db.models.Model: mptt.models.MPTTModel model_utils.models.TimeStampedModel polymorphic.models.PolymorphicModel
+django.db.models.Model: wagtail.models.Page
+django.db.models.Model: django.contrib.sessions.base_session.AbstractBaseSession treebeard.mp_tree.MP_Node
+django.db.models.Model: django.apps.apps.get_model()
 django.db.models.Manager: django.contrib.auth.models.UserManager django.contrib.auth.base_user.BaseUserManager
 django.urls: django.urls.conf django.conf.urls
 django.core.cache.cache: django.core.cache.caches django.core.cache.caches.__getitem__()
@@ -457,33 +507,50 @@ django.views.View: django.views.generic.View django.views.generic.base.View
 django.template.Library: django.template.library.Library django.template.base.Library
 peewee.Model: playhouse.signals.Model peewee_async.AioModel
 tortoise.models.Model: tortoise.Model
-redis-client(): redis.Redis() redis.StrictRedis() redis.from_url() redis.Redis.from_url() redis.client.Redis() redis.asyncio.Redis()
-redis-client(): redis.asyncio.from_url() redis.asyncio.Redis.from_url() redis.asyncio.client.Redis() redis.cluster.RedisCluster() aioredis.from_url()
-redis-client(): redis.RedisCluster() aioredis.Redis() fakeredis.FakeRedis() flask_redis.FlaskRedis() redis.sentinel.Sentinel().master_for()
-redis-client(): redis-client().pipeline() redis.client.Pipeline() django_redis.get_redis_connection() valkey.Valkey() aioredis.create_redis_pool()
-memcache-client(): pymemcache.Client() pymemcache.client.base.Client() pymemcache.client.base.PooledClient() pymemcache.client.hash.HashClient()
-memcache-client(): pymemcache.HashClient() pymemcache.PooledClient() memcache.Client() pylibmc.Client() aiomcache.Client() bmemcached.Client()
-pymongo.MongoClient(): pymongo.mongo_client.MongoClient() motor.motor_asyncio.AsyncIOMotorClient() pymongo.AsyncMongoClient() flask_pymongo.PyMongo()
-pymongo.MongoClient(): pymongo.collection.Collection() pymongo.database.Database() motor.motor_asyncio.AsyncIOMotorDatabase()
+redis-client(): redis.Redis() redis.StrictRedis() redis.from_url() redis.Redis.from_url() redis.client.Redis()
+redis-client(): redis.asyncio.Redis()
+redis-client(): redis.asyncio.from_url() redis.asyncio.Redis.from_url() redis.asyncio.client.Redis()
+redis-client(): redis.cluster.RedisCluster() aioredis.from_url()
+redis-client(): redis.RedisCluster() aioredis.Redis() fakeredis.FakeRedis() flask_redis.FlaskRedis()
+redis-client(): redis.sentinel.Sentinel().master_for()
+redis-client(): redis-client().pipeline() redis.client.Pipeline() django_redis.get_redis_connection() valkey.Valkey()
+redis-client(): aioredis.create_redis_pool()
+memcache-client(): pymemcache.Client() pymemcache.client.base.Client() pymemcache.client.base.PooledClient()
+memcache-client(): pymemcache.client.hash.HashClient()
+memcache-client(): pymemcache.HashClient() pymemcache.PooledClient() memcache.Client() pylibmc.Client()
+memcache-client(): aiomcache.Client() bmemcached.Client()
+pymongo.MongoClient(): pymongo.mongo_client.MongoClient() motor.motor_asyncio.AsyncIOMotorClient()
+pymongo.MongoClient(): pymongo.AsyncMongoClient() flask_pymongo.PyMongo()
+pymongo.MongoClient(): pymongo.collection.Collection() pymongo.database.Database()
+pymongo.MongoClient(): motor.motor_asyncio.AsyncIOMotorDatabase()
 pymongo.MongoClient(): motor.motor_asyncio.AsyncIOMotorCollection() motor.motor_tornado.MotorClient()
-elasticsearch.Elasticsearch(): elasticsearch.AsyncElasticsearch() opensearchpy.OpenSearch() opensearchpy.AsyncOpenSearch()
-boto3.client(): boto3.Session().client() boto3.session.Session().client() aioboto3.Session().client() aiobotocore.session.get_session().create_client()
+elasticsearch.Elasticsearch(): elasticsearch.AsyncElasticsearch() opensearchpy.OpenSearch()
+elasticsearch.Elasticsearch(): opensearchpy.AsyncOpenSearch()
+boto3.client(): boto3.Session().client() boto3.session.Session().client() aioboto3.Session().client()
+boto3.client(): aiobotocore.session.get_session().create_client()
 boto3.client(): botocore.session.get_session().create_client() botocore.client.BaseClient()
 boto3.resource(): boto3.Session().resource() boto3.session.Session().resource() aioboto3.Session().resource()
 celery: celery.app celery.app.base celery.app.task
 celery.Task: celery.Celery().Task celery.shared_task() celery.Celery().task()
-celery.Task(): celery.current_task celery.signature() celery.Task().s() celery.Task().si() celery.chain() celery.group() celery.chord()
+celery.Task(): celery.current_task celery.signature() celery.Task().s() celery.Task().si() celery.chain() celery.group()
+celery.Task(): celery.chord()
 celery.Task(): celery.canvas.Signature() celery.Task.s() celery.Task.si() celery.Task.signature()
-celery.result.AsyncResult(): celery.Task().delay() celery.Task().apply_async() celery.Task.delay() celery.Task.apply_async()
+celery.result.AsyncResult(): celery.Task().delay() celery.Task().apply_async() celery.Task.delay()
+celery.result.AsyncResult(): celery.Task.apply_async()
 celery.result.AsyncResult(): celery.Celery().send_task() celery.Celery().AsyncResult() celery.result.GroupResult()
 rq.Queue(): rq.queue.Queue() django_rq.get_queue()
 dramatiq.Actor(): dramatiq.actor() dramatiq.actor()()
-kafka-consumer(): kafka.KafkaConsumer() aiokafka.AIOKafkaConsumer() confluent_kafka.Consumer() confluent_kafka.DeserializingConsumer()
-kafka-producer(): kafka.KafkaProducer() aiokafka.AIOKafkaProducer() confluent_kafka.Producer() confluent_kafka.SerializingProducer()
-click.Group(): click.group() click.group()() click.core.Group() rich_click.RichGroup() rich_click.group() rich_click.group()() click.MultiCommand()
+kafka-consumer(): kafka.KafkaConsumer() aiokafka.AIOKafkaConsumer() confluent_kafka.Consumer()
+kafka-consumer(): confluent_kafka.DeserializingConsumer()
+kafka-producer(): kafka.KafkaProducer() aiokafka.AIOKafkaProducer() confluent_kafka.Producer()
+kafka-producer(): confluent_kafka.SerializingProducer()
+click.Group(): click.group() click.group()() click.core.Group() rich_click.RichGroup() rich_click.group()
+click.Group(): rich_click.group()() click.MultiCommand()
 click: rich_click asyncclick click.decorators
-logging.Logger(): logging.getLogger() logging.LoggerAdapter() logging.getLogger().getChild() django.utils.log.request_logger structlog.get_logger()
-logging.Logger(): loguru.logger celery.utils.log.get_task_logger() structlog.getLogger() logging.root structlog.get_logger().bind() flask.current_app.logger
+logging.Logger(): logging.getLogger() logging.LoggerAdapter() logging.getLogger().getChild()
+logging.Logger(): django.utils.log.request_logger structlog.get_logger()
+logging.Logger(): loguru.logger celery.utils.log.get_task_logger() structlog.getLogger() logging.root
+logging.Logger(): structlog.get_logger().bind() flask.current_app.logger
 logging.Logger(): flask.Flask().logger absl.logging twisted.logger.Logger()
 flask: flask.app flask.blueprints flask.templating flask.views quart quart.app quart.blueprints
 flask.Flask(): flask.Quart() apiflask.APIFlask() connexion.FlaskApp().app flask_openapi3.OpenAPI() flask.current_app
@@ -495,24 +562,34 @@ aiohttp.web.Application().router: aiohttp.web.UrlDispatcher()
 aiohttp.web.View: aiohttp.web_urldispatcher.View
 typer.Typer(): typer.main.Typer() cyclopts.App()
 threading.Timer: threading._Timer
-asyncio.Protocol: asyncio.protocols.Protocol asyncio.DatagramProtocol asyncio.BufferedProtocol asyncio.SubprocessProtocol asyncio.BaseProtocol
-unittest.TestCase: unittest.case.TestCase unittest.IsolatedAsyncioTestCase unittest.async_case.IsolatedAsyncioTestCase testtools.TestCase
-unittest.TestCase: django.test.TestCase django.test.SimpleTestCase django.test.TransactionTestCase django.test.LiveServerTestCase
-unittest.TestCase: rest_framework.test.APITestCase rest_framework.test.APISimpleTestCase flask_testing.TestCase tornado.testing.AsyncHTTPTestCase
-unittest.TestCase: tornado.testing.AsyncTestCase django.test.testcases.TestCase twisted.trial.unittest.TestCase absl.testing.absltest.TestCase
+asyncio.Protocol: asyncio.protocols.Protocol asyncio.DatagramProtocol asyncio.BufferedProtocol
+asyncio.Protocol: asyncio.SubprocessProtocol asyncio.BaseProtocol
+unittest.TestCase: unittest.case.TestCase unittest.IsolatedAsyncioTestCase unittest.async_case.IsolatedAsyncioTestCase
+unittest.TestCase: testtools.TestCase
+unittest.TestCase: django.test.TestCase django.test.SimpleTestCase django.test.TransactionTestCase
+unittest.TestCase: django.test.LiveServerTestCase
+unittest.TestCase: rest_framework.test.APITestCase rest_framework.test.APISimpleTestCase flask_testing.TestCase
+unittest.TestCase: tornado.testing.AsyncHTTPTestCase
+unittest.TestCase: tornado.testing.AsyncTestCase django.test.testcases.TestCase twisted.trial.unittest.TestCase
+unittest.TestCase: absl.testing.absltest.TestCase
 subprocess.Popen(): trio.lowlevel.open_process() anyio.open_process() psutil.Popen()
 multiprocessing: multiprocessing.get_context() multiprocessing.context multiprocessing.process
 celery.Celery(): celery.current_app
 django.core.management: django.core.management.base
 django.core.management.BaseCommand = django.core.management: LabelCommand AppCommand TemplateCommand
-django.db.models.QuerySet(): django.db.models.Manager() django.db.models.QuerySet.as_manager() django.db.models.Manager.from_queryset()()
+django.db.models.QuerySet(): django.db.models.Manager() django.db.models.QuerySet.as_manager()
+django.db.models.QuerySet(): django.db.models.Manager.from_queryset()()
 django.db.models.QuerySet() = django.db.models.Model: objects _default_manager _base_manager
-django.db.models.QuerySet() = django.db.models.QuerySet(): all() filter() exclude() order_by() select_related() prefetch_related() annotate() distinct() values()
-django.db.models.QuerySet() = django.db.models.QuerySet(): values_list() only() defer() using() reverse() select_for_update() union() none() iterator() alias()
-django.db.models.QuerySet() = django.db.models.QuerySet(): intersection() difference() get_queryset() dates()
+django.db.models.QuerySet() = django.db.models.QuerySet(): all() filter() exclude() order_by() select_related()
+django.db.models.QuerySet() = django.db.models.QuerySet(): prefetch_related() annotate() distinct() values()
+django.db.models.QuerySet() = django.db.models.QuerySet(): values_list() only() defer() using() reverse()
+django.db.models.QuerySet() = django.db.models.QuerySet(): select_for_update() union() none() iterator() alias()
+django.db.models.QuerySet() = django.db.models.QuerySet(): intersection() difference() get_queryset() dates() db_manager()
 django.db.models.Model(): django.db.models.QuerySet()[] django.shortcuts.get_object_or_404()
-django.db.models.Model() = django.db.models.QuerySet(): get() first() last() create() latest() earliest() aget() acreate() create_user()
-sqlalchemy.orm.Query() = sqlalchemy.orm.Query(): filter() filter_by() order_by() join() outerjoin() options() limit() offset() distinct() group_by() having()
+django.db.models.Model() = django.db.models.QuerySet(): get() first() last() create() latest() earliest() aget()
+django.db.models.Model() = django.db.models.QuerySet(): acreate() create_user()
+sqlalchemy.orm.Query() = sqlalchemy.orm.Query(): filter() filter_by() order_by() join() outerjoin() options() limit()
+sqlalchemy.orm.Query() = sqlalchemy.orm.Query(): offset() distinct() group_by() having()
 sqlalchemy.orm.Query(): sqlalchemy.orm.DeclarativeBase.query
 aiohttp.ClientResponse() = aiohttp.ClientSession(): get() post() put() patch() delete() head() options() request()
 re.Pattern(): re.compile()
@@ -537,23 +614,30 @@ clickhouse_driver pysqlite3 apsw vertica_python teradatasql
 _IO_LINES = """
 [none]
 sqlite3: Row register_adapter register_converter complete_statement
-os.path: join split splitext basename dirname normpath normcase isabs commonpath commonprefix expanduser expandvars relpath
+os.path: join split splitext basename dirname normpath normcase isabs commonpath commonprefix expanduser expandvars
+os.path: relpath
 pymongo: ASCENDING DESCENDING
 django.db.models.Model: full_clean clean clean_fields get_deferred_fields
 [file]
 builtins: open
-file-object(): read readline readlines readinto read1 write writelines flush close seek truncate peek __enter__ __aenter__
+file-object(): read readline readlines readinto read1 write writelines flush close seek truncate peek __enter__
+file-object(): __aenter__
 file-object(): __iter__ __next__ __aiter__ __anext__ chunks
-os: open close read write pread pwrite readv writev lseek fsync fdatasync ftruncate truncate sendfile copy_file_range splice
+os: open close read write pread pwrite readv writev lseek fsync fdatasync ftruncate truncate sendfile copy_file_range
+os: splice
 os: listdir scandir walk fwalk stat lstat fstat statvfs access mkdir makedirs mkfifo mknod remove unlink rename renames
-os: replace rmdir removedirs link symlink readlink chmod chown lchown utime chdir fchdir getcwd getcwdb fdopen pipe memfd_create
+os: replace rmdir removedirs link symlink readlink chmod chown lchown utime chdir fchdir getcwd getcwdb fdopen pipe
+os: memfd_create
 os: fchmod fchown getxattr setxattr listxattr removexattr posix_fallocate sync
-os.path: exists lexists isfile isdir islink ismount isjunction getsize getmtime getatime getctime samefile sameopenfile samestat realpath
-pathlib.Path(): open read_text read_bytes write_text write_bytes exists is_file is_dir is_symlink is_mount is_socket is_fifo
+os.path: exists lexists isfile isdir islink ismount isjunction getsize getmtime getatime getctime samefile sameopenfile
+os.path: samestat realpath
+pathlib.Path(): open read_text read_bytes write_text write_bytes exists is_file is_dir is_symlink is_mount is_socket
+pathlib.Path(): is_fifo
 pathlib.Path(): stat lstat mkdir rmdir unlink rename replace touch chmod lchmod iterdir glob rglob walk resolve readlink
 pathlib.Path(): symlink_to hardlink_to samefile owner group expanduser copy copy_into move move_into
 pathlib.Path: cwd
-shutil: copy copy2 copyfile copyfileobj copymode copystat copytree move rmtree make_archive unpack_archive disk_usage chown which
+shutil: copy copy2 copyfile copyfileobj copymode copystat copytree move rmtree make_archive unpack_archive disk_usage
+shutil: chown which
 tempfile: TemporaryFile NamedTemporaryFile SpooledTemporaryFile TemporaryDirectory mkstemp mkdtemp mktemp gettempdir
 tempfile.TemporaryDirectory(): cleanup __enter__ __exit__
 glob: glob iglob
@@ -629,7 +713,8 @@ fsspec: open filesystem
 fsspec.filesystem(): *
 [network]
 socket: create_connection create_server getaddrinfo gethostbyname gethostbyname_ex gethostbyaddr getnameinfo getfqdn
-socket.socket(): connect connect_ex accept recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into send sendall sendto
+socket.socket(): connect connect_ex accept recv recv_into recvfrom recvfrom_into recvmsg recvmsg_into send sendall
+socket.socket(): sendto
 socket.socket(): sendmsg sendfile bind listen shutdown close read write do_handshake unwrap __enter__
 ssl: get_server_certificate
 select: select
@@ -650,8 +735,10 @@ poplib: POP3 POP3_SSL
 ftplib: FTP FTP_TLS
 ftplib.FTP(): * -set_pasv -set_debuglevel
 asyncio: open_connection start_server open_unix_connection start_unix_server
-asyncio.AbstractEventLoop(): create_connection create_server create_datagram_endpoint create_unix_connection create_unix_server
-asyncio.AbstractEventLoop(): sock_recv sock_recv_into sock_sendall sock_connect sock_accept sock_sendfile sendfile getaddrinfo getnameinfo
+asyncio.AbstractEventLoop(): create_connection create_server create_datagram_endpoint create_unix_connection
+asyncio.AbstractEventLoop(): create_unix_server
+asyncio.AbstractEventLoop(): sock_recv sock_recv_into sock_sendall sock_connect sock_accept sock_sendfile sendfile
+asyncio.AbstractEventLoop(): getaddrinfo getnameinfo
 asyncio.StreamReader(): read readline readexactly readuntil __anext__
 asyncio.StreamWriter(): drain wait_closed write writelines start_tls
 asyncio.open_connection(): ** read readline readexactly readuntil drain wait_closed write
@@ -685,7 +772,8 @@ websocket: create_connection
 websocket.create_connection(): send recv close
 websocket.WebSocketApp(): run_forever send
 fastapi.WebSocket(): accept receive receive_text receive_json receive_bytes send send_text send_json send_bytes close
-starlette.websockets.WebSocket(): accept receive receive_text receive_json receive_bytes send send_text send_json send_bytes close
+starlette.websockets.WebSocket(): accept receive receive_text receive_json receive_bytes send send_text send_json
+starlette.websockets.WebSocket(): send_bytes close
 socketio.Client(): connect emit wait
 socketio.AsyncServer(): emit
 socketio.Server(): emit
@@ -726,7 +814,8 @@ nntplib.NNTP(): *
 [http]
 http-client: <verbs> request stream
 http-client(): <verbs> request stream send urlopen fetch_token
-http-response(): iter_content iter_lines iter_bytes iter_text iter_raw aiter_bytes aiter_lines aiter_text aiter_raw aread read readinto
+http-response(): iter_content iter_lines iter_bytes iter_text iter_raw aiter_bytes aiter_lines aiter_text aiter_raw
+http-response(): aread read readinto
 http-response(): readline readlines __iter__
 urllib.request: urlopen urlretrieve
 urllib.request.build_opener(): open
@@ -775,10 +864,13 @@ sentry_sdk: flush
 feedparser: parse
 huggingface_hub: hf_hub_download snapshot_download
 [database]
-db-api.Connection(): execute executemany executescript commit rollback cursor close backup fetch fetchrow fetchval fetchone fetchall
-db-api.Connection(): iterdump blobopen ping begin transaction prepare copy_records_to_table copy_from_query acquire release query
+db-api.Connection(): execute executemany executescript commit rollback cursor close backup fetch fetchrow fetchval
+db-api.Connection(): fetchone fetchall
+db-api.Connection(): iterdump blobopen ping begin transaction prepare copy_records_to_table copy_from_query acquire
+db-api.Connection(): release query
 db-api.Connection(): __enter__ __aenter__ __exit__ __aexit__
-db-api.Cursor(): execute executemany executescript fetchone fetchall fetchmany callproc nextset copy_from copy_to copy_expert copy
+db-api.Cursor(): execute executemany executescript fetchone fetchall fetchmany callproc nextset copy_from copy_to
+db-api.Cursor(): copy_expert copy
 db-api.Cursor(): mogrify close scroll stream __iter__ __next__ __anext__
 psycopg2.extras: execute_values execute_batch
 psycopg2.pool: SimpleConnectionPool ThreadedConnectionPool
@@ -792,26 +884,33 @@ asyncpg: connect create_pool
 aiomysql: connect create_pool
 mysql.connector.pooling.MySQLConnectionPool(): get_connection
 sqlalchemy.Engine(): connect begin execute raw_connection dispose scalar run_sync
-sqlalchemy.Connection(): execute scalar scalars commit rollback begin begin_nested exec_driver_sql stream stream_scalars run_sync close
+sqlalchemy.Connection(): execute scalar scalars commit rollback begin begin_nested exec_driver_sql stream stream_scalars
+sqlalchemy.Connection(): run_sync close
 sqlalchemy.MetaData(): create_all drop_all reflect
 sqlalchemy.Table(): create drop
 sqlalchemy.inspect(): get_table_names get_columns get_indexes get_foreign_keys has_table
-sqlalchemy.orm.Query(): all first one one_or_none get get_or_404 first_or_404 one_or_404 scalar count delete update paginate exists
+sqlalchemy.orm.Query(): all first one one_or_none get get_or_404 first_or_404 one_or_404 scalar count delete update
+sqlalchemy.orm.Query(): paginate exists
 sqlalchemy.orm.Query(): __iter__ filter filter_by order_by join
-orm-session(): execute exec scalar scalars get get_one commit flush rollback refresh merge query begin begin_nested connection
+orm-session(): execute exec scalar scalars get get_one commit flush rollback refresh merge query begin begin_nested
+orm-session(): connection
 orm-session(): bulk_save_objects bulk_insert_mappings bulk_update_mappings stream stream_scalars run_sync
 orm-session().begin(): commit rollback __enter__ __aenter__
-orm-result(): all first one one_or_none scalar scalar_one scalar_one_or_none fetchall fetchone fetchmany partitions __iter__ __anext__
+orm-result(): all first one one_or_none scalar scalar_one scalar_one_or_none fetchall fetchone fetchmany partitions
+orm-result(): __iter__ __anext__
 flask_sqlalchemy.SQLAlchemy(): create_all drop_all get_or_404 first_or_404 one_or_404 paginate reflect
+flask.g: ** execute executemany executescript cursor query commit rollback fetchone fetchall fetchmany
 flask_migrate: upgrade downgrade migrate
 alembic.op: *
 alembic.command: upgrade downgrade revision stamp
 databases.Database(): execute execute_many fetch_all fetch_one fetch_val iterate connect disconnect transaction
-django.db.models.QuerySet(): * -as_manager -none -using -query -deconstruct -contribute_to_class -get_queryset
-django.db.models.QuerySet(): ** filter exclude get create count exists first last update delete aggregate annotate order_by bulk_create
+django.db.models.QuerySet(): * -as_manager -none -using -db_manager -model -query -deconstruct -contribute_to_class -get_queryset
+django.db.models.QuerySet(): ** filter exclude get create count exists first last update delete aggregate annotate
+django.db.models.QuerySet(): ** order_by bulk_create
 django.db.models.Model: save delete refresh_from_db
 django.db.models.Model(): save delete refresh_from_db asave adelete arefresh_from_db
-django.db.models.Model(): ** all filter exclude create get_or_create update_or_create count exists first last aggregate annotate order_by
+django.db.models.Model(): ** all filter exclude create get_or_create update_or_create count exists first last aggregate
+django.db.models.Model(): ** annotate order_by
 django.db.models.Model(): ** values_list select_related prefetch_related bulk_create bulk_update
 django.shortcuts: get_object_or_404 get_list_or_404 aget_object_or_404 aget_list_or_404
 django.db.transaction: atomic commit rollback savepoint savepoint_commit savepoint_rollback
@@ -823,14 +922,16 @@ rest_framework.serializers: ** save
 rest_framework.generics: ** get_object
 rest_framework.viewsets: ** get_object
 django.contrib.sessions.backends.db.SessionStore(): *
-peewee.Model: ** select get get_or_none get_by_id get_or_create create insert insert_many update delete raw bulk_create create_table drop_table
+peewee.Model: ** select get get_or_none get_by_id get_or_create create insert insert_many update delete raw bulk_create
+peewee.Model: ** create_table drop_table
 peewee.Model(): save delete_instance
 peewee.Model: ** count first exists execute
 peewee.Model(): ** select get count first exists execute
 peewee.SqliteDatabase(): * -Model -init -register_function
 peewee.PostgresqlDatabase(): * -Model -init -register_function
 peewee.MySQLDatabase(): * -Model -init -register_function
-tortoise.models.Model: ** get get_or_none filter all create get_or_create update_or_create first exists bulk_create exclude in_bulk raw
+tortoise.models.Model: ** get get_or_none filter all create get_or_create update_or_create first exists bulk_create
+tortoise.models.Model: ** exclude in_bulk raw
 tortoise.models.Model(): save delete refresh_from_db fetch_related
 tortoise.models.Model(): ** all filter get count
 tortoise.Tortoise: init generate_schemas close_connections
@@ -844,9 +945,12 @@ mongoengine.Document.objects: **
 beanie: init_beanie
 beanie.Document: ** find find_one find_all get insert_many to_list first_or_none count
 beanie.Document(): insert save delete replace update
-pymongo.MongoClient(): ** find find_one find_one_and_update find_one_and_replace find_one_and_delete insert_one insert_many update_one
-pymongo.MongoClient(): ** update_many replace_one delete_one delete_many aggregate count_documents estimated_document_count distinct
-pymongo.MongoClient(): ** bulk_write create_index drop_index command drop list_collection_names watch start_session to_list server_info
+pymongo.MongoClient(): ** find find_one find_one_and_update find_one_and_replace find_one_and_delete insert_one
+pymongo.MongoClient(): ** insert_many update_one
+pymongo.MongoClient(): ** update_many replace_one delete_one delete_many aggregate count_documents
+pymongo.MongoClient(): ** estimated_document_count distinct
+pymongo.MongoClient(): ** bulk_write create_index drop_index command drop list_collection_names watch start_session
+pymongo.MongoClient(): ** to_list server_info
 elasticsearch.Elasticsearch(): ** -options
 elasticsearch.helpers: bulk scan streaming_bulk parallel_bulk async_bulk
 neo4j.GraphDatabase.driver(): ** run execute_query read_transaction write_transaction execute_read execute_write
@@ -896,7 +1000,8 @@ arq.create_pool(): enqueue_job
 arq.connections.ArqRedis(): enqueue_job
 arq.jobs.Job(): result status info
 huey.RedisHuey(): enqueue result
-kafka-consumer(): poll consume getone getmany commit committed seek position start stop subscribe __iter__ __next__ __anext__ __aiter__
+kafka-consumer(): poll consume getone getmany commit committed seek position start stop subscribe __iter__ __next__
+kafka-consumer(): __anext__ __aiter__
 kafka-producer(): send send_and_wait produce poll flush begin_transaction commit_transaction start stop
 kafka.KafkaProducer().send(): get
 confluent_kafka.admin.AdminClient(): create_topics delete_topics list_topics
@@ -947,7 +1052,8 @@ asyncio.subprocess.Process().stdout: read readline readexactly readuntil __anext
 asyncio.subprocess.Process().stdin: drain
 multiprocessing: Pool Manager
 multiprocessing.Process(): start join terminate kill
-multiprocessing.Pool(): apply apply_async map map_async imap imap_unordered starmap starmap_async close join terminate __enter__
+multiprocessing.Pool(): apply apply_async map map_async imap imap_unordered starmap starmap_async close join terminate
+multiprocessing.Pool(): __enter__
 concurrent.futures.ProcessPoolExecutor(): submit map shutdown __exit__
 anyio: run_process open_process
 anyio.to_process: run_sync
@@ -1029,7 +1135,8 @@ collections.deque(): *
 collections.defaultdict(): *
 collections.OrderedDict(): *
 [200 | Allocates, or goes once through a few values.]
-builtins: str repr dict list set frozenset format object property enumerate zip reversed map filter bytearray memoryview complex vars dir
+builtins: str repr dict list set frozenset format object property enumerate zip reversed map filter bytearray memoryview
+builtins: complex vars dir
 builtins.str(): join format split replace encode rsplit splitlines translate format_map partition
 builtins.bytes(): decode hex
 collections: *
@@ -1454,8 +1561,10 @@ django.views.View: <verbs> trace dispatch setup http_method_not_allowed
 django.views.generic: ** <verbs> trace dispatch setup
 django.contrib.auth.views: ** <verbs> dispatch
 [callback | Django view %]
-django.views.generic: ** get_queryset get_object get_context_data get_template_names get_form get_form_class get_form_kwargs form_valid
-django.views.generic: ** form_invalid get_success_url get_initial get_redirect_url render_to_response get_paginate_by get_ordering
+django.views.generic: ** get_queryset get_object get_context_data get_template_names get_form get_form_class
+django.views.generic: ** get_form_kwargs form_valid
+django.views.generic: ** form_invalid get_success_url get_initial get_redirect_url render_to_response get_paginate_by
+django.views.generic: ** get_ordering
 django.contrib.auth.views: ** get_context_data form_valid form_invalid get_success_url
 django.contrib.auth.mixins: ** test_func handle_no_permission has_permission
 [command | Django command]
@@ -1466,13 +1575,14 @@ django.core.management.BaseCommand: add_arguments
 django.apps.AppConfig: ready
 django.apps.config.AppConfig: ready
 [middleware | Django middleware]
-django.utils.deprecation.MiddlewareMixin: __call__ process_request process_response process_view process_exception process_template_response
+django.utils.deprecation.MiddlewareMixin: __call__ process_request process_response process_view process_exception
+django.utils.deprecation.MiddlewareMixin: process_template_response
 [migration | Django migration]
 django.db.migrations.Migration: *
 django.db.migrations.migration.Migration: *
 [model | Django model]
 django.db.models.Model: *
-[orm_query | Django %]
+[orm_query | Django query %]
 django.db.models.Manager: * -__init__
 django.db.models.QuerySet: * -__init__
 django.db.models.Manager.from_queryset(): *
@@ -1501,8 +1611,10 @@ django.db.models.Func: as_sql
 [web | Django REST framework view]
 rest_framework: ** <verbs> dispatch list create retrieve update partial_update destroy initial
 [callback | Django REST framework %]
-rest_framework: ** get_queryset get_object get_serializer_class get_serializer_context get_permissions perform_create perform_update
-rest_framework: ** perform_destroy has_permission has_object_permission filter_queryset authenticate allow_request paginate_queryset
+rest_framework: ** get_queryset get_object get_serializer_class get_serializer_context get_permissions perform_create
+rest_framework: ** perform_update
+rest_framework: ** perform_destroy has_permission has_object_permission filter_queryset authenticate allow_request
+rest_framework: ** paginate_queryset
 rest_framework.serializers: ** validate to_representation to_internal_value create update
 rest_framework.serializers.Serializer: validate_* get_*
 rest_framework.serializers.ModelSerializer: validate_* get_*
@@ -1541,7 +1653,8 @@ litestar.middleware: ** __call__ handle
 [web | Channels consumer]
 channels.generic.http.AsyncHttpConsumer: handle
 [consumer | Channels consumer]
-channels: ** connect disconnect receive receive_json websocket_connect websocket_receive websocket_disconnect dispatch handle
+channels: ** connect disconnect receive receive_json websocket_connect websocket_receive websocket_disconnect dispatch
+channels: ** handle
 channels.generic.websocket.WebsocketConsumer: chat_* on_* notify_*
 [web | HTTP handler]
 http.server.BaseHTTPRequestHandler: do_*
@@ -1559,7 +1672,8 @@ aiosmtpd.handlers: ** handle_DATA handle_RCPT
 socketserver.BaseRequestHandler: setup finish
 socketserver.StreamRequestHandler: setup finish
 [consumer | asyncio protocol]
-asyncio.Protocol: connection_made data_received eof_received connection_lost datagram_received error_received buffer_updated get_buffer
+asyncio.Protocol: connection_made data_received eof_received connection_lost datagram_received error_received
+asyncio.Protocol: buffer_updated get_buffer
 asyncio.Protocol: pause_writing resume_writing pipe_data_received process_exited
 twisted.internet.protocol: ** dataReceived connectionMade connectionLost lineReceived datagramReceived
 twisted.protocols.basic: ** lineReceived dataReceived connectionMade connectionLost
@@ -1600,7 +1714,8 @@ PySide6.QtCore.QThread: run
 [test | test method]
 unittest.TestCase: test*
 [fixture | test %]
-unittest.TestCase: setUp tearDown setUpClass tearDownClass asyncSetUp asyncTearDown setUpTestData setUpModule get_app create_app
+unittest.TestCase: setUp tearDown setUpClass tearDownClass asyncSetUp asyncTearDown setUpTestData setUpModule get_app
+unittest.TestCase: create_app
 [model | SQLAlchemy model]
 sqlalchemy.orm.DeclarativeBase: *
 [model | peewee model]
@@ -1688,9 +1803,9 @@ gunicorn.app.base.BaseApplication: load load_config
 """`[role | label]`, `base: methods`."""
 
 _REGISTRATION_LINES = """
-[web | Django URL | 1 view]
+[web | Django URL $ | 1 view]
 django.urls: path re_path url
-[web | Flask route | 2 view_func]
+[web | Flask route $ | 2 view_func]
 flask.Flask(): add_url_rule
 flask.Blueprint(): add_url_rule
 ?: add_url_rule
@@ -1699,20 +1814,21 @@ flask.Flask(): register_error_handler
 flask.Blueprint(): register_error_handler
 ?: register_error_handler
 [middleware | Flask % | 0 f]
+?: before_request after_request teardown_request teardown_appcontext
 flask.Flask(): before_request after_request teardown_request teardown_appcontext
 flask.Blueprint(): before_request after_request teardown_request before_app_request after_app_request
 [callback | Flask % | 0 f]
 flask.Flask(): context_processor add_template_filter add_template_global add_template_test
 [command | Flask CLI command | 0 cmd]
 flask.Flask().cli: add_command
-[web | FastAPI % | 1 endpoint]
+[web | FastAPI % $ | 1 endpoint]
 fastapi.FastAPI(): add_api_route add_api_websocket_route add_route add_websocket_route
 fastapi.APIRouter(): add_api_route add_api_websocket_route add_route add_websocket_route
 ?: add_api_route
 [web | FastAPI exception handler | 1 handler]
 fastapi.FastAPI(): add_exception_handler
 starlette.Starlette(): add_exception_handler
-[event | FastAPI % | 1 func]
+[event | FastAPI % $ | 1 func]
 fastapi.FastAPI(): add_event_handler
 fastapi.APIRouter(): add_event_handler
 starlette.Starlette(): add_event_handler
@@ -1742,11 +1858,11 @@ fastapi.params: Depends
 fastapi.BackgroundTasks(): add_task
 starlette.background.BackgroundTasks(): add_task
 starlette.background: BackgroundTask
-[web | Starlette route | 1 endpoint]
+[web | Starlette route $ | 1 endpoint]
 starlette.routing: Route WebSocketRoute
 starlette.Starlette(): add_route add_websocket_route
 starlette.routing.Router(): add_route add_websocket_route
-[web | aiohttp % | 1 handler]
+[web | aiohttp % $ | 1 handler]
 aiohttp.web.Application().router: add_get add_post add_put add_delete add_patch add_head add_options add_view
 aiohttp.web: get post put delete patch head options view
 [web | aiohttp route | 2 handler]
@@ -1763,7 +1879,7 @@ aiohttp.web.Application().middlewares: append
 [web | Sanic route | 0 handler]
 sanic.Sanic(): add_route
 sanic.Blueprint(): add_route
-[web | Bottle route | 1 callback]
+[web | Bottle route $ | 1 callback]
 bottle.Bottle(): route get post put delete
 bottle: route
 [web | Pyramid view | 0 view]
@@ -1822,7 +1938,7 @@ nats.aio.client.Client(): subscribe
 google.cloud.pubsub_v1.SubscriberClient(): subscribe
 [consumer | message callback | callbacks]
 kombu: Consumer
-[consumer | Socket.IO event | 1 handler]
+[consumer | Socket.IO event $ | 1 handler]
 socketio.Server(): on
 socketio.AsyncServer(): on
 flask_socketio.SocketIO(): on_event
@@ -1834,7 +1950,7 @@ threading: Timer
 multiprocessing: Process
 [thread | thread | 0]
 _thread: start_new_thread
-[thread | thread pool | 0 fn func]
+[thread | in a thread pool | 0 fn func]
 concurrent.futures.ThreadPoolExecutor(): submit map
 concurrent.futures.Executor(): submit map
 asyncio: to_thread
@@ -1842,10 +1958,9 @@ anyio.to_thread: run_sync
 trio.to_thread: run_sync
 starlette.concurrency: run_in_threadpool
 fastapi.concurrency: run_in_threadpool
-asgiref.sync: sync_to_async
 gevent: spawn
 eventlet: spawn
-[thread | process pool | 0 fn func]
+[thread | in a process pool | 0 fn func]
 concurrent.futures.ProcessPoolExecutor(): submit map
 multiprocessing.Pool(): apply apply_async map map_async imap imap_unordered starmap starmap_async
 anyio.to_process: run_sync
@@ -1853,7 +1968,7 @@ joblib: delayed
 [thread | pool initializer | initializer]
 concurrent.futures: ThreadPoolExecutor ProcessPoolExecutor
 multiprocessing: Pool
-[thread | executor | 1 func]
+[thread | in an executor | 1 func]
 asyncio.AbstractEventLoop(): run_in_executor
 ?: run_in_executor
 [callback | event loop callback | 0 callback]
@@ -1933,7 +2048,7 @@ sys: settrace setprofile
 threading: settrace setprofile
 [callback | hook | 0 func]
 sys: addaudithook
-[consumer | Slack listener | 1]
+[consumer | Slack listener $ | 1]
 slack_bolt.App(): event message command
 [consumer | Telegram handler | 1 callback]
 telegram.ext: CommandHandler MessageHandler
@@ -1945,7 +2060,7 @@ anyio: run
 curses: wrapper
 absl.app: run
 """
-"""`[role | label | places]`, a place being an index or a keyword."""
+"""`[role | label | places]`, a place being an index or a keyword; `$` in a label is the text, which elsewhere says nothing."""
 
 
 def _drivers() -> str:

@@ -87,7 +87,7 @@ class FactsCache:
         """The cache in a directory, which is made when something is stored; None: one that holds nothing.
 
         `version` is part of every entry's name: autoscope's, that of the analysis, the interpreter's. `now` (seconds since
-        the epoch) is when the files were looked at first, or before; it counts as the time of all that follows.
+        the epoch) must not be later than the first read of a file; it counts as the time of all that follows.
         """
         cache = cls(directory, version, time.time() if now is None else now)
         if not directory:
@@ -169,7 +169,7 @@ class FactsCache:
                 ):
                     result["plans" if plan else "entries"] = number
                     result["bytes"] = int(result["bytes"]) + size
-                for name, value in execute("SELECT name, CAST(value AS INTEGER) FROM counters"):
+                for name, value in execute("SELECT name, CAST(coalesce(value, 0) AS INTEGER) FROM counters"):
                     if name in names:
                         counted[names[name]] += value
         return {**result, **counted}
@@ -282,7 +282,7 @@ class FactsCache:
             if total > MOST_BYTES:
                 leaving = []
                 for row, size in execute.execute(
-                    "SELECT rowid, CAST(size AS INTEGER) FROM entries ORDER BY used, size"
+                    "SELECT rowid, CAST(coalesce(size, 0) AS INTEGER) FROM entries ORDER BY used, size"
                 ):
                     leaving.append((row,))
                     total -= size
@@ -328,7 +328,7 @@ class FactsCache:
             if version == 0:
                 _set_up(connection)
             elif version != FORMAT:
-                raise _Other(f"it has format {version}")
+                raise _Other(f"it has format {version}, not {FORMAT}")
         except BaseException:
             connection.close()
             raise
@@ -403,11 +403,9 @@ class FactsCache:
             except FileNotFoundError:
                 pass
             except OSError as failure:
-                self._refuse(f"{FILE} is damaged, and cannot be deleted: {failure.strerror}; {_ANOTHER}")
+                self._refuse(f"it is damaged, and cannot be deleted: {failure.strerror}; {_ANOTHER}")
                 return
-        self.trouble = (
-            f"the facts cache in {printable(self.directory)} was damaged ({_in_words(error)}), and is begun anew"
-        )
+        self.trouble = f"the facts cache in {printable(self.directory)} is begun anew: {_in_words(error)}"
 
 
 class _Other(Exception):

@@ -162,13 +162,25 @@ class Plan(_Settings):
         """Whether a module is watched; None where the plan leaves it to whether it is the application's own."""
         if self.excludes(module):
             return False
-        if any(matches_module(pattern, module) for pattern in self.include) or self.lookup().names(module):
-            return True
-        return False if self.include else None
+        lookup = self.lookup()
+        if any(matches_module(pattern, module) for pattern in self.include) or lookup.names(module):
+            return not lookup.is_off(module)
+        return False if self.include or lookup.is_off(module) else None
 
     def excludes(self, module: str) -> bool:
         """Whether a module is left alone whatever else is said."""
         return any(matches_module(pattern, module) for pattern in self.exclude)
+
+    def refuses(self, module: str, qualname: str) -> bool:
+        """Whether an entry says that a function is to be left alone, other than `"*"`, which only says what holds for the rest."""
+        if self.excludes(module):
+            return True
+        entries = self.lookup().entries(module, but="*")
+        found: list[FunctionRule | ModuleRule] = [
+            entry.functions[name] for entry in entries for name in entry.functions if matches(name, qualname)
+        ]
+        level = next((rule.level for rule in [*found, *entries] if rule.level is not None), None)
+        return level == "off"
 
     def prepare(self) -> None:
         """Have every test ready: what a test imports must not be imported by an import that asks for it."""
@@ -282,11 +294,12 @@ def _function_from_list(data: list[Any], shared: dict[Any, FunctionRule]) -> Fun
 class _Lookup:
     """A plan's answers: it is asked at every import, and for every function."""
 
-    __slots__ = ("globs", "modules", "plan")
+    __slots__ = ("globs", "modules", "plan", "some_off")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.globs = _globs(plan.modules)
+        self.some_off = any(rule.level == "off" for rule in plan.modules.values())
         self.modules: dict[str, _Module] = {}
 
     def module(self, module: str) -> _Module:
@@ -306,10 +319,14 @@ class _Lookup:
         """All that decides what becomes of a module's code, in one text: everything but the rates."""
         return self.module(module).choices()
 
-    def entries(self, module: str) -> list[ModuleRule]:
+    def is_off(self, module: str) -> bool:
+        """Whether entries leave alone the whole module, function by function too."""
+        return self.some_off and self.module(module).is_off()
+
+    def entries(self, module: str, but: str = "") -> list[ModuleRule]:
         """The entries that speak of a module: its own first, then the globs that match it, longest first."""
         rules = self.plan.modules
-        found = [rules[pattern] for pattern in self.globs if matches_module(pattern, module)]
+        found = [rules[pattern] for pattern in self.globs if pattern != but and matches_module(pattern, module)]
         exact = rules.get(module)
         return found if exact is None else [exact, *found]
 
@@ -350,6 +367,11 @@ class _Module:
                     found.append(rule)
                     named = named or rule.level is not None
         return _settle(found + self.outer, named) if found else self.otherwise
+
+    def is_off(self) -> bool:
+        if self.otherwise.level != "off":
+            return False
+        return all(rule.level in ("off", None) for functions in self.exact for rule in functions.values())
 
     def choices(self) -> str:
         parts = [(rule.level, rule.capture) for rule in self.outer]

@@ -130,8 +130,6 @@ class _Search:
         below = self.entries(top, entries, names, prefix, package)
         while below:
             folder, name, outer = below.pop()
-            if folder in self.entered:
-                continue
             try:
                 entries, names = _list(folder)
             except OSError as error:
@@ -215,17 +213,18 @@ class _Search:
                 if path.endswith(SUFFIXES):
                     self.left_out[path] = "a symbolic link to nothing, or to itself"
                 continue
+            there = printable(target)
             is_directory = stat.S_ISDIR(status.st_mode)
             if is_directory and target in self.entered:
-                self.left_out[path] = f"a symbolic link to {target}, which is read there"
+                self.left_out[path] = f"a symbolic link to {there}, which is read there"
             elif is_directory:
                 self.left_out[path] = (
-                    f"a symbolic link to {target}, which is not followed; name that, too, if it is wanted"
+                    f"a symbolic link to {there}, which is not followed; name that, too, if it is wanted"
                 )
             elif not path.endswith(SUFFIXES):
                 continue
             elif target in taken:
-                self.left_out[path] = f"a symbolic link to {target}, which is read there"
+                self.left_out[path] = f"a symbolic link to {there}, which is read there"
             else:
                 taken.add(target)
                 self.file(path, os.path.basename(path), prefix, package, status)
@@ -236,7 +235,7 @@ class _Search:
         sources: list[Source] = []
         for source in ordered:
             if sources and sources[-1].module == source.module:
-                self.left_out[source.path] = f"also called {source.module}: {sources[-1].path} is"
+                self.left_out[source.path] = f"also called {source.module}: {printable(sources[-1].path)} is"
                 del self.found[source.path]
             else:
                 sources.append(source)

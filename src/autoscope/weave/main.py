@@ -213,6 +213,7 @@ def weave_spawned(weave: Weaver, spawn: ModuleType) -> None:
 
 def _selected(weave: Weaver, path: str) -> bool:
     """Whether the plan wants the script; it may speak of it as `__main__` or, as its author does, by its file's name."""
+    weave.name_main(path)
     stem = os.path.splitext(os.path.basename(path))[0]
     selected = weave.plan.selects("__main__") or weave.plan.selects(stem)
     if weave.plan.excludes("__main__") or weave.plan.excludes(stem):

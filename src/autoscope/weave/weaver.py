@@ -41,6 +41,10 @@ def _read_back(site: Site, twin: CodeType) -> CodeType:
 
 Site.read_back = _read_back
 
+MARK = "__autoscope__"
+"""Attribute of a function its author marked: `trace` or `never`."""
+MARKED_NEVER = "marked @autoscope.never"
+
 unsure: set[str] = set()
 """Modules in which something failed that may not fail the next time."""
 
@@ -71,6 +75,10 @@ def rewriter() -> Any:
 
         _parts = choose, recode
     return _parts
+
+
+_MARKED = "balanced"
+"""The level of a function marked `@autoscope.trace` where the plan has none for it."""
 
 
 def captured(code: CodeType, capture: Capture) -> tuple[str, ...]:
@@ -108,10 +116,15 @@ class Weaver:
         """`bytecode` or `ast`; the variable is for our own tests."""
         self.cache = cache if self.path == "bytecode" else None
 
-    def rule(self, module: str, code: CodeType, qualname: str | None = None) -> Rule | None:
-        """What the plan wants of this function, None for nothing; the reason goes to `left_alone`."""
+    def rule(self, module: str, code: CodeType, qualname: str | None = None, mark: str = "") -> Rule | None:
+        """What the plan wants of this function, None for nothing; the reason goes to `left_alone`. `mark`: what its author wrote on it."""
         name = qualname or code.co_qualname
         rule = self.plan.rule_for(module, name)
+        if mark and not rule.named and not self.plan.refuses(module, name):
+            if mark == "trace":
+                return rule._replace(level=_MARKED if rule.level == "off" else rule.level, rate=1.0, named=True)
+            left_alone.append((module, name, MARKED_NEVER))
+            return None
         if rule.level == "off":
             left_alone.append((module, name, "off in the plan"))
             return None
@@ -121,6 +134,19 @@ class Weaver:
             left_alone.append((module, name, reason))
             return None
         return rule
+
+    def name_main(self, path: str) -> None:
+        """Take what the plan says of the script's module by name, `app` or `tools.app`, as said of `__main__`, which it runs as."""
+        modules = self.plan.modules
+        if "__main__" in modules:
+            return
+        parts = os.path.splitext(os.path.abspath(path))[0].split(os.sep)
+        for start in range(len(parts)):
+            name = ".".join(parts[start:])
+            if name in modules:
+                self.plan = self.plan._replace(modules={**modules, "__main__": modules[name]})
+                self.plan.prepare()
+                return
 
     def site(self, module: str, code: CodeType, qualname: str, path: str, rule: Rule) -> Site:
         choose, _ = rewriter()
@@ -136,10 +162,12 @@ class Weaver:
         describe(site, rule)
         return site
 
-    def code(self, code: CodeType, module: str, qualname: str | None = None, known: bool = False) -> CodeType:
+    def code(
+        self, code: CodeType, module: str, qualname: str | None = None, known: bool = False, mark: str = ""
+    ) -> CodeType:
         """`code` with every function in it that the plan wants woven, itself included.
 
-        `known`: the program has had `code` in its hands, so it is what it is given back, not an equal one.
+        `known`: the program has had `code` in its hands, so it is what it is given back, not an equal one. `mark`: its author's.
         """
         inner = tuple(
             self.code(constant, module, None, known) if isinstance(constant, CodeType) else constant
@@ -151,7 +179,7 @@ class Weaver:
         choose, recode = rewriter()
         if not choose.is_function(code):
             return off
-        rule = self.rule(module, code, qualname)
+        rule = self.rule(module, code, qualname, mark)
         if rule is None:
             return off
         site = self.site(module, code, qualname or code.co_qualname, "bytecode", rule)
@@ -217,8 +245,11 @@ class Weaver:
                 # The author's; what is defined inside it still counts.
                 return False
             # A decorator's inner function has the name of whatever it wraps, and shares its code with its like.
-            qualname = None if "__wrapped__" in function.__dict__ else function.__qualname__
-            twin = self.code(code, module, qualname, True)
+            wraps = "__wrapped__" in function.__dict__
+            qualname = None if wraps else function.__qualname__
+            # A decorator's function has its mark from what it wraps.
+            mark = "" if wraps else function.__dict__.get(MARK, "")
+            twin = self.code(code, module, qualname, True, mark if mark in ("trace", "never") else "")
             twins[id(code)] = known = (code, twin)
         twin = known[1]
         if twin is code:
