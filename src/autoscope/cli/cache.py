@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autoscope.cli import plan_options
 from autoscope.errors import AutoscopeError
 from autoscope.weave import cache
 
 if TYPE_CHECKING:
+    from autoscope.plan.facts_cache import FactsCache
     from autoscope.weave.weaver import Weaver
 
 
@@ -23,12 +25,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Register the command."""
     parser = subparsers.add_parser(
         "cache",
-        help="the woven modules kept on disk",
-        description="The code cache: modules are woven once and kept, as Python keeps compiled ones. "
-        "It is in AUTOSCOPE_CACHE_DIR, else in autoscope/ of XDG_CACHE_HOME or ~/.cache.",
+        help="what is kept on disk: woven modules, facts about code, finished plans",
+        description="Modules are woven once and kept, as Python keeps compiled ones; what the planner saw in a file is kept by its "
+        "content. All is in AUTOSCOPE_CACHE_DIR, else in autoscope/ of XDG_CACHE_HOME or ~/.cache.",
     )
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     stats = actions.add_parser("stats", help="where it is and how large")
+    stats.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
     stats.set_defaults(command=show)
     clear = actions.add_parser("clear", help="delete what is in it")
     clear.set_defaults(command=empty)
@@ -55,16 +58,34 @@ def _opened() -> cache.Cache:
 
 def show(arguments: argparse.Namespace) -> int:
     """Where, how many, how large, how old."""
+    from autoscope.plan import facts_cache
+
     found = _opened()
     entries = found.entries()
     size = sum(size for _, size, _ in entries)
+    with _facts(found) as facts:
+        counts: dict[str, Any] = facts.stats()
+    if arguments.format == "json":
+        woven = {"modules": len(entries), "bytes": size, "most_bytes": cache.MOST_BYTES}
+        print(json.dumps({"directory": found.place, "woven": woven, "facts": counts}, indent=2))
+        return 0
     print(f"directory  {found.place}")
     print(f"modules    {len(entries):,}")
     print(f"size       {size / 1e6:,.1f} MB of {cache.MOST_BYTES / 1e6:,.0f}")
     if entries:
         used = [when for when, _, _ in entries]
         print(f"last used  {_date(min(used))} (the oldest) to {_date(max(used))}")
+    print(f"facts      of {counts['entries']:,} files, {counts['plans']:,} plans")
+    print(f"size       {counts['bytes'] / 1e6:,.1f} MB of {facts_cache.MOST_BYTES / 1e6:,.0f}")
+    print(f"asked      {counts['hits']:,} found, {counts['misses']:,} not, {counts['evicted']:,} gone for want of room or use")
     return 0
+
+
+def _facts(found: cache.Cache) -> FactsCache:
+    from autoscope.plan.facts_cache import FactsCache
+    from autoscope.plan.gather import cache_version
+
+    return FactsCache.open(found.place, cache_version())
 
 
 def _date(when: float) -> str:
@@ -78,7 +99,9 @@ def empty(arguments: argparse.Namespace) -> int:
     left = len(found.entries())
     if left:
         raise AutoscopeError(f"{left} of {count} modules in {found.place} cannot be deleted: are they somebody else's?")
-    print(f"{count:,} modules deleted from {found.place}")
+    with _facts(found) as facts:
+        forgotten = facts.clear()
+    print(f"{count:,} modules and {forgotten:,} facts and plans deleted from {found.place}")
     return 0
 
 

@@ -98,11 +98,13 @@ class Function:
     callees: dict[int, float] = field(default_factory=dict)
     """Index in `Facts.functions` -> calls of it per call of this one."""
     callers: tuple[int, ...] = ()
+    """Those in tests only where it is of the tests itself."""
     recursive: bool = False
     reachable: bool = False
     """Whether an entry point, or a module's top level, leads to it."""
     frequency: float = 0.0
-    """Estimated calls for every time the program's entry points are called once; 0 where nothing leads to it."""
+    """Estimated calls for every time the program's entry points are called once. What nothing is seen to call counts as called
+    once; tests do not count."""
 
     @property
     def name(self) -> str:

@@ -240,7 +240,7 @@ class Linker:
         if kind == "i":
             return self.member(value, name, instance=True)
         if kind == "c":
-            return self.member(value, name)
+            return ("s", value) if name == "__super__" else self.member(value, name)
         if kind == "s":
             return self.of_bases(value, name, True)
         if kind in "[{":
@@ -476,7 +476,8 @@ class Linker:
             roles += self.given.get(index, ())
             roles += self.structural(function, seen, name)
             if roles:
-                roles.sort(key=lambda role: _ORDER.get(role.kind, 99))
+                # Of two that say the same, the one that knows the route.
+                roles.sort(key=lambda role: (_ORDER.get(role.kind, 99), "/" not in role.detail))
                 function.role = roles[0].kind
                 function.role_detail = roles[0].detail
                 function.roles = tuple(dict.fromkeys(role.kind for role in roles))
@@ -514,6 +515,8 @@ class Linker:
             found.append(catalogue.Role("context_manager", "enters or leaves a context"))
         if seen.serves and _WAITS.intersection(function.io):
             found.append(catalogue.Role("worker_loop", f"loops until stopped, waiting ({', '.join(function.io)})"))
+        if seen.nested and self.is_middleware_factory(function):
+            found.append(catalogue.Role("middleware", "get_response middleware"))
         if name.startswith("test") and is_test(function.module) and not seen.nested:
             found.append(catalogue.Role("test", "a test"))
         if ".migrations." in function.module:
@@ -524,6 +527,11 @@ class Linker:
         if script:
             found.append(catalogue.Role("main", f"console script {script}"))
         return found
+
+    def is_middleware_factory(self, function: Function) -> bool:
+        """Whether a nested function is what a Django middleware factory, `def factory(get_response)`, makes."""
+        outer = self.defined.get(f"{function.module}.{function.qualname.rpartition('.<locals>.')[0]}")
+        return outer is not None and outer[0] == "f" and self.functions[outer[1]].parameters[:1] == ("get_response",)
 
     def roles_of_module(self, module: str, seen: Seen) -> None:
         is_main = module.rpartition(".")[2] == "__main__"
@@ -598,9 +606,12 @@ class Linker:
         out: dict[str, set[int]] = {}
         into: dict[str, set[int]] = {}
         for index, function in enumerate(self.functions):
+            from_test = modules[function.module].type == "test"
             for callee in function.callees:
-                callers.setdefault(callee, []).append(index)
                 other = self.functions[callee].module
+                if from_test and modules[other].type != "test":
+                    continue
+                callers.setdefault(callee, []).append(index)
                 if other != function.module:
                     out.setdefault(function.module, set()).add(callee)
                     into.setdefault(other, set()).add(index)
@@ -633,13 +644,18 @@ class Linker:
     def reach(self, modules: dict[str, Module]) -> None:
         """Reachability, and how often functions are called when every entry point is called once."""
         functions = self.functions
+        tests = {name for name, module in modules.items() if module.type == "test"}
         roots: dict[int, float] = {}
         for index, function in enumerate(functions):
-            if function.role in ENTRIES:
+            if function.role in _LED and function.module not in tests:
                 roots[index] = 1.0
-        led = set(roots)
-        top = {index: weight for name, (_, _, seen) in self.modules.items() for index, weight in self.at_top(seen)}
-        entries = bool(led)
+        entries = any(functions[index].role in ENTRIES for index in roots)
+        top = {
+            index: weight
+            for name, (_, _, seen) in self.modules.items()
+            if name not in tests
+            for index, weight in self.at_top(seen)
+        }
         if entries:
             work = [*roots, *top]
             reached = set(work)
@@ -657,7 +673,7 @@ class Linker:
         for index, weight in top.items():
             roots[index] = roots.get(index, 0.0) + weight
         for index, function in enumerate(functions):
-            if not function.callers and index not in roots:
+            if not function.callers and index not in roots and function.module not in tests:
                 # Called by what cannot be seen: dispatch, other projects.
                 roots[index] = 1.0
             if not entries:
@@ -732,6 +748,8 @@ _ORDER = {
         "context_manager callback".split()
     )
 }
+_LED = ENTRIES | {"middleware", "callback", "model", "orm_query"}
+"""Roles whose functions somebody else's code calls."""
 _WAITS = frozenset(("lock", "sleep", "queue", "network", "cache", "http", "database"))
 _SENDS = frozenset(
     ("delay", "apply_async", "send", "send_with_options", "enqueue", "apply", "s", "si", "schedule", "using")
