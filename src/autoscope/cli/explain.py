@@ -35,6 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the explanation; exit code 1 where `--why-not` found nothing."""
+    from autoscope.cli.plan import with_previous
     from autoscope.plan import planner
     from autoscope.plan.update import read_previous
 
@@ -45,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise AutoscopeError("explain: name a function, class or module, or give --why-not GLOB")
     costs = planning.cost_table()
     previous = read_previous(arguments.plan) if arguments.plan else None
-    settings = planning.settings_of(arguments, costs)
+    settings = planning.settings_of(arguments, costs, previous)
+    if previous is not None:
+        settings = with_previous(settings, previous, arguments)
     with planning.opened() as cache:
         tree = planning.read_tree(planning.paths_of(arguments, previous), arguments, cache)
         facts = planning.facts_of(tree, arguments, cache)
@@ -56,12 +59,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _why_not(planned: Planned, glob: str, form: str) -> int:
+    from autoscope.plan.goals import named
     from autoscope.plan.model import matches
 
+    functions = planned.facts.functions
+    meant = [
+        index
+        for index, function in enumerate(functions)
+        if matches(glob, function.name) or matches(glob, function.qualname)
+    ]
+    if not meant:
+        meant = named(planned.facts, glob, glob, "--why-not")
     found = [
-        (function.name, "; ".join(planned.choices[index].reasons))
-        for index, function in enumerate(planned.facts.functions)
-        if not planned.choices[index].watched and (matches(glob, function.name) or matches(glob, function.qualname))
+        (functions[index].name, "; ".join(planned.choices[index].reasons))
+        for index in meant
+        if not planned.choices[index].watched
     ]
     if form == "json":
         planning.write(json.dumps([{"name": name, "why": why} for name, why in found], indent=2) + "\n")
@@ -77,7 +89,7 @@ def _explain(planned: Planned, target: str, form: str) -> int:
     from autoscope.plan import explain
     from autoscope.plan.goals import named
 
-    indices = named(planned.facts, target, target, "explain ")
+    indices = named(planned.facts, target, target, "explain")
     if len(indices) > 1 and form == "text":
         planning.write(_listing(planned, target, indices))
         return 0
@@ -119,7 +131,7 @@ def _text(found: dict[str, Any]) -> str:
         f"  verdict   {found['level']}{rate}, decided by the {found['decided_by']}",
         *(f"            {reason}" for reason in found["reasons"]),
         f"  priority  {priority['level']}, {priority['score']:g}: "
-        + (", ".join(f"{name} {points:+g}" for name, points in priority["parts"].items()) or "nothing speaks for it"),
+        + (", ".join(f"{name} {points:+.3g}" for name, points in priority["parts"].items()) or "nothing speaks for it"),
         "  rules",
     ]
     lines += [

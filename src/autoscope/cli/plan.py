@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autoscope.cli import planning
 from autoscope.errors import AutoscopeError
 
 if TYPE_CHECKING:
     from autoscope.plan.cost import CostTable
-    from autoscope.plan.facts_cache import FactsCache
+    from autoscope.plan.facts import Facts
     from autoscope.plan.planner import Planned, Settings
     from autoscope.plan.update import Previous
 
@@ -46,42 +47,63 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the plan."""
-    from autoscope.plan.update import read_previous
+    from autoscope.plan import update
 
+    target = arguments.output or arguments.update
     if arguments.update and arguments.plan:
         raise AutoscopeError("--update and --plan both name a plan: give the one to be changed to --update alone")
+    if target and arguments.format != "yaml" and not arguments.dry_run:
+        raise AutoscopeError(
+            f"--format {arguments.format} is for reading, and {target} would be a plan: leave one of the two out, or add --dry-run"
+        )
     costs = planning.cost_table()
-    previous = read_previous(arguments.update) if arguments.update else None
-    settings = planning.settings_of(arguments, costs, previous)
-    target = arguments.output or arguments.update
+    named = arguments.update or arguments.plan
+    previous = update.read_previous(named) if named else None
+    settings = planning.settings_of(arguments, costs, previous if arguments.update else None)
+    if previous is not None:
+        settings = with_previous(settings, previous, arguments)
+    kept = update.kept_settings(previous, settings, _directory(target)) if previous is not None else {}
     with planning.opened() as cache:
         tree = planning.read_tree(planning.paths_of(arguments, previous), arguments, cache)
-        quick = arguments.format == "yaml" and not arguments.update and not arguments.dry_run
-        key = _key(tree.digest(), tree.paths, target, settings, costs)
+        paths = _relative(planning.paths_of(arguments, previous), target)
+        # What a range of commits means is not known from the files.
+        lasting = not any(goal.startswith("diff:") for goal in settings.goals)
+        quick = arguments.format == "yaml" and not arguments.update and not arguments.dry_run and lasting
+        key = f"plan {tree.digest()} {settings.digest()} {costs.digest()} {paths} {sorted(kept.items())}"
         known = cache.load_plan(key) if quick and not arguments.refresh else None
         if known is not None:
             text, summary = json.loads(known)
         else:
             facts = planning.facts_of(tree, arguments, cache)
-            return_value = _plan(arguments, facts, settings, costs, previous, target, cache, key)
-            if return_value is None:
+            made = _plan(arguments, facts, settings, costs, previous, kept, paths)
+            if made is None:
                 return 0
-            text, summary = return_value
-    _write(text, target)
+            text, summary = made
+            if quick:
+                cache.store_plan(key, json.dumps(made).encode())
+    _write(text, target, previous.newline if arguments.update and previous is not None else "\n")
     if target:
         planning.say(summary + f"\nwritten to {target}")
     return 0
 
 
+def with_previous(settings: Settings, previous: Previous, arguments: argparse.Namespace) -> Settings:
+    """Settings with what an older plan says, as far as options and environment do not."""
+    from autoscope.plan.update import settle
+
+    strategy = bool(arguments.strategy or os.environ.get("AUTOSCOPE_STRATEGY", "").strip())
+    rate = arguments.rate is not None or bool(os.environ.get("AUTOSCOPE_RATE", "").strip())
+    return settle(settings, previous, strategy=strategy, rate=rate)
+
+
 def _plan(
     arguments: argparse.Namespace,
-    facts: Any,
+    facts: Facts,
     settings: Settings,
     costs: CostTable,
     previous: Previous | None,
-    target: str | None,
-    cache: FactsCache,
-    key: str,
+    kept: dict[str, str],
+    paths: list[str],
 ) -> tuple[str, str] | None:
     """(the plan file, what to say about it); None where all was said."""
     from autoscope.plan import planner, update
@@ -94,29 +116,26 @@ def _plan(
     if arguments.format == "table":
         _table(planned)
         return None
-    kept = previous.settings if previous is not None else {}
-    if previous is None and settings.overrides is not None:
-        kept = update.read_previous(arguments.plan).settings
-    document = planner.document(planned, user=settings.overrides, kept=kept)
-    document.provenance["paths"] = _relative(arguments, previous, target)
-    if previous is not None:
-        update.keep_texts(document.modules, previous)
-        stay_out = update.still_removed(document.modules, previous)
+    document = planner.document(planned, own=None if previous is None else previous.own, kept=kept)
+    document.provenance["tests"] = arguments.tests
+    document.provenance["paths"] = paths
+    if arguments.update and previous is not None:
+        update.keep_words(document, previous)
+        stay_out = update.still_removed(document, previous)
         entries = writing.unpack(document.provenance["entries"], 7) | stay_out
         document.provenance["entries"] = writing.pack(entries)
     text = writing.text(document)
     summary = "\n".join(line for line in document.head if line)
-    if previous is not None:
+    if arguments.update and previous is not None:
         changes = _changes(previous, text, facts)
         planning.write("\n".join([*changes, ""]) if changes else "no difference\n")
     if arguments.dry_run:
         planning.say(summary + "\nnothing is written (--dry-run)")
         return None
-    cache.store_plan(key, json.dumps([text, summary]).encode())
     return text, summary
 
 
-def _changes(previous: Previous, text: str, facts: Any) -> list[str]:
+def _changes(previous: Previous, text: str, facts: Facts) -> list[str]:
     from autoscope.plan.load import extend, parse
     from autoscope.plan.model import Plan
     from autoscope.plan.schema import Layer, read_layer
@@ -130,34 +149,44 @@ def _changes(previous: Previous, text: str, facts: Any) -> list[str]:
     return difference(plan_of(before), plan_of(after), facts)
 
 
-def _relative(arguments: argparse.Namespace, previous: Previous | None, target: str | None) -> list[str]:
+def _directory(target: str | None) -> str:
+    """Where the plan will be, and paths in it begin."""
+    return os.path.dirname(os.path.abspath(target)) if target else os.getcwd()
+
+
+def _relative(paths: list[str], target: str | None) -> list[str]:
     """The paths planned, as seen from the plan file."""
-    base = os.path.dirname(os.path.abspath(target)) if target else os.getcwd()
+    base = _directory(target)
     found = []
-    for path in planning.paths_of(arguments, previous):
+    for path in paths:
         try:
             found.append(os.path.relpath(path, base).replace(os.sep, "/"))
         except ValueError:  # another drive
             found.append(os.path.abspath(path))
-    return found
+    # YAML holds text alone: without all of them, `check` asks for the paths.
+    return found if all(path.isprintable() for path in found) else []
 
 
-def _key(digest: str, paths: tuple[str, ...], target: str | None, settings: Settings, costs: CostTable) -> str:
-    """What a finished plan depends on."""
-    place = os.path.dirname(os.path.abspath(target)) if target else os.getcwd()
-    return f"plan {digest} {' '.join(paths)} {place} {settings.digest()} {costs.digest()}"
-
-
-def _write(text: str, target: str | None) -> None:
+def _write(text: str, target: str | None, newline: str) -> None:
     """To a file, whole or not at all; to standard output where none is named."""
     if target is None:
         planning.write(text)
         return
-    other = f"{target}.{os.getpid()}.new"
+    real = os.path.realpath(target)
+    special = os.path.exists(real) and not os.path.isfile(real)  # a pipe, a terminal
+    other = real if special else f"{real}.{os.getpid()}.new"
     try:
-        with open(other, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-        os.replace(other, target)
+        try:
+            with open(other, "w", encoding="utf-8", newline=newline) as stream:
+                stream.write(text)
+            if not special:
+                if os.path.exists(real):
+                    shutil.copymode(real, other)
+                os.replace(other, real)
+        except BaseException:
+            if not special and os.path.exists(other):
+                os.unlink(other)
+            raise
     except OSError as error:
         raise AutoscopeError(
             f"{target} cannot be written: {error.strerror or error}; name another file with -o"

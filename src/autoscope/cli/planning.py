@@ -28,6 +28,7 @@ AUTO = "auto"
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """Options on how the code is read."""
+    parser.add_argument("--tests", action="store_true", help="read test modules too, which are left out otherwise")
     parser.add_argument("--refresh", action="store_true", help="read and analyse every file anew")
     parser.add_argument("-j", "--jobs", metavar="N", type=int, default=0, help="processes (default: one for each CPU)")
 
@@ -76,7 +77,7 @@ def read_tree(paths: list[str], arguments: argparse.Namespace, found: FactsCache
     """The files, or AutoscopeError where there are none."""
     from autoscope.plan import gather
 
-    tree = gather.read_tree(paths, found, arguments.refresh)
+    tree = gather.read_tree(paths, found, arguments.refresh, arguments.tests)
     gather.check_found(tree)
     return tree
 
@@ -126,6 +127,7 @@ def settings_of(arguments: argparse.Namespace, costs: CostTable, previous: Previ
     strategy = plan.strategy
     if arguments.strategy == AUTO or (not arguments.strategy and provenance.get("strategy") == AUTO):
         strategy = AUTO
+    arguments.tests = arguments.tests or bool(provenance.get("tests"))
     goals = tuple(arguments.goal) or tuple(map(str, provenance.get("goals") or ()))
     include = plan.include
     if before is not None and before.by_planner and "include" not in before.settings and not arguments.include:

@@ -2,15 +2,30 @@
 
 A choice answers to rules in a fixed order: what the user said, the author's mark, the goals, the strategy. `Choice.reasons` has the rules that
 decided; `rejected` says what keeps an unwatched function from being watched.
+
+Definitions that share a name (a property's getter and setter, a function defined in both branches of an `if`) share a choice: a plan
+knows functions by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from autoscope.plan.facts import Facts, Function
-from autoscope.plan.model import SILENT, Capture, FunctionRule, ModuleRule, Plan, Rule
+from autoscope.plan.facts import Facts, Function, is_test
+from autoscope.plan.model import (
+    SILENT,
+    Capture,
+    CapturePatch,
+    FunctionRule,
+    ModuleRule,
+    Plan,
+    Rule,
+    is_glob,
+    matches,
+    matches_module,
+)
 from autoscope.plan.score import BROAD, OF_ENTRY, Priority, is_boundary, score_module
 
 STRATEGIES = ("minimal", "balanced", "full_trace", "auto")
@@ -37,6 +52,8 @@ _LEAST = frozenset(("web", "task", "command", "consumer", "main", "startup", "sh
 
 PLAIN = Capture()
 """Times and exceptions, no values."""
+UNTOLD = FunctionRule()
+_FULL = CapturePatch(args=True, returns=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,8 @@ class Choice:
     reasons: tuple[str, ...] = ()
     by: str = "strategy"
     """Who decided: `user`, `mark`, `goal` or `strategy`. What the user or the author decided, no budget changes."""
+    told: FunctionRule = UNTOLD
+    """Rate and captures that the user's plan gives without a level: whether it is watched is open, these are not."""
 
     @property
     def watched(self) -> bool:
@@ -61,6 +80,12 @@ class Choice:
 
 
 OFF = Choice("off")
+
+
+@lru_cache(maxsize=4096)
+def off(reason: str) -> Choice:
+    """The choice of most functions: one object for each reason."""
+    return Choice("off", 1.0, PLAIN, (reason,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +125,29 @@ def choose_all(
         if overrides is not None:
             choice = by_user(function, choice, overrides)
         choices.append(choice)
+    for indices in namesakes(facts):
+        one = nearest([choices[index] for index in indices])
+        for index in indices:
+            choices[index] = one
     return choices
+
+
+def namesakes(facts: Facts) -> list[list[int]]:
+    """Indices of functions that share a name, those of one name together; a `typing.overload` is none of them."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, function in enumerate(facts.functions):
+        if woven(function):
+            found.setdefault((function.module, function.qualname), []).append(index)
+    return [indices for indices in found.values() if len(indices) > 1]
+
+
+def nearest(choices: Sequence[Choice]) -> Choice:
+    """Of several choices for one name: what the author wants left alone, else what is fixed, else the closest."""
+
+    def rank(choice: Choice) -> tuple[bool, bool, int, float]:
+        return (choice.by == "mark" and not choice.watched, choice.fixed, DETAIL[choice.level], choice.rate)
+
+    return max(choices, key=rank)
 
 
 def level_for(facts: Facts, name: str, priorities: Sequence[Priority]) -> str:
@@ -154,18 +201,16 @@ _TRIVIAL = {
 
 def is_test_code(function: Function) -> bool:
     """Whether it stands among tests."""
-    from autoscope.plan.link import is_test
-
     return is_test(function.module)
 
 
 def by_strategy(function: Function, level: str, share: float = 0.0, functions: Sequence[Function] = ()) -> Choice:
     """What a strategy makes of a function; `functions` are all there are, by index."""
     if level == "off":
-        return replace(OFF, reasons=("left out",))
+        return off("left out")
     no = rejected(function, level)
     if no:
-        return replace(OFF, reasons=(no,))
+        return off(no)
     if level == "full_trace":
         capture = Capture(args=True, returns=True, state="diff" if changes_self(function) else "none")
         return Choice("full_trace", 1.0, capture, ("full_trace watches everything",))
@@ -173,7 +218,7 @@ def by_strategy(function: Function, level: str, share: float = 0.0, functions: S
     if level == "balanced":
         reasons += more_reasons(function, share, functions)
     if not reasons:
-        return replace(OFF, reasons=(not_enough(function, level),))
+        return off(not_enough(function, level))
     return Choice(level, rate_for(function), Capture(), tuple(reasons))
 
 
@@ -199,18 +244,24 @@ def is_complex(function: Function) -> bool:
 
 def is_central(function: Function) -> bool:
     """Whether many call it, and it has something to do."""
-    return len(function.callers) >= CENTRAL and bool(function.callees or function.calls) and function.statements > 2
+    return len(function.callers) >= CENTRAL and bool(function.callees or function.calls) and function.statements > 4
 
 
 def least_reasons(function: Function) -> list[str]:
     """What speaks for a function even at `minimal`: work begins or ends in it, or errors stop there."""
     reasons = []
     if is_entry(function):
-        reasons.append(f"{_ROLES[function.role]}: {function.role_detail}")
+        reasons.append(role_words(function))
     if is_boundary(function):
         caught = "everything" if "*" in function.catches else next(word for word in function.catches if word in BROAD)
         reasons.append(f"error boundary: catches {caught}")
     return reasons
+
+
+def role_words(function: Function) -> str:
+    """`web entry point: Flask GET /cart`; the role alone where no more is known."""
+    label = _ROLES[function.role]
+    return label if function.role_detail in ("", label, function.role, "group") else f"{label}: {function.role_detail}"
 
 
 _ROLES = {
@@ -243,7 +294,7 @@ def more_reasons(function: Function, share: float, functions: Sequence[Function]
     """What else speaks for a function at `balanced`."""
     reasons = []
     if function.role in ("thread", "middleware"):
-        reasons.append(f"{_ROLES[function.role]}: {function.role_detail}")
+        reasons.append(role_words(function))
     kinds = works_outside(function)
     if kinds:
         reasons.append(f"does I/O: {', '.join(kinds)}")
@@ -299,71 +350,98 @@ def by_mark(function: Function, choice: Choice) -> Choice:
 
 
 def by_user(function: Function, choice: Choice, overrides: Plan) -> Choice:
-    """What the user's own plan says of the function, key by key."""
+    """What the user's own plan says of the function, key by key.
+
+    A level, or the function's own name, decides; what is said without either changes what is watched anyway. Against an author's mark
+    it is as in a running program: `never` yields to the function's own name, `trace` to any entry but `"*"`.
+    """
     if overrides.excludes(function.module):
         return Choice("off", 1.0, Capture(), ("excluded by the user's plan",), "user")
+    if not woven(function):
+        return choice
     told = told_of(overrides, function.module, function.qualname)
     if told is None:
-        return choice
+        return _told(choice, None, overrides.capture, ())
     rule, level, source = told
-    if level is None and not choice.watched:
+    because = (f"{source} says so", *(choice.reasons if choice.watched else ()))
+    marked = choice.by == "mark" and not rule.named
+    if marked and not choice.watched:
         return choice
     if level == "off":
+        if marked and not overrides.refuses(function.module, function.qualname):
+            return choice
         return Choice("off", 1.0, Capture(), (f"{source} says off",), "user")
-    capture = rule.capture if level is not None else _over(overrides, function, choice.capture)
-    rate = rule.rate if _says_rate(overrides, function) else choice.rate
-    return Choice(
-        level or choice.level, rate, capture, (f"{source} says so", *(choice.reasons if choice.watched else ())), "user"
+    if level is not None:
+        return Choice(level, 1.0 if marked else rule.rate, rule.capture, because, "user")
+    entries = entries_for(overrides, function.module, function.qualname)
+    if rule.named:
+        level = choice.level if choice.watched else "balanced"
+        return Choice(
+            level, rule.rate, _captured(entries, function.qualname, level, overrides.capture), because, "user"
+        )
+    rate = next((entry.rate for _, entry in entries if entry.rate is not None), None)
+    said = SILENT
+    for _, entry in entries:
+        said = said.over(entry.capture)
+    return _told(choice, None if marked else rate, said.over(overrides.capture), (f"{source} says so",))
+
+
+def _told(choice: Choice, rate: float | None, capture: CapturePatch, reasons: tuple[str, ...]) -> Choice:
+    """A choice with what the user says whatever it is."""
+    if not choice.watched or (rate is None and capture == SILENT):
+        return choice
+    had = choice.capture
+    return replace(
+        choice,
+        rate=choice.rate if rate is None else rate,
+        capture=capture.over(CapturePatch(had.args, had.returns, had.exceptions, had.state)).settle(),
+        reasons=(*reasons, *choice.reasons),
+        told=FunctionRule(None, rate, capture),
     )
+
+
+def _captured(
+    entries: Sequence[tuple[str, FunctionRule | ModuleRule]], qualname: str, level: str, farther: CapturePatch
+) -> Capture:
+    """What is captured where the nearest entry with the function's own name is given a level."""
+    said, given = SILENT, False
+    for name, entry in entries:
+        said = said.over(entry.capture)
+        if not given and name.endswith(f" {qualname}"):
+            given = True
+            said = said.over(_FULL) if level == "full_trace" else said
+    return said.over(farther).settle()
 
 
 def told_of(plan: Plan, module: str, qualname: str) -> tuple[Rule, str | None, str] | None:
     """(resulting rule, the level said, where) if a plan's `modules` speak of a function."""
-    said = list(entries_for(plan, module, qualname))
-    if not any(rule.level is not None or rule.rate is not None or rule.capture != SILENT for _, rule in said):
+    said = entries_for(plan, module, qualname)
+    speaking = [name for name, rule in said if (rule.level, rule.rate, rule.capture) != (None, None, SILENT)]
+    rule = plan.rule_for(module, qualname)
+    if not speaking and not rule.named:
         return None
     level = next((rule.level for _, rule in said if rule.level is not None), None)
-    source = next(
-        name for name, rule in said if rule.level is not None or rule.rate is not None or rule.capture != SILENT
-    )
-    return plan.rule_for(module, qualname), level, source
+    return rule, level, speaking[0] if speaking else said[0][0]
 
 
 def entries_for(plan: Plan, module: str, qualname: str) -> list[tuple[str, FunctionRule | ModuleRule]]:
     """The entries of `modules` that speak of a function, nearest first, each with its name in the plan."""
-    from autoscope.plan.model import is_glob, matches, matches_module
-
-    def near(names: Mapping[str, object]) -> list[str]:
-        globs = [name for name in names if is_glob(name)]
-        globs.reverse()
-        globs.sort(key=len, reverse=True)
-        return [name for name in names if not is_glob(name)] + globs
-
     functions: list[tuple[str, FunctionRule | ModuleRule]] = []
     modules: list[tuple[str, FunctionRule | ModuleRule]] = []
-    for name in near(plan.modules):
-        if not matches_module(name, module):
+    for name in (module, *plan.lookup().globs):
+        rule = plan.modules.get(name)
+        if rule is None or not matches_module(name, module):
             continue
-        rule = plan.modules[name]
-        for inner in near(rule.functions):
-            if matches(inner, qualname):
+        for inner in (qualname, *_globs(rule.functions)):
+            if inner in rule.functions and matches(inner, qualname):
                 functions.append((f"the entry {name} {inner}", rule.functions[inner]))
         modules.append((f"the entry {name}", rule))
     return functions + modules
 
 
-def _says_rate(plan: Plan, function: Function) -> bool:
-    return any(rule.rate is not None for _, rule in entries_for(plan, function.module, function.qualname))
-
-
-def _over(plan: Plan, function: Function, capture: Capture) -> Capture:
-    """A capture with what the user's entries say about it over it."""
-    said = SILENT
-    for _, rule in entries_for(plan, function.module, function.qualname):
-        said = said.over(rule.capture)
-    return Capture(
-        capture.args if said.args is None else said.args,
-        capture.returns if said.returns is None else said.returns,
-        capture.exceptions if said.exceptions is None else said.exceptions,
-        capture.state if said.state is None else said.state,
-    )
+def _globs(names: Mapping[str, object]) -> list[str]:
+    """The globs among the names, nearest first."""
+    globs = [name for name in names if is_glob(name)]
+    globs.reverse()
+    globs.sort(key=len, reverse=True)
+    return globs

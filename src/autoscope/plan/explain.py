@@ -28,7 +28,11 @@ def explain(planned: Planned, index: int) -> dict[str, Any]:
         "capture": choice.capture._asdict(),
         "decided_by": choice.by,
         "reasons": list(choice.reasons),
-        "priority": {"level": priority.level, "score": priority.score, "parts": dict(priority.parts)},
+        "priority": {
+            "level": priority.level,
+            "score": priority.score,
+            "parts": {name: round(points, 1) for name, points in priority.parts.items()},
+        },
         "rules": [{"rule": name, "holds": holds, "because": because} for name, holds, because in rules(planned, index)],
         "would_change": would_change(planned, index),
         "cost": {
@@ -37,13 +41,25 @@ def explain(planned: Planned, index: int) -> dict[str, Any]:
             "watched_ns": estimator.of(index, watched),
             "share": estimator.share(estimator.of(index, watched)),
         },
-        "budget_steps": [
-            {"what": step.what, "from": step.before.level, "to": step.after.level, "rate": step.after.rate}
-            for step in planned.fitted.steps
-            if step.index == index and step.what != "level"
-        ],
+        "budget_steps": budget_steps(planned, index),
         "facts": facts,
     }
+
+
+def budget_steps(planned: Planned, index: int) -> list[dict[str, Any]]:
+    """What the budget took from a function, in order, by itself or with its module."""
+    function = planned.facts.functions[index]
+    namesakes = {
+        other
+        for other in planned.facts.modules[function.module].functions
+        if planned.facts.functions[other].qualname == function.qualname
+    }
+    return [
+        {"what": step.what, "from": part.before.level, "to": part.after.level, "rate": part.after.rate}
+        for step in planned.fitted.steps
+        for part in step.parts or (step,)
+        if part.index in namesakes
+    ]
 
 
 def rules(planned: Planned, index: int) -> list[tuple[str, bool, str]]:

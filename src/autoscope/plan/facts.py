@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 KINDS = ("function", "generator", "coroutine", "async_generator")
 IO_KINDS = ("file", "network", "http", "database", "cache", "queue", "subprocess", "lock", "sleep", "console")
@@ -148,6 +149,8 @@ class Facts:
     """(path, reason) of every file that was left out."""
     digest: str
     """Of all modules' names and digests: the source tree hash of a plan's provenance."""
+    tests: int = 0
+    """Test modules that were left out."""
 
     def find(self, name: str) -> Function | None:
         """The function of this name, as its spans are called; None where there is none."""
@@ -155,3 +158,12 @@ class Facts:
             if not function.overload and function.name == name:
                 return function
         return None
+
+
+@cache
+def is_test(module: str) -> bool:
+    """Whether a module's name says that it is a test's."""
+    for part in module.split("."):
+        if part in ("test", "tests", "conftest", "testing") or part.startswith("test_") or part.endswith("_test"):
+            return True
+    return False

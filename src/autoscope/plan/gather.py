@@ -13,7 +13,7 @@ from typing import Any
 from autoscope.errors import AutoscopeError
 from autoscope.plan import source
 from autoscope.plan.analysis import FORMAT, Seen, analyse, from_plain, to_plain
-from autoscope.plan.facts import Facts
+from autoscope.plan.facts import Facts, is_test
 from autoscope.plan.facts_cache import FactsCache, digest
 from autoscope.plan.source import Source, Unreadable
 
@@ -39,6 +39,8 @@ class Tree:
     skipped: list[tuple[str, str]]
     contents: dict[str, bytes] = field(default_factory=dict)
     """Of files that had to be read."""
+    tests: int = 0
+    """Test modules that were left out."""
 
     def digest(self) -> str:
         """Of all names and contents."""
@@ -68,11 +70,17 @@ def cache_version() -> str:
     return f"{__version__} {FORMAT} {sys.version_info.major}.{sys.version_info.minor}"
 
 
-def read_tree(paths: Sequence[str], cache: FactsCache, refresh: bool = False) -> Tree:
-    """The files under `paths`, each with its digest; unchanged ones are not read. Raises AutoscopeError for bad paths."""
+def read_tree(paths: Sequence[str], cache: FactsCache, refresh: bool = False, tests: bool = True) -> Tree:
+    """The files under `paths`, each with its digest; unchanged ones are not read. Raises AutoscopeError for bad paths.
+
+    Without `tests`, test modules are left out, unless there is nothing else.
+    """
     sources, skipped = source.find(paths)
+    count = len(sources)
+    if not tests:
+        sources = [found for found in sources if not is_test(found.module)] or sources
     known = {} if refresh else cache.known(sources)
-    tree = Tree(tuple(map(os.path.realpath, paths)), sources, dict(known), skipped)
+    tree = Tree(tuple(map(os.path.realpath, paths)), sources, dict(known), skipped, tests=count - len(sources))
     fresh = []
     for found in sources:
         if found.path in known:
@@ -104,6 +112,7 @@ def gather(
     facts = Linker(tree.root, modules, scripts(tree)).link()
     facts.skipped = sorted([*tree.skipped, *skipped])
     facts.digest = tree.digest()
+    facts.tests = tree.tests
     return facts
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from autoscope.plan import catalogue
 from autoscope.plan.analysis import Seen, SeenClass, SeenFunction
-from autoscope.plan.facts import ENTRIES, Facts, Function, Module
+from autoscope.plan.facts import ENTRIES, Facts, Function, Module, is_test
 
 NODE_NS = 9.0
 """CPU time of one part of an expression or statement, on the machine of the shipped cost table."""
@@ -66,7 +66,10 @@ class Linker:
         self.memo: dict[str, Entity] = {}
         self.found: dict[tuple[str, str, bool], Entity] = {}
         self.ancestors: dict[str, frozenset[str]] = {}
+        self.outside: dict[str, list[str]] = {}
         self.overridden: dict[tuple[str, str], list[int]] = {}
+        self.prices: dict[str, tuple[str, float]] = {}
+        """What `catalogue` says of somebody else's function: kind of I/O, work."""
         self.first: dict[str, int] = {}
         """Module -> index of its first function."""
 
@@ -320,13 +323,16 @@ class Linker:
     # Who calls whom.
 
     def connect(self) -> None:
-        resolve = self.resolve
+        resolve, memo = self.resolve, self.memo
         for index, function in enumerate(self.functions):
             seen = self.seen[index]
             callees: dict[int, float] = {}
             calls: dict[str, float] = {}
             for expression, weight in seen.calls.items():
-                entity = resolve(expression)
+                if expression.startswith("builtins."):
+                    calls[expression] = calls.get(expression, 0.0) + weight
+                    continue
+                entity = memo[expression] if expression in memo else resolve(expression)
                 if entity is None:
                     self.unknown(expression, weight, callees, calls)
                     continue
@@ -353,7 +359,8 @@ class Linker:
                             self.add(callees, method[1], weight, "")
             function.calls = calls
             function.callees = callees
-            function.decorators = tuple(self.canonical(word) if word else "" for word, _ in seen.decorators)
+            if seen.decorators:
+                function.decorators = tuple([self.canonical(word) if word else "" for word, _ in seen.decorators])
             self.measure(function, seen)
 
     def unknown(self, expression: str, weight: float, callees: dict[int, float], calls: dict[str, float]) -> None:
@@ -428,12 +435,16 @@ class Linker:
         """What it does itself: kinds of I/O, and work."""
         kinds: dict[str, None] = {}
         work = CALL_NS + seen.nodes * NODE_NS
+        prices = self.prices
         for word, weight in function.calls.items():
-            kind = catalogue.io_kind(word)
-            if kind:
-                kinds[kind] = None
-            work += weight * catalogue.work_ns(word)
-        function.io = tuple(sorted(kinds))
+            found = prices.get(word)
+            if found is None:
+                found = prices[word] = catalogue.io_kind(word), catalogue.work_ns(word)
+            if found[0]:
+                kinds[found[0]] = None
+            work += weight * found[1]
+        if kinds:
+            function.io = tuple(sorted(kinds))
         function.work_ns = work
         if function.trivial == "delegation" and kinds:
             function.trivial = ""
@@ -466,7 +477,7 @@ class Linker:
         for index, function in enumerate(self.functions):
             seen = self.seen[index]
             roles: list[catalogue.Role] = []
-            for word, (_, text) in zip(function.decorators, seen.decorators, strict=True):
+            for word, (_, text) in zip(function.decorators, seen.decorators, strict=True) if seen.decorators else ():
                 role = catalogue.role_of_decorator(word, text) if word else None
                 if role is not None:
                     roles.append(role)
@@ -497,7 +508,11 @@ class Linker:
         return found
 
     def outside_bases(self, full: str, depth: int = 0) -> list[str]:
-        found = []
+        """Somebody else's classes that a class inherits from, directly or through the project's."""
+        known = self.outside.get(full)
+        if known is not None:
+            return known
+        found: list[str] = []
         for base in self.classes[full][1].bases:
             entity = self.resolve(base)
             if entity is None:
@@ -506,6 +521,8 @@ class Linker:
                 found.append(str(entity[1]))
             elif entity[0] == "c" and entity[1] != full and depth < 10:
                 found += self.outside_bases(entity[1], depth + 1)
+        if depth == 0:
+            self.outside[full] = found
         return found
 
     def structural(self, function: Function, seen: SeenFunction, name: str) -> list[catalogue.Role]:
@@ -731,14 +748,6 @@ class Linker:
         for index, function in enumerate(functions):
             function.frequency = frequency[index]
             function.recursive = index in turns
-
-
-def is_test(module: str) -> bool:
-    """Whether a module's name says that it is a test's."""
-    for part in module.split("."):
-        if part in ("test", "tests", "conftest", "testing") or part.startswith("test_") or part.endswith("_test"):
-            return True
-    return False
 
 
 _ORDER = {

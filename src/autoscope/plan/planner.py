@@ -15,8 +15,10 @@ from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_l
 from autoscope.plan.choose import OFF, Choice, choose_all, entries_for
 from autoscope.plan.cost import CostTable
 from autoscope.plan.facts import Facts
-from autoscope.plan.model import Plan, is_glob, matches, matches_module
+from autoscope.plan.load import parse, read_bytes
+from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
 from autoscope.plan.profile import Measured, Profile, assign
+from autoscope.plan.schema import Node, Table, read_layer
 from autoscope.plan.score import LEVELS, Priority, score_all, score_module
 from autoscope.plan.values import did_you_mean
 
@@ -113,14 +115,12 @@ def make(facts: Facts, settings: Settings, costs: CostTable) -> Planned:
     )
     choices = keep_out(facts, within(facts, choices, settings), settings.removed)
     estimator = Estimator(facts, load, costs, settings.traced)
-    fitted = fit(facts, choices, priorities, estimator, settings.budget)
+    fitted = fit(facts, choices, priorities, estimator, settings.budget, shares)
     return Planned(facts, settings, costs, priorities, choices, fitted, load, estimator, measured, notes)
 
 
-def within(facts: Facts, choices: list[Choice], settings: Settings) -> list[Choice]:
-    """Choices without those in modules that `include` and `exclude` leave out."""
-    if not settings.include and not settings.exclude:
-        return choices
+def outside(facts: Facts, settings: Settings) -> dict[str, str]:
+    """Modules that `include` and `exclude` leave out, each with why."""
     left_out = {}
     for name in facts.modules:
         pattern = next((glob for glob in settings.exclude if matches_module(glob, name)), None)
@@ -128,6 +128,14 @@ def within(facts: Facts, choices: list[Choice], settings: Settings) -> list[Choi
             left_out[name] = f"excluded: {pattern}"
         elif settings.include and not any(matches_module(glob, name) for glob in settings.include):
             left_out[name] = "not included"
+    return left_out
+
+
+def within(facts: Facts, choices: list[Choice], settings: Settings) -> list[Choice]:
+    """Choices without those in modules that `include` and `exclude` leave out."""
+    left_out = outside(facts, settings)
+    if not left_out:
+        return choices
     return [
         replace(OFF, reasons=(left_out[function.module],), by="user") if function.module in left_out else choice
         for function, choice in zip(facts.functions, choices, strict=True)
@@ -135,15 +143,24 @@ def within(facts: Facts, choices: list[Choice], settings: Settings) -> list[Choi
 
 
 def keep_out(facts: Facts, choices: list[Choice], removed: frozenset[bytes]) -> list[Choice]:
-    """Choices without what the user took out of an older plan."""
+    """Choices without what the user took out of an older plan: functions, whole modules, the `state` captured of functions."""
     if not removed:
         return choices
-    return [
-        replace(OFF, reasons=("taken out of the plan by hand",), by="user")
-        if choice.watched and not choice.fixed and write.name_digest(function.module, function.qualname) in removed
-        else choice
-        for function, choice in zip(facts.functions, choices, strict=True)
-    ]
+    said = {digest[:4]: digest[4:] for digest in removed}
+    whole = {name for name in facts.modules if write.name_digest(name, "") in said}
+    state_alone = {
+        write.value_digest(FunctionRule(capture=CapturePatch(state=state))) for state in STATES if state != "none"
+    }
+    kept = []
+    for function, choice in zip(facts.functions, choices, strict=True):
+        taken = said.get(write.name_digest(function.module, function.qualname))
+        if choice.watched and not choice.fixed:
+            if taken in state_alone and function.module not in whole:
+                choice = replace(choice, capture=choice.capture._replace(state="none"))
+            elif taken is not None or function.module in whole:
+                choice = replace(OFF, reasons=("taken out of the plan by hand",), by="user")
+        kept.append(choice)
+    return kept
 
 
 def check_globs(facts: Facts, settings: Settings) -> None:
@@ -184,13 +201,36 @@ def unmatched(facts: Facts, plan: Plan) -> list[tuple[str, str]]:
 def check_overrides(facts: Facts, overrides: Plan) -> None:
     """Raises PlanError for an entry of the user's that matches nothing."""
     for name, qualname in unmatched(facts, overrides):
-        place = Place(overrides.source) if overrides.source else None
+        place = place_of(overrides.source, name, qualname) if overrides.source else None
         if not qualname:
             way = f"{did_you_mean(name, list(facts.modules))}{_some(facts.modules)}"
             raise PlanError(f'modules["{name}"]: the code has no such module; {way}', place)
         known = sorted(function.qualname for function in facts.functions if matches_module(name, function.module))
         way = f"{did_you_mean(qualname, known)}{_some(known)}"
         raise PlanError(f'modules["{name}"].functions["{qualname}"]: the code has no such function; {way}', place)
+
+
+def place_of(path: str, module: str, qualname: str) -> Place:
+    """Where an entry stands in a plan file or in what it extends; the file alone where that cannot be told."""
+    try:
+        root = parse(read_bytes(path), path)
+        node: Node | None = root
+        place = Place(path)
+        for key in ("modules", module, *(("functions", qualname) if qualname else ())):
+            if not isinstance(node, Table) or key not in node.entries:
+                break
+            place, node = node.entries[key]
+        else:
+            return place
+        for word in read_layer(root).extends:
+            if not word.text.startswith("autoscope:"):
+                other = os.path.join(os.path.dirname(path), os.path.expanduser(word.text))
+                found = place_of(other, module, qualname)
+                if found.line:
+                    return found
+    except PlanError:
+        pass  # it was changed since
+    return Place(path)
 
 
 def _some(names: Sequence[str] | Mapping[str, Any]) -> str:
@@ -201,22 +241,25 @@ def _some(names: Sequence[str] | Mapping[str, Any]) -> str:
 # The document.
 
 
-def document(planned: Planned, *, user: Plan | None = None, kept: Mapping[str, str] | None = None) -> write.Document:
-    """The plan file's content. `user`: entries that stay as they stand; `kept`: top-level settings that do."""
+def document(
+    planned: Planned, *, own: Mapping[str, ModuleRule] | None = None, kept: Mapping[str, str] | None = None
+) -> write.Document:
+    """The plan file's content. `own`: those of the user's entries that stand in this file (None: all); `kept`: his top-level settings."""
     facts, settings = planned.facts, planned.settings
     headings = {name: heading(planned, name) for name in facts.modules}
-    modules = write.entries(facts, planned.choices, headings, user)
+    modules = write.entries(facts, planned.choices, headings, settings.overrides, own, outside(facts, settings))
     plain: dict[str, str] = {
         "strategy": "balanced" if settings.strategy == "auto" else settings.strategy,
-        "include": _flow(settings.include or roots(facts)),
+        "include": write.flow(settings.include or roots(facts)),
     }
     if settings.exclude:
-        plain["exclude"] = _flow(settings.exclude)
+        plain["exclude"] = write.flow(settings.exclude)
     if settings.budget is not None:
-        plain["budget"] = f"{{overhead: {write.number(settings.budget * 100)}%}}"
+        plain["budget"] = write.budget_text(settings.budget)
     plain["sampling"] = f"{{rate: {write.number(settings.traced)}}}"
+    ours = {name: value for name, value in plain.items() if name not in (kept or {})}
     plain.update(kept or {})
-    return write.Document(summary(planned), plain, modules, provenance(planned, modules, plain))
+    return write.Document(summary(planned), plain, modules, provenance(planned, modules, ours))
 
 
 def roots(facts: Facts) -> tuple[str, ...]:
@@ -226,14 +269,6 @@ def roots(facts: Facts) -> tuple[str, ...]:
         top, dot, _ = name.partition(".")
         tops[top] = tops.get(top, False) or bool(dot) or os.path.basename(module.file) == "__init__.py"
     return tuple(f"{top}.*" if package else top for top, package in sorted(tops.items()))
-
-
-def _flow(words: Sequence[str]) -> str:
-    return (
-        "["
-        + ", ".join(word if word.replace(".", "").replace("_", "").isalnum() else f'"{word}"' for word in words)
-        + "]"
-    )
 
 
 def heading(planned: Planned, name: str) -> str:
@@ -262,6 +297,7 @@ def summary(planned: Planned) -> list[str]:
         + ".",
         "",
         f"seen      {len(facts.functions):,} functions in {len(facts.modules):,} modules"
+        + (f"; {facts.tests:,} test modules not read (--tests)" if facts.tests else "")
         + (f"; {len(facts.skipped):,} files left out" if facts.skipped else ""),
         f"watched   {total:,}: {levels}" if total else "watched   nothing",
         "priority  " + ", ".join(f"{priorities[level]:,} {level}" for level, _ in LEVELS),
@@ -340,6 +376,7 @@ def provenance(
         "autoscope": __version__,
         "source": planned.facts.digest,
         "strategy": asked.strategy,
+        "rate": asked.rate,
         "goals": list(asked.goals),
         "estimate": round(planned.fitted.share, 6),
         "costs": f"{planned.costs.interpreter} {planned.costs.source} {planned.costs.digest()}",

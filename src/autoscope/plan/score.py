@@ -48,6 +48,8 @@ OF_IO = {
     "console": 2,
 }
 BROAD = frozenset(("*", "Exception", "BaseException"))
+TRIVIAL = 5.0
+"""The most that what cannot take time may have."""
 BOUNDARY = 20.0
 """For catching whatever goes wrong below."""
 
@@ -63,7 +65,10 @@ class Priority:
 
 def level_of(score: float) -> str:
     """`critical`, `high`, `medium` or `low`."""
-    return next(name for name, least in LEVELS if score >= least)
+    for name, least in LEVELS:
+        if score >= least:
+            return name
+    return "low"
 
 
 def is_boundary(function: Function) -> bool:
@@ -97,12 +102,14 @@ def score(function: Function, modules_calling: int, measured: Measured | None, w
     total = sum(parts.values())
     # What cannot take time tells nothing, unless it is where work begins.
     if function.trivial and function.role not in OF_ENTRY:
-        parts[f"trivial ({function.trivial})"] = -max(total - 5.0, 0.0)
-    elif not function.reachable:
+        if total > TRIVIAL:
+            parts[f"trivial ({function.trivial})"] = TRIVIAL - total
+            total = TRIVIAL
+    elif total and not function.reachable:
         parts["nothing leads to it"] = -0.4 * total
-    total = min(max(sum(parts.values()), 0.0), 100.0)
-    rounded = {name: round(points, 1) for name, points in parts.items()}
-    return Priority(round(total, 1), level_of(round(total, 1)), rounded)
+        total *= 0.6
+    total = round(min(total, 100.0), 1)
+    return Priority(total, level_of(total), parts)
 
 
 OF_ENTRY = frozenset(role for role, points in OF_ROLE.items() if points >= 40)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 from autoscope.plan.choose import Choice, told_of
 from autoscope.plan.facts import Facts
-from autoscope.plan.model import SILENT, Capture, CapturePatch, FunctionRule, ModuleRule, Plan
-from autoscope.plan.values import printable
+from autoscope.plan.model import SILENT, Capture, CapturePatch, FunctionRule, ModuleRule, Plan, Rule, is_glob
+from autoscope.plan.schema import Layer
+from autoscope.plan.values import parse_budget, printable
 
 EVERYTHING = "*"
 """The entry that leaves alone what no other names."""
@@ -31,6 +32,10 @@ class Entry:
     text: str = ""
     """As the user wrote it, where that is to be kept; lines without indentation."""
     by_user: bool = False
+    level_ours: bool = False
+    """Whether the planner put a level into an entry of the user's that has none."""
+    above: list[str] = field(default_factory=list)
+    """The user's comments on lines of their own above it."""
 
 
 @dataclass(slots=True)
@@ -51,62 +56,81 @@ class Document:
     """Top-level key -> its value as YAML, in order."""
     modules: dict[str, ModuleEntry]
     provenance: dict[str, Any]
+    above: dict[str, list[str]] = field(default_factory=dict)
+    """Top-level key -> the user's comments above it."""
+    tail: list[str] = field(default_factory=list)
+    """The user's comments at the end."""
 
 
 def entries(
-    facts: Facts, choices: Sequence[Choice], heading: Mapping[str, str], user: Plan | None
+    facts: Facts,
+    choices: Sequence[Choice],
+    heading: Mapping[str, str],
+    user: Plan | None = None,
+    own: Mapping[str, ModuleRule] | None = None,
+    outside: Collection[str] = (),
 ) -> dict[str, ModuleEntry]:
     """The `modules` of a plan: what is watched by name, what is left alone by `"*"`.
 
-    `user`: entries that stay as they are; planner's ones stand beside them where those alone would not come to the choice.
+    `user` is all that the user says, `own` what of it stands in this file (None: all): entries that stay as they are. The rest is in
+    files that this one extends. The planner's entries stand beside the user's where those alone would not come to the choice.
+    `outside`: modules that are left out as a whole, and need no entries for that.
     """
+    farther = SILENT if user is None else user.capture
     modules: dict[str, ModuleEntry] = {
         EVERYTHING: ModuleEntry(Entry(FunctionRule("off"), "what is not named below runs as its author wrote it"))
     }
     for name in sorted(facts.modules):
         module = facts.modules[name]
-        chosen: dict[str, list[Choice]] = {}
+        chosen: dict[str, Choice] = {}
         for index in module.functions:
-            function = facts.functions[index]
-            if not function.overload and not function.qualname.endswith("<lambda>"):
-                chosen.setdefault(function.qualname, []).append(choices[index])
-        if not any(choice.watched for found in chosen.values() for choice in found):
+            if not facts.functions[index].overload:
+                chosen.setdefault(facts.functions[index].qualname, choices[index])
+        if not any(choice.watched for choice in chosen.values()):
             continue
-        everything = all(
-            choice.level == "full_trace" and choice.rate == 1.0 for found in chosen.values() for choice in found
-        )
+        everything = all(is_whole(choice, farther) for choice in chosen.values())
         entry = ModuleEntry(Entry(FunctionRule("full_trace" if everything else None), heading.get(name, "")))
         for qualname in sorted(chosen):
-            choice = best(chosen[qualname])
-            rule = rule_of(choice, everything)
+            rule = rule_of(chosen[qualname], everything, farther)
             if rule is not None:
-                entry.functions[qualname] = Entry(rule, "; ".join(choice.reasons))
+                entry.functions[qualname] = Entry(rule, "; ".join(chosen[qualname].reasons))
         modules[name] = entry
-    if user is not None:
-        add_user(modules, facts, choices, user)
-    return modules
+    if user is None:
+        return modules
+    every: dict[tuple[str, str], Choice] = {}
+    for function, choice in zip(facts.functions, choices, strict=True):
+        if not function.overload and function.module not in outside:
+            every.setdefault((function.module, function.qualname), choice)
+    return with_user(modules, every, user, user.modules if own is None else own)
 
 
-def best(choices: Sequence[Choice]) -> Choice:
-    """Of definitions that share a name (a property's getter and setter), the one watched most closely."""
-    watched = [choice for choice in choices if choice.watched]
-    return max(watched, key=lambda choice: (choice.level == "full_trace", choice.rate)) if watched else choices[0]
+def is_whole(choice: Choice, farther: CapturePatch = SILENT) -> bool:
+    """Whether a module's `level: full_trace` says all of a choice but its `state`."""
+    if choice.level != "full_trace":
+        return False
+    plain = settled("full_trace", farther)._replace(state=choice.capture.state)
+    return choice.rate == 1.0 and choice.capture == plain
 
 
-def rule_of(choice: Choice, everything: bool) -> FunctionRule | None:
+def settled(level: str, farther: CapturePatch) -> Capture:
+    """What an entry captures that gives a level alone; `farther` is what the plan as a whole says."""
+    full = level == "full_trace"
+    return CapturePatch(full or None, full or None).over(farther).settle()
+
+
+def rule_of(choice: Choice, everything: bool, farther: CapturePatch = SILENT) -> FunctionRule | None:
     """What an entry has to say for a choice; None where it need not be there."""
-    if everything:
-        state = choice.capture.state
-        return None if state == "none" else FunctionRule(None, None, CapturePatch(state=state))
-    if not choice.watched:
+    if not choice.watched and not everything:
         return None
-    return FunctionRule(choice.level, None if choice.rate == 1.0 else choice.rate, patch_of(choice))
+    patch = patch_of(choice, farther)
+    if everything:
+        return None if patch.state is None else FunctionRule(None, None, CapturePatch(state=patch.state))
+    return FunctionRule(choice.level, None if choice.rate == 1.0 else choice.rate, patch)
 
 
-def patch_of(choice: Choice) -> CapturePatch:
-    """What of a choice's capture its level does not say already."""
-    full = choice.level == "full_trace"
-    plain = Capture(args=full, returns=full)
+def patch_of(choice: Choice, farther: CapturePatch = SILENT) -> CapturePatch:
+    """What of a choice's capture its level and the plan as a whole do not say already."""
+    plain = settled(choice.level, farther)
     capture = choice.capture
     return CapturePatch(
         None if capture.args == plain.args else capture.args,
@@ -116,52 +140,67 @@ def patch_of(choice: Choice) -> CapturePatch:
     )
 
 
-def add_user(modules: dict[str, ModuleEntry], facts: Facts, choices: Sequence[Choice], user: Plan) -> None:
-    """Put the user's entries in, and the planner's ones that they make necessary or needless."""
-    for name, rule in user.modules.items():
-        entry = modules.setdefault(name, ModuleEntry(Entry(FunctionRule(), "")))
-        if rule.level is not None or rule.rate is not None or rule.capture != SILENT:
-            entry.own = Entry(FunctionRule(rule.level, rule.rate, rule.capture), entry.own.reason, by_user=True)
-        for qualname, inner in rule.functions.items():
+def with_user(
+    modules: dict[str, ModuleEntry],
+    every: Mapping[tuple[str, str], Choice],
+    user: Plan,
+    own: Mapping[str, ModuleRule],
+) -> dict[str, ModuleEntry]:
+    """The entries with the user's among them, and with the planner's ones that those make necessary; without the needless."""
+    for name, theirs in own.items():
+        entry = modules.setdefault(name, ModuleEntry(Entry(FunctionRule())))
+        said = FunctionRule(theirs.level, theirs.rate, theirs.capture)
+        if said != FunctionRule() or not theirs.functions:
+            entry.own = Entry(said, entry.own.reason, by_user=True)
+        for qualname, inner in theirs.functions.items():
             entry.functions[qualname] = Entry(inner, by_user=True)
-    together = Plan(modules=rules(modules))
-    for name, module in facts.modules.items():
-        for index in module.functions:
-            function = facts.functions[index]
-            if (
-                function.overload
-                or function.qualname.endswith("<lambda>")
-                or told_of(user, name, function.qualname) is None
-            ):
-                continue
-            wanted = choices[index]
-            found = together.rule_for(name, function.qualname)
-            same = found.level == wanted.level and (
-                not wanted.watched or (found.rate == wanted.rate and found.capture == wanted.capture)
-            )
-            entry = modules.setdefault(name, ModuleEntry(Entry(FunctionRule(), "")))
-            kept = entry.functions.get(function.qualname)
-            if kept is not None and kept.by_user:
-                continue
-            if same:
-                if kept is not None and _needless(user, name, function.qualname, wanted):
-                    del entry.functions[function.qualname]
-                continue
-            exact = (
-                FunctionRule("off") if not wanted.watched else FunctionRule(wanted.level, wanted.rate, patch_of(wanted))
-            )
-            entry.functions[function.qualname] = Entry(exact, "; ".join(wanted.reasons))
+    # Of globs of equal length the later is nearer, so the user's keep their order; that of names says nothing.
+    named = sorted(name for name in modules if not is_glob(name))
+    globs = [name for name in modules if is_glob(name) and name not in own] + [name for name in own if is_glob(name)]
+    modules = {name: modules[name] for name in [*globs[:1], *named, *globs[1:]]}
+    farther = Layer(modules=user.modules)
+    told = [key for key in every if told_of(user, *key) is not None]
+    for name, qualname in told:
+        if name in modules and qualname in modules[name].functions and not modules[name].functions[qualname].by_user:
+            del modules[name].functions[qualname]
+
+    def differing(keys: Iterable[tuple[str, str]]) -> list[tuple[str, str, Rule, Choice]]:
+        plan = Plan(modules=Layer(modules=rules(modules)).over(farther).modules or {}, capture=user.capture)
+        found = ((*key, plan.rule_for(*key), every[key]) for key in keys)
+        return [(name, qualname, rule, choice) for name, qualname, rule, choice in found if not comes_to(rule, choice)]
+
+    for whole in (False, True):
+        for name, qualname, rule, choice in differing(every if whole else told):
+            entry = modules.setdefault(name, ModuleEntry(Entry(FunctionRule())))
+            stands = entry.functions.get(qualname)
+            if stands is not None and stands.by_user:
+                if stands.rule.level is None:
+                    rule_with = stands.rule._replace(level=choice.level)
+                    entry.functions[qualname] = Entry(rule_with, by_user=True, level_ours=True)
+            else:
+                entry.functions[qualname] = Entry(exactly(choice, rule, user.capture, whole), "; ".join(choice.reasons))
+    return {
+        name: entry
+        for name, entry in modules.items()
+        if entry.functions or entry.own.by_user or entry.own.rule != FunctionRule()
+    }
 
 
-def _needless(user: Plan, module: str, qualname: str, wanted: Choice) -> bool:
-    told = told_of(user, module, qualname)
-    return (
-        told is not None
-        and told[1] is not None
-        and told[0].level == wanted.level
-        and told[0].rate == wanted.rate
-        and told[0].capture == wanted.capture
-    )
+def comes_to(rule: Rule, choice: Choice) -> bool:
+    """Whether a rule is what was chosen."""
+    if rule.level != choice.level:
+        return False
+    return not choice.watched or (rule.rate, rule.capture) == (choice.rate, choice.capture)
+
+
+def exactly(choice: Choice, otherwise: Rule, farther: CapturePatch, whole: bool) -> FunctionRule:
+    """What an entry by name has to say among the user's, without which the function has the rule `otherwise`; `whole`: leave nothing open."""
+    if not choice.watched:
+        return FunctionRule("off")
+    if whole:
+        return FunctionRule(choice.level, choice.rate, CapturePatch(*choice.capture))
+    rate = None if choice.rate == otherwise.rate == 1.0 else choice.rate
+    return FunctionRule(choice.level, rate, patch_of(choice, farther))
 
 
 def rules(modules: Mapping[str, ModuleEntry]) -> dict[str, ModuleRule]:
@@ -185,23 +224,23 @@ def name_digest(module: str, qualname: str) -> bytes:
     return blake2b(f"{module} {qualname}".encode(), digest_size=4).digest()
 
 
-def value_digest(rule: FunctionRule | ModuleRule) -> bytes:
-    """Three bytes that stand for what it says."""
+def value_digest(rule: FunctionRule | ModuleRule, level_ours: bool = False) -> bytes:
+    """Three bytes that stand for what it says; others if only the level is the planner's."""
     capture = rule.capture
     words = (rule.level, rule.rate, capture.args, capture.returns, capture.exceptions, capture.state)
-    return blake2b(repr(words).encode(), digest_size=3).digest()
+    return blake2b(repr((*words, "level") if level_ours else words).encode(), digest_size=3).digest()
 
 
 def ours(modules: Mapping[str, ModuleEntry]) -> str:
-    """Digests of the planner's own entries."""
+    """Digests of the planner's own entries, and of the user's it put a level into."""
     found = []
     for name, entry in modules.items():
         if not entry.own.by_user:
             found.append(name_digest(name, "") + value_digest(entry.own.rule))
         found += [
-            name_digest(name, qualname) + value_digest(inner.rule)
+            name_digest(name, qualname) + value_digest(inner.rule, inner.level_ours)
             for qualname, inner in entry.functions.items()
-            if not inner.by_user
+            if not inner.by_user or inner.level_ours
         ]
     return pack(found)
 
@@ -237,8 +276,15 @@ def key(name: str) -> str:
 
 
 def number(value: float) -> str:
-    """A rate as people write it."""
-    return f"{value:.4g}"
+    """A rate as people write it, and as it is read back."""
+    short = f"{value:.4g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def budget_text(value: float) -> str:
+    """`{overhead: 3%}`."""
+    percent = f"{value * 100:.4g}%"
+    return f"{{overhead: {percent if parse_budget(percent) == value else number(value)}}}"
 
 
 def rule_text(rule: FunctionRule) -> str:
@@ -269,27 +315,74 @@ def capture_text(capture: CapturePatch) -> str:
     return "{" + ", ".join(parts) + "}"
 
 
+def flow(words: Iterable[str]) -> str:
+    """`[load, "shop.*"]`."""
+    return "[" + ", ".join(key(word) for word in words) + "]"
+
+
+def duration_text(nanoseconds: int) -> str:
+    """`250ms`."""
+    for unit, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3)):
+        if nanoseconds and nanoseconds % size == 0:
+            return f"{nanoseconds // size}{unit}"
+    return f"{nanoseconds}ns"
+
+
+def setting_text(name: str, layer: Layer) -> str:
+    """A top-level setting as the planner writes it."""
+    if name == "sampling":
+        keep = [] if layer.keep_errors is None else [f"errors: {str(layer.keep_errors).lower()}"]
+        if layer.keep_slower_than_ns is not None:
+            keep.append(f"slower_than: {duration_text(layer.keep_slower_than_ns)}")
+        parts = [] if layer.rate is None else [f"rate: {number(layer.rate)}"]
+        parts += [f"keep: {{{', '.join(keep)}}}"] if keep else []
+        parts += [] if layer.fold_under_ns is None else [f"fold_under: {duration_text(layer.fold_under_ns)}"]
+        return "{" + ", ".join(parts) + "}"
+    if name == "budget":
+        return "" if layer.budget is None else budget_text(layer.budget)
+    if name == "capture":
+        return capture_text(layer.capture)
+    if name == "strategy":
+        return layer.strategy or ""
+    words = {
+        "extends": [word.text for word in layer.extends],
+        "include": layer.include or (),
+        "exclude": layer.exclude,
+        "redact": layer.redact,
+    }
+    return flow(words[name])
+
+
 def text(document: Document) -> str:
     """The plan file."""
-    lines = [f"# {line}".rstrip() for line in document.head]
+    lines = [f"# {printable(line)}".rstrip() for line in document.head]
+    above = document.above
+    if above.get("version"):
+        lines += ["", *above["version"]]
     lines.append("version: 1")
-    lines += [f"{name}: {value}" for name, value in document.settings.items()]
-    lines += ["", "modules:"]
+    for name, value in document.settings.items():
+        lines += [*above.get(name, ()), f"{name}:{value}" if value[:1] == "\n" else f"{name}: {value}".rstrip()]
+    lines += ["", *above.get("modules", ()), "modules:"]
     for name, entry in document.modules.items():
         lines += module_lines(name, entry)
-    lines += ["", "# What this was computed from: `autoscope check` and `--update` read it.", "provenance:"]
+    lines += ["", *above.get("provenance", ()), COMPUTED_FROM, "provenance:"]
     for name, value in document.provenance.items():
         lines += provenance_lines(name, value)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *document.tail]) + "\n"
+
+
+COMPUTED_FROM = "# What this was computed from: `autoscope check` and `--update` read it."
+"""The comment above the provenance."""
 
 
 def module_lines(name: str, entry: ModuleEntry) -> list[str]:
     """One module's entry."""
     said = entry.own.rule
     comment = _comment(entry.own.reason)
+    lines = [f"  {line}" for line in entry.own.above]
     if not entry.functions:
-        return [f"  {key(name)}: {rule_text(said)}{comment}"]
-    lines = [f"  {key(name)}:{comment}"]
+        return [*lines, f"  {key(name)}: {rule_text(said)}{comment}"]
+    lines.append(f"  {key(name)}:{comment}")
     if said.level is not None:
         lines.append(f"    level: {said.level}")
     if said.rate is not None:
@@ -297,8 +390,10 @@ def module_lines(name: str, entry: ModuleEntry) -> list[str]:
     if said.capture != SILENT:
         lines.append(f"    capture: {capture_text(said.capture)}")
     lines.append("    functions:")
-    for qualname in sorted(entry.functions, key=lambda word: ("*" in word or "?" in word or "[" in word, word)):
+    globs = [qualname for qualname in entry.functions if is_glob(qualname)]
+    for qualname in [*sorted(entry.functions.keys() - globs), *globs]:
         inner = entry.functions[qualname]
+        lines += [f"      {line}" for line in inner.above]
         if inner.text:
             lines += [f"      {line}" if line else "" for line in inner.text.split("\n")]
         else:
@@ -310,8 +405,15 @@ def _comment(reason: str) -> str:
     return f"  # {printable(reason)}" if reason else ""
 
 
+DIGESTS = frozenset(("critical", "settings", "entries", "functions"))
+"""Facts of the provenance that are digests, and may be folded."""
+
+
 def provenance_lines(name: str, value: Any) -> list[str]:
     """A fact of the provenance; long digests are folded."""
-    if isinstance(value, str) and len(value) > 100:
+    if name in DIGESTS and len(value) > 100:
         return [f"  {name}: >-", *(f"    {value[at : at + 100]}" for at in range(0, len(value), 100))]
-    return [f"  {name}: {json.dumps(value, ensure_ascii=False)}"]
+    written = json.dumps(value, ensure_ascii=False)
+    # What is not text, as a path may be, and what YAML takes for an end of line.
+    written = written.encode("utf-8", "replace").decode()
+    return [f"  {name}: {written if written.isprintable() else json.dumps(value)}"]
