@@ -1,6 +1,7 @@
 """Stands in for pyperf: runs a pyperformance program once for every line it is sent, and answers with the seconds it took.
 
-So that plain and woven processes can take turns, which pyperf's own do not. Only what the programs of `macro.py` use.
+So that plain and woven processes can take turns, which pyperf's own do not. With `STANDIN_RUNS` set the program is run once,
+says into the file `STANDIN_SAID` what CPU time it has taken, is run so many times more, and ends as any other does. Only what the programs of `macro.py` and `estimate.py` use.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ class Runner:
 
     def serve(self, work: Callable[[], Any]) -> None:
         """Until standard input ends. The program's own output goes nowhere."""
+        if "STANDIN_RUNS" in os.environ:
+            work()
+            with open(os.environ["STANDIN_SAID"], "w", encoding="ascii") as said:
+                said.write(str(process_time()))
+            for _ in range(int(os.environ["STANDIN_RUNS"])):
+                work()
+            return
         answers = os.fdopen(os.dup(1), "w", buffering=1)
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the rest of the process
         if "MACRO_OFF" in os.environ:

@@ -21,6 +21,7 @@ ROUND = cost.CostTable(
     thinned=30,
     recorded=500,
     exported=1000,
+    root=2000,
     detailed=4000,
     step=200,
     exception=3000,
@@ -200,12 +201,13 @@ def test_the_price_of_a_recorded_call(kind, asked, recorded):
         ({"traced": 0.5}, 0.5 * 1500 + 0.5 * 10),
         ({"traced": 0.0}, 1),
         ({"traced": 0.0, "rate": 0.5, "root": True}, 1),
-        ({"traced": 0.5, "root": True}, 0.5 * 1500 + 0.5 * 100),
+        ({"root": True}, 1500 + 2000),
+        ({"traced": 0.5, "root": True}, 0.5 * 3500 + 0.5 * 100),
         ({"rate": 0.25}, 0.25 * (1500 + 20) + 0.75 * 30),
         ({"traced": 0.5, "rate": 0.25}, 0.5 * (0.25 * 1520 + 0.75 * 30) + 0.5 * 30),
         (
             {"traced": 0.5, "rate": 0.25, "root": True},
-            0.5 * (0.25 * 1520 + 0.75 * 30) + 0.5 * (0.25 * (100 + 20) + 0.75 * 30),
+            0.5 * (0.25 * 3520 + 0.75 * 30) + 0.5 * (0.25 * (100 + 20) + 0.75 * 30),
         ),
     ],
 )

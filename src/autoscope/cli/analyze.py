@@ -95,7 +95,9 @@ def _table(facts: Facts) -> None:
             ", ".join(function.io),
             function.trivial,
         )
-    console.print(table)
-    for path, reason in facts.skipped:
-        console.print(f"left out  {path}: {reason}", style="dim")
-    console.print(f"{len(facts.functions):,} functions in {len(facts.modules):,} modules", style="dim")
+    with console.capture() as shown:
+        console.print(table)
+        for path, reason in facts.skipped:
+            console.print(f"left out  {path}: {reason}", style="dim")
+        console.print(f"{len(facts.functions):,} functions in {len(facts.modules):,} modules", style="dim")
+    planning.write(shown.get())

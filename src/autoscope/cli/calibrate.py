@@ -35,8 +35,8 @@ ROUNDS, QUICK = 41, 9
 """Blocks of each kind that are measured, after two to warm up."""
 COPIES = 32
 """Functions of each shape: a program does not call the same one again and again."""
-STEPS = 11
-"""Resumptions of a generator of ten."""
+SHORT, LONG = 10, 110
+"""What generators yield: the difference is made of steps alone."""
 DEEP = 21
 """Recorded calls that an exception passes."""
 NEVER = 1e-9
@@ -52,6 +52,7 @@ WHAT = {
     "exception": "an exception through a recorded call",
     "told": "an exception where it leaves first",
     "exported": "a span from the buffer into the store",
+    "root": "a recorded call that begins a trace, beyond that",
     "detailed": "a span with more to say than its times",
     "argument": "a captured argument",
     "result": "a captured result",
@@ -102,12 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(found: dict[str, float], defaults: CostTable) -> CostTable:
-    """The table of what was measured. No version captures state yet: its figure follows that of an argument."""
+    """The table of what was measured. No version captures state yet."""
     from autoscope.plan import cost
 
-    state = defaults.state / defaults.argument * found["argument"]
     when = time.strftime("%Y-%m-%d")
-    return cost.CostTable(cost.interpreter(), f"calibrated {when}", state=state, **found)
+    return cost.CostTable(cost.interpreter(), f"calibrated {when}", state=defaults.state, **found)
 
 
 def _measure_all(rounds: int) -> dict[str, float]:
@@ -171,7 +171,7 @@ def four{0}(a, b, c, d):
 def full{0}(a, b, c, d):
     return d
 def generate{0}(x):
-    for number in range(10):
+    for number in range(x):
         yield number
 """
 _REST = """
@@ -213,7 +213,8 @@ def module_text() -> str:
         parts.append("\n".join([f"def {name}(n, a=1, b=2):", "    for _ in range(n):", *lines, ""]))
 
     loop("run_python", lambda number: "x = a + b")
-    loop("run_generate", lambda number: f"for _ in generate{number}(1): pass")
+    loop("run_generate", lambda number: f"for _ in generate{number}({SHORT}): pass")
+    loop("run_generate_more", lambda number: f"for _ in generate{number}({LONG}): pass")
     for name in ("call", "thin"):
         loop(f"run_{name}", lambda number, name=name: f"{name}{number}(1)")  # type: ignore[misc]
     loop("run_roots", lambda number: f"call{number}(1)")
@@ -271,7 +272,18 @@ def measure(folder: str, rate: float, rounds: int) -> None:
     print(json.dumps(found))
 
 
-SPANS = {"call": 4096, "thin": 4096, "generate": 1024, "one": 1024, "four": 1024, "full": 1024, "fail": 256, "deep": 32}
+SPANS = {
+    "call": 4096,
+    "roots": 2048,
+    "thin": 4096,
+    "generate": 512,
+    "generate_more": 128,
+    "one": 1024,
+    "four": 1024,
+    "full": 1024,
+    "fail": 256,
+    "deep": 32,
+}
 """Loop -> calls in a block: some milliseconds each."""
 
 
@@ -340,9 +352,10 @@ def _recorded(of: Times) -> dict[str, float]:
     return {
         "recorded": of["call"][0],
         "exported": of["call"][1],
+        "root": both["roots"] - span,
         "thinned": of["thin"][0],
         "detailed": detailed,
-        "step": (both["generate"] - span - detailed) / STEPS,
+        "step": (both["generate_more"] - both["generate"]) / (LONG - SHORT),
         "exception": exception,
         "told": both["fail"] - span - exception,
         "argument": argument,

@@ -19,7 +19,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("file", metavar="PLAN", help="the plan file")
     parser.add_argument(
-        "paths", metavar="PATH", nargs="*", help="packages, projects or scripts (default: as the plan was written for)"
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        default=[],
+        help="packages, projects or scripts (default: as the plan was written for)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
     parser.add_argument(

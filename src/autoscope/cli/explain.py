@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the explanation; exit code 1 where `--why-not` found nothing."""
-    from autoscope.cli.plan import with_previous
+    from autoscope.cli.plan import check_strategy, with_previous
     from autoscope.plan import planner
     from autoscope.plan.update import read_previous
 
@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.paths.insert(0, arguments.target)
     elif not arguments.target:
         raise AutoscopeError("explain: name a function, class or module, or give --why-not GLOB")
+    check_strategy(arguments)
     costs = planning.cost_table()
     previous = read_previous(arguments.plan) if arguments.plan else None
     settings = planning.settings_of(arguments, costs, previous)
@@ -90,14 +91,16 @@ def _explain(planned: Planned, target: str, form: str) -> int:
     from autoscope.plan.goals import named
 
     indices = named(planned.facts, target, target, "explain")
-    if len(indices) > 1 and form == "text":
+    # A function's own name means it alone, whatever is defined inside it.
+    indices = [index for index in indices if planned.facts.functions[index].name == target] or indices
+    if len({planned.facts.functions[index].name for index in indices}) > 1 and form == "text":
         planning.write(_listing(planned, target, indices))
         return 0
     found = [explain.explain(planned, index) for index in indices]
     if form == "json":
         planning.write(json.dumps(found[0] if len(found) == 1 else found, indent=2) + "\n")
     else:
-        planning.write(_text(found[0]))
+        planning.write("\n".join(map(_text, found)))
     return 0
 
 

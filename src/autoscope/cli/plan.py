@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise AutoscopeError(
             f"--format {arguments.format} is for reading, and {target} would be a plan: leave one of the two out, or add --dry-run"
         )
+    check_strategy(arguments)
     costs = planning.cost_table()
     named = arguments.update or arguments.plan
     previous = update.read_previous(named) if named else None
@@ -69,22 +70,39 @@ def run(arguments: argparse.Namespace) -> int:
         # What a range of commits means is not known from the files.
         lasting = not any(goal.startswith("diff:") for goal in settings.goals)
         quick = arguments.format == "yaml" and not arguments.update and not arguments.dry_run and lasting
-        key = f"plan {tree.digest()} {settings.digest()} {costs.digest()} {paths} {sorted(kept.items())}"
+        own = previous.own if previous is not None else None
+        key = f"plan {tree.digest()} {settings.digest()} {costs.digest()} {paths} {sorted(kept.items())} {own} {arguments.tests}"
         known = cache.load_plan(key) if quick and not arguments.refresh else None
         if known is not None:
             text, summary = json.loads(known)
+            changes = ""
         else:
             facts = planning.facts_of(tree, arguments, cache)
             made = _plan(arguments, facts, settings, costs, previous, kept, paths)
             if made is None:
                 return 0
-            text, summary = made
+            text, summary, changes = made
             if quick:
-                cache.store_plan(key, json.dumps(made).encode())
+                cache.store_plan(key, json.dumps([text, summary]).encode())
+    if arguments.dry_run:
+        planning.write(changes)
+        planning.say(summary + "\nnothing is written (--dry-run)")
+        return 0
     _write(text, target, previous.newline if arguments.update and previous is not None else "\n")
+    # Whoever reads the difference may have seen enough before its end: the file is there by now.
+    planning.write(changes)
     if target:
         planning.say(summary + f"\nwritten to {target}")
     return 0
+
+
+def check_strategy(arguments: argparse.Namespace) -> None:
+    """Raises PlanError for a `--strategy` that is none; here `auto` is one."""
+    from autoscope.plan.choose import STRATEGIES
+    from autoscope.plan.values import parse_word
+
+    if arguments.strategy is not None:
+        parse_word(arguments.strategy, STRATEGIES, "--strategy")
 
 
 def with_previous(settings: Settings, previous: Previous, arguments: argparse.Namespace) -> Settings:
@@ -104,8 +122,8 @@ def _plan(
     previous: Previous | None,
     kept: dict[str, str],
     paths: list[str],
-) -> tuple[str, str] | None:
-    """(the plan file, what to say about it); None where all was said."""
+) -> tuple[str, str, str] | None:
+    """(the plan file, what to say about it, what an update changes); None where all was said."""
     from autoscope.plan import planner, update
     from autoscope.plan import write as writing
 
@@ -126,13 +144,10 @@ def _plan(
         document.provenance["entries"] = writing.pack(entries)
     text = writing.text(document)
     summary = "\n".join(line for line in document.head if line)
-    if arguments.update and previous is not None:
-        changes = _changes(previous, text, facts)
-        planning.write("\n".join([*changes, ""]) if changes else "no difference\n")
-    if arguments.dry_run:
-        planning.say(summary + "\nnothing is written (--dry-run)")
-        return None
-    return text, summary
+    if not arguments.update or previous is None:
+        return text, summary, ""
+    changes = _changes(previous, text, facts)
+    return text, summary, "\n".join([*changes, ""]) if changes else "no difference\n"
 
 
 def _changes(previous: Previous, text: str, facts: Facts) -> list[str]:
@@ -230,9 +245,11 @@ def _table(planned: Planned) -> None:
             planner.percent(share),
             "; ".join(choice.reasons),
         )
-    console.print(table)
-    for line in planner.summary(planned):
-        if line:
-            console.print(line, style="dim")
-    for path, reason in planned.facts.skipped:
-        console.print(f"left out  {path}: {reason}", style="dim")
+    with console.capture() as shown:
+        console.print(table)
+        for line in planner.summary(planned):
+            if line:
+                console.print(line, style="dim")
+        for path, reason in planned.facts.skipped:
+            console.print(f"left out  {path}: {reason}", style="dim")
+    planning.write(shown.get())

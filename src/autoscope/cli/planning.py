@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autoscope.plan.planner import Settings
     from autoscope.plan.profile import Profile
     from autoscope.plan.update import Previous
+    from autoscope.read.runs import Run
 
 AUTO = "auto"
 
@@ -166,11 +167,20 @@ def profile_of(arguments: argparse.Namespace, costs: CostTable) -> Profile | Non
         return None
     if os.path.isfile(name):
         return profile.read(name, costs)
-    return from_store(name, arguments.store or os.environ.get("AUTOSCOPE_STORE") or ".autoscope")
+    return from_store(name, arguments.store or os.environ.get("AUTOSCOPE_STORE") or ".autoscope", costs)
 
 
-def from_store(name: str, store: str) -> Profile:
-    """A stored run as a profile. Raises AutoscopeError where there is no such run, or nothing in it."""
+IN_PLACE = 2 / 3
+"""Part of a recorded call's price that a run tells as its own: it measures the clock and the context in a loop that has them at hand."""
+STARTING_NS = 100e6
+"""CPU time of `autoscope run` before the program begins, which nothing in a run tells; a process that is traced by its environment takes less."""
+
+
+def from_store(name: str, store: str, costs: CostTable) -> Profile:
+    """A stored run as a profile. Raises AutoscopeError where there is no such run, or nothing in it.
+
+    Each recorded call stands for those that were dropped, of traces that were left out, and for those that its site's rate left out.
+    """
     from autoscope.plan.profile import Row, from_run
     from autoscope.read.runs import open_run
 
@@ -178,18 +188,72 @@ def from_store(name: str, store: str) -> Profile:
     functions = run.functions()
     if not functions:
         raise AutoscopeError(f"--profile {name}: the run has no calls; name one that has, or a cProfile file")
-    cost = run.meta.get("cost", {})
+    meta = run.meta
+    cost, counters = meta.get("cost", {}), meta.get("counters", {})
+    stored = float(sum(found.calls for found in functions))
+    recorded = max(float(counters.get("recorded", 0)), stored)
+    scale = recorded / stored / (float(run.info.get("rate") or 1.0))
+    rates, steps = _rates(run), _steps(run)
+    rows = []
+    for found in functions:
+        place = (found.name, found.file, found.line)
+        each = scale / rates.get(place, 1.0)
+        times = found.calls, found.own_ns, found.total_ns
+        rows.append(Row(*place, found.kind, *times, each, steps.get(place, 0.0)))
     process = float(cost.get("process_cpu_ns", 0))
-    rate = float(run.info.get("rate", 1.0)) or 1.0
-    scale = 1.0 / rate
-    rows = [
-        Row(found.name, found.file, found.line, found.kind, found.calls, found.own_ns, found.total_ns, scale)
-        for found in functions
-    ]
-    cpu = max(process - float(cost.get("cpu_ns", 0)), 0.1 * process)
-    if process <= 0:
-        cpu = float(sum(found.own_ns for found in functions)) * scale
-    return from_run(f"run {run.id}", rows, cpu)
+    if process <= 0:  # killed before it could say
+        return from_run(f"run {run.id}", rows, sum(found.own_ns for found in functions) * scale)
+    own = float(cost.get("cpu_ns", 0)) + recorded * costs.recorded * (1 - IN_PLACE)
+    notes = []
+    if recorded > stored:
+        notes.append(f"{1 - stored / recorded:.0%} of the run's spans were dropped; the others stand for them.")
+    return from_run(f"run {run.id}", rows, process - min(STARTING_NS, process / 2), own_cpu_ns=own, notes=notes)
+
+
+Place = tuple[str, str, int]
+"""A function's full name, file and line."""
+
+
+def _steps(run: Run) -> dict[Place, float]:
+    """How often the generators and coroutines were resumed that were at all, all calls together; a coroutine that never waited, once."""
+    found: dict[Place, float] = {}
+    for rows in run.ask(lambda connection, _: connection.execute(_STEPS).fetchall()):
+        for name, file, line, steps in rows:
+            found[name, file, line] = found.get((name, file, line), 0.0) + float(steps)
+    return found
+
+
+_STEPS = """
+SELECT f.name, f.file, f.line, sum(coalesce(json_extract(d.attributes, '$."autoscope.' ||
+    CASE f.kind WHEN 'coroutine' THEN 'coroutine' ELSE 'generator' END || '.steps"'), 1))
+FROM spans s JOIN sites f ON f.id = s.site LEFT JOIN details d ON d.span = s.span
+WHERE f.kind != 'function' GROUP BY f.id
+"""
+
+
+def _rates(run: Run) -> dict[Place, float]:
+    """The rates of their own that sites of a run had, by the plan it was made with; those without one are not in it."""
+    import json
+
+    from autoscope.plan.model import Plan
+
+    try:
+        with open(os.path.join(run.path, "plan.json"), encoding="utf-8") as stream:
+            plan = Plan.from_dict(json.load(stream))
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    found: dict[Place, float] = {}
+    for rows in run.ask(lambda connection, _: connection.execute(_SITES).fetchall()):
+        for name, file, line, module, qualname in rows:
+            stem = os.path.splitext(os.path.basename(file))[0]
+            named = stem if module == "__main__" and "__main__" not in plan.modules else module
+            rate = plan.rule_for(named, qualname).rate
+            if 0.0 < rate < 1.0:
+                found[name, file, line] = rate
+    return found
+
+
+_SITES = "SELECT name, file, line, module, qualname FROM sites"
 
 
 def write(text: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Callable, Iterable
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-FORMAT = 1
+FORMAT = 2
 """To be raised when the same text would give another `Seen`."""
 ITERATIONS = 10.0
 """How often a loop is taken to run where its source does not say."""
@@ -21,6 +23,12 @@ BRANCH = 0.5
 RARELY = 0.02
 """The same for what handles an exception."""
 MOST_ITERATIONS = 1e6
+MOST_EXPRESSION = 240
+"""Characters of a dotted expression; longer ones are unknown (`x = x.next`, over and over, would grow without end)."""
+MOST_TEXT = 200
+"""Characters of a text kept, or of an annotation in quotes that is read."""
+DEEP = 60_000
+"""Recursion limit for trees too deep for the usual one; deeper than this the parser makes none."""
 
 
 class SeenFunction(NamedTuple):
@@ -38,9 +46,9 @@ class SeenFunction(NamedTuple):
     cognitive: int
     loop_depth: int
     calls: dict[str, float]
-    """Expression called -> times for one call."""
+    """Expression called -> times for one call; `shop.walk(visit)` is the parameter `visit` of `shop.walk`."""
     loads: dict[str, float]
-    """Attributes read that may turn out to be properties."""
+    """What may turn out to be a call: attributes read (properties), and `x.__len__`, `x.__iter__`, `x.__eq__` for what operators do."""
     nodes: float
     """Parts of expressions and statements executed by one call."""
     raises: tuple[str, ...]
@@ -79,6 +87,8 @@ class Handed(NamedTuple):
     reference: str
     owner: int
     """Index of the function whose code does it, -1 for the module's."""
+    weight: float
+    """How often, for one call of that function."""
 
 
 class Seen(NamedTuple):
@@ -104,9 +114,24 @@ class Seen(NamedTuple):
 
 
 def analyse(text: str, module: str, is_package: bool = False) -> Seen:
-    """What can be seen in one module's text. Raises SyntaxError, and RecursionError or MemoryError for the monstrous."""
-    tree = ast.parse(text)
-    return _Module(tree, text, module, is_package).seen()
+    """What can be seen in one module's text.
+
+    Raises SyntaxError, and ValueError, RecursionError or MemoryError for what the interpreter's parser gives up on.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about escapes and the like: the author's, when the program runs
+        tree = ast.parse(text)
+        try:
+            return _Module(tree, text, module, is_package).seen()
+        except RecursionError:
+            # Sums of a thousand parts, chains of a thousand calls. The walk is all Python, and Python's calls of
+            # itself take no room on the C stack.
+            usual = sys.getrecursionlimit()
+            sys.setrecursionlimit(max(usual, DEEP))
+            try:
+                return _Module(tree, text, module, is_package).seen()
+            finally:
+                sys.setrecursionlimit(usual)
 
 
 def to_plain(seen: Seen) -> tuple[Any, ...]:
@@ -134,6 +159,8 @@ _MARKS = {"autoscope.trace": "trace", "autoscope.never": "never"}
 _MUTATORS = frozenset(
     "add append appendleft clear discard extend insert pop popitem popleft remove reverse rotate setdefault sort update".split()
 )
+_COLLECTS = frozenset(("add", "append", "appendleft", "insert"))
+_EMPTY = frozenset(("builtins.list()", "builtins.set()", "builtins.dict()", "collections.deque()"))
 _TELLS = frozenset(
     "capture_exception critical debug error exception fatal info log print print_exc warn warning".split()
 )
@@ -153,16 +180,77 @@ _PASS_ON = frozenset(
         "builtins.classmethod",
         "builtins.property",
         "builtins.iter",
+        "functools.wraps()",
+        "functools.update_wrapper",
         "builtins.sorted",
         "builtins.reversed",
         "builtins.list",
         "builtins.tuple",
         "builtins.set",
+        "collections.deque",
         "copy.copy",
         "copy.deepcopy",
     )
 )
 """Calls whose result is, for our purposes, their first argument."""
+_GIVES_ELEMENT = frozenset(f"builtins.{name}" for name in ("max", "min", "next", "sum"))
+_NO_CALLS = frozenset(("builtins.super", "builtins.getattr", "builtins.type"))
+_KNOWN_RESULTS = (
+    "builtins.str",
+    "builtins.open",
+    "builtins.bytes",
+    "builtins.super",
+    "builtins.type",
+    "builtins.list",
+    "builtins.dict",
+    "builtins.set",
+    "builtins.tuple",
+    "builtins.frozenset",
+    "builtins.object",
+)
+"""Of what else is built in, nobody knows what the result can do."""
+_IMPLIED = {
+    **{
+        f"builtins.{name}": f"__{name}__"
+        for name in ("len", "next", "iter", "str", "repr", "bool", "hash", "reversed", "abs", "int")
+    },
+    "builtins.list": "__iter__",
+    "builtins.tuple": "__iter__",
+    "builtins.set": "__iter__",
+    "builtins.sorted": "__iter__",
+    "builtins.enumerate": "__iter__",
+    "builtins.sum": "__iter__",
+    "builtins.any": "__iter__",
+    "builtins.all": "__iter__",
+}
+"""Calls that make their first argument's class do something."""
+_OPERATORS: dict[type, str] = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Mult: "__mul__",
+    ast.MatMult: "__matmul__",
+    ast.Div: "__truediv__",
+    ast.FloorDiv: "__floordiv__",
+    ast.Mod: "__mod__",
+    ast.Pow: "__pow__",
+    ast.LShift: "__lshift__",
+    ast.RShift: "__rshift__",
+    ast.BitOr: "__or__",
+    ast.BitXor: "__xor__",
+    ast.BitAnd: "__and__",
+    ast.Eq: "__eq__",
+    ast.NotEq: "__ne__",
+    ast.Lt: "__lt__",
+    ast.LtE: "__le__",
+    ast.Gt: "__gt__",
+    ast.GtE: "__ge__",
+    ast.In: "__contains__",
+    ast.NotIn: "__contains__",
+    ast.USub: "__neg__",
+    ast.UAdd: "__pos__",
+    ast.Invert: "__invert__",
+    ast.Not: "__bool__",
+}
 _UNKNOWN: Any = object()
 
 
@@ -170,7 +258,9 @@ def element(of: str | None) -> str | None:
     """What iterating over, or subscripting, an expression gives."""
     if of is None or of[0] == "?":
         return None
-    return of[2:] if of[0] in "[{" else of + "[]"
+    if of[0] in "[{":
+        return of[2:]
+    return None if of.startswith("builtins.") and not of.startswith("builtins.open") else of + "[]"
 
 
 class _Code:
@@ -178,6 +268,7 @@ class _Code:
 
     __slots__ = (
         "branches",
+        "breaks",
         "calls",
         "catches",
         "changes",
@@ -188,11 +279,11 @@ class _Code:
         "is_generator",
         "loads",
         "most_depth",
-        "name",
         "nest",
         "nodes",
         "nonlocals",
         "owner",
+        "parameters",
         "raises",
         "returns",
         "scope",
@@ -204,12 +295,20 @@ class _Code:
         "yields",
     )
 
-    def __init__(self, index: int, scope: dict[str, Any], owner: str = "", self_name: str = "", name: str = "") -> None:
+    def __init__(
+        self,
+        index: int,
+        scope: dict[str, Any],
+        owner: str = "",
+        self_name: str = "",
+        parameters: dict[str, str] | None = None,
+    ) -> None:
         self.index = index
         self.scope = scope
         self.owner = owner
         self.self_name = self_name
-        self.name = name
+        self.parameters = parameters or {}
+        """Parameters nothing is known of, those of functions around it too -> as `calls` has them."""
         self.weight = 1.0
         self.nest = 0
         self.depth = 0
@@ -230,6 +329,8 @@ class _Code:
         self.yields = ""
         self.is_generator = False
         self.serves = False
+        self.breaks = False
+        """Whether the loop being walked has a `break`."""
 
 
 class _Module:
@@ -245,6 +346,8 @@ class _Module:
         self.names: dict[str, str] = {}
         self.bound: dict[str, Any] = {}
         """Module-level name -> the expression other code knows it by."""
+        self.bounds: list[tuple[str, ast.expr]] = []
+        """Type variables, and what they are bound to."""
         self.numbers: dict[str, float] = {}
         self.tables: dict[str, tuple[str, ...]] = {}
         self.classes: dict[str, tuple[list[str], list[str], dict[str, str], str]] = {}
@@ -256,13 +359,19 @@ class _Module:
         self.class_name = ""
         """Of the class whose body, or whose method, is being walked."""
         self.lines = text.count("\n") + (not text.endswith("\n") and text != "")
-        self.marks = self.find_marks() if "autoscope:" in text else {}
+        self.marks = find_marks(text) if "autoscope:" in text else {}
+        self.lambdas = "lambda" in text
+        """Whether looking for lambdas in annotations can find any."""
         self.main_calls: dict[str, float] = {}
         self.has_main = False
         self.code = _Code(-1, self.bound)
 
     def seen(self) -> Seen:
         self.bind(self.tree.body)
+        for name, bound in self.bounds:
+            found = self.annotation(bound)
+            if found and found.endswith("()"):
+                self.bound[name] = found[:-2]
         self.block(self.tree.body)
         return Seen(
             self.lines,
@@ -282,14 +391,6 @@ class _Module:
             self.tables,
         )
 
-    def find_marks(self) -> dict[int, str]:
-        """Line -> `off`, `never` or `trace` where a comment there says so."""
-        marks = {}
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if "autoscope:" in line and (found := _OFF.search(line)):
-                marks[number] = found[1]
-        return marks
-
     def bind(self, body: Iterable[Any]) -> None:
         """Know a module's own names before any code that uses them is walked."""
         for node in body:
@@ -301,19 +402,26 @@ class _Module:
             elif kind is ast.Assign or kind is ast.AnnAssign:
                 self.bind_assigned(node)
             elif kind in _BLOCKS:
-                for name in ("body", "orelse", "handlers", "finalbody"):
+                for name in ("body", "orelse", "handlers", "finalbody", "cases"):
                     inner = getattr(node, name, None)
                     if inner:
                         self.bind(inner)
-            elif kind is ast.ExceptHandler:
+            elif kind is ast.ExceptHandler or kind is ast.match_case:
                 self.bind(node.body)
+            elif kind is _TYPE_ALIAS:
+                self.bound[node.name.id] = f"{self.module}.{node.name.id}"
 
     def bind_assigned(self, node: Any) -> None:
         targets = node.targets if type(node) is ast.Assign else [node.target]
         for target in targets:
             if type(target) is ast.Name:
-                self.bound[target.id] = f"{self.module}.{target.id}"
                 value = node.value
+                if type(value) is ast.Call and last_name(value) in _TYPE_VARIABLES:
+                    self.bound[target.id] = None  # of which nothing is known, unless it is bound to a class
+                    self.names[target.id] = "typing.TypeVar()"
+                    self.bounds += [(target.id, word.value) for word in value.keywords if word.arg == "bound"]
+                    continue
+                self.bound[target.id] = f"{self.module}.{target.id}"
                 if type(value) is ast.Constant and isinstance(value.value, (int, float)):
                     self.numbers[target.id] = float(value.value)
             elif type(target) is ast.Tuple:
@@ -371,66 +479,94 @@ class _Module:
 
     # Statements.
 
-    def block(self, body: Iterable[ast.stmt]) -> None:
+    def block(self, body: Sequence[ast.stmt]) -> bool:
+        """Walk statements up to the first that is always left; whether there is one. What follows it can never run."""
         code = self.code
         for node in body:
             code.nodes += code.weight
             code.statements += 1
-            _STATEMENTS[type(node)](self, node)
+            if _STATEMENTS[type(node)](self, node):
+                if node is not body[-1] and not code.is_generator:
+                    code.is_generator = suspends(body[body.index(node) + 1 :])
+                return True
+        return False
 
-    def at(self, body: Iterable[ast.stmt], share: float, nest: int = 1) -> None:
+    def at(self, body: Sequence[ast.stmt], share: float, nest: int = 1) -> bool:
         """A block that runs `share` times for each time what stands before it does."""
         code = self.code
         weight = code.weight
         code.weight = weight * share
         code.nest += nest
-        self.block(body)
+        left = self.block(body)
         code.nest -= nest
         code.weight = weight
+        return left
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         outer = self.code
-        qualname = self.prefix + node.name
+        qualname = self.prefix + node.name if node.name not in outer.globals else node.name
         decorators, mark = self.decorators(node)
         first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
         if not mark and self.marks:
             mark = self.mark_at(first, node)
         if outer.scope is not self.bound and not self.in_class_body():
             outer.scope[node.name] = f"{self.module}.{qualname}"
+        if self.lambdas:
+            self.in_annotations(node)
         arguments = node.args
-        for default in arguments.defaults:
-            self.visit(default)
-        for value in arguments.kw_defaults:
+        positional = (*arguments.posonlyargs, *arguments.args)
+        defaults: dict[str, str | None] = {}
+        for argument, default in zip(reversed(positional), reversed(arguments.defaults), strict=False):
+            defaults[argument.arg] = self.visit(default)
+        for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
             if value is not None:
-                self.visit(value)
+                defaults[argument.arg] = self.visit(value)
         index = len(self.functions)
         self.functions.append(None)
         scope: dict[str, Any] = {}
         names: list[str] = []
-        method = self.in_class_body()
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
-            names.append(argument.arg)
-            scope[argument.arg] = self.annotation(argument.annotation) if argument.annotation is not None else None
+        parameters = dict(outer.parameters) if outer.parameters else {}
+        method = self.in_class_body() and qualname is not node.name
+        bound = method and not any(name == "builtins.staticmethod" for name, _ in decorators)
+        for argument in (*positional, *arguments.kwonlyargs):
+            name = argument.arg
+            names.append(name)
+            known = None
+            if argument.annotation is not None and (not bound or len(names) > 1):
+                known = self.annotation(argument.annotation)
+            if known is None and defaults:
+                known = defaults.get(name)
+                if known is not None and known.startswith("builtins."):
+                    known = None
+            scope[name] = known
+            if known is None:
+                parameters[name] = f"{self.module}.{qualname}({name})"
+            elif parameters:
+                parameters.pop(name, None)
         for extra in (arguments.vararg, arguments.kwarg):
             if extra is not None:
                 names.append(extra.arg)
                 scope[extra.arg] = None
-        first_name = names[0] if names and (arguments.posonlyargs or arguments.args) else ""
+        first_name = names[0] if positional else ""
         self_name = ""
-        if method and first_name and not any(name == "builtins.staticmethod" for name, _ in decorators):
+        if bound and first_name:
             is_class = node.name in _CLASS_METHODS or any(name == "builtins.classmethod" for name, _ in decorators)
-            if scope[first_name] is None:
-                scope[first_name] = f"{self.module}.{self.class_name}" + ("" if is_class else "()")
+            scope[first_name] = f"{self.module}.{self.class_name}" + ("" if is_class else "()")
+            parameters.pop(first_name, None)
             self_name = first_name
-        code = _Code(index, scope, self.class_name if method else "", self_name, node.name)
+        code = _Code(index, scope, self.class_name if method else "", self_name, parameters)
         nested = outer.index >= 0
         prefix, self.prefix = self.prefix, f"{qualname}.<locals>."
         kept_class = self.class_name
-        pushed = outer.index >= 0
+        pushed = outer.index >= 0 and not self.in_class_body()
         if pushed:
             self.scopes.append(outer.scope)
         self.code = code
         kept_body, self.body_class = self.body_class, ""
+        for inner in node.body:
+            # Known to each other before any of them is walked.
+            if type(inner) in _DEFINITIONS:
+                scope[inner.name] = f"{self.module}.{qualname}.<locals>.{inner.name}"  # type: ignore[attr-defined]
         self.block(node.body)
         self.body_class = kept_body
         self.code = outer
@@ -443,17 +579,21 @@ class _Module:
             kind = "async_generator" if is_async else "generator"
         else:
             kind = "coroutine" if is_async else "function"
-        returns = self.annotation(node.returns) or "" if node.returns is not None else ""
+        returns = ""
+        if code.returns.endswith("*"):
+            returns = code.returns  # a computed name says more than its annotation
+        elif node.returns is not None:
+            returns = self.annotation(node.returns) or ""
         if not returns or returns == "builtins.None()":
             returns = ("[]" + code.yields if code.yields else "") if code.is_generator else code.returns
-        if node.name in code.calls or f"{self.module}.{qualname}" in code.calls:
+        if (f"{self.module}.{self.class_name}().{node.name}" if method else f"{self.module}.{qualname}") in code.calls:
             code.cognitive += 1
         self.functions[index] = SeenFunction(
             qualname,
             first,
             node.end_lineno or node.lineno,
             kind,
-            tuple(names),
+            tuple(names) if not kept_class else self.mangle(names),
             decorators,
             code.statements,
             code.branches,
@@ -474,6 +614,53 @@ class _Module:
             code.serves,
         )
 
+    def mangle(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Parameters as code in the class being walked has them."""
+        return tuple(mangled(name, self.class_name) if name[:2] == "__" else name for name in names)
+
+    def in_annotations(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Lambdas in a signature's annotations (`Annotated[int, Check(lambda value: …)]`), and in its type parameters."""
+        arguments = node.args
+        every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
+        for annotation in (*(argument.annotation for argument in every if argument is not None), node.returns):
+            self.evaluated(annotation)
+        self.type_parameters(node)
+
+    def evaluated(self, annotation: ast.expr | None) -> None:
+        """Walk an annotation that is evaluated with what it stands on, for the lambdas in it."""
+        if annotation is None or type(annotation) in (ast.Name, ast.Attribute, ast.Constant):
+            return
+        if "__future__.annotations" not in self.imports and has_lambda(annotation):
+            self.visit(annotation)
+
+    def type_parameters(self, node: Any) -> None:
+        """Bounds and defaults of `[T: …]`: nobody evaluates them before they are asked for."""
+        parameters = getattr(node, "type_params", None)
+        if parameters and any(map(has_lambda, parameters)):
+            self.lazily(f"<generic parameters of {node.name}>.", parameters)
+
+    def type_alias(self, node: Any) -> None:
+        name = node.name.id
+        found = self.peek(node.value)
+        if self.code.scope is not self.bound:
+            self.code.scope[name] = found
+        elif found and name not in self.names:
+            self.names[name] = found
+        if self.lambdas and has_lambda(node):
+            self.lazily(f"{name}.<locals>.", [node.value])
+            if any(map(has_lambda, node.type_params)):
+                self.lazily(f"<generic parameters of {name}>.", node.type_params)
+
+    def lazily(self, prefix: str, nodes: Iterable[ast.AST]) -> None:
+        """Find the lambdas in what is not run here."""
+        code, self.code = self.code, _Code(self.code.index, {})
+        kept, self.prefix = self.prefix, self.prefix + prefix
+        for node in nodes:
+            for child in [node] if isinstance(node, ast.expr) else ast.iter_child_nodes(node):
+                if isinstance(child, ast.expr):
+                    self.visit(child)
+        self.code, self.prefix = code, kept
+
     body_class = ""
     """Of the class whose body itself is being walked; empty inside its methods."""
 
@@ -492,14 +679,16 @@ class _Module:
                 for value in (*decorator.args, *(keyword.value for keyword in decorator.keywords)):
                     self.visit(value)
                     if not text and type(value) is ast.Constant and type(value.value) is str:
-                        text = value.value
+                        text = value.value[:MOST_TEXT]
             mark = mark or _MARKS.get(expression, "")
             found.append((expression, text))
         return tuple(found), mark
 
     def mark_at(self, first: int, node: Any) -> str:
         """What a comment between the first decorator and the end of the signature says."""
-        last = node.body[0].lineno if node.body else node.lineno
+        last = node.body[0].lineno
+        if type(node.body[0]) in _DEFINITIONS and node.body[0].decorator_list:
+            last = node.body[0].decorator_list[0].lineno
         for line in range(first, max(last, node.lineno + 1)):
             if line in self.marks:
                 return "off" if self.marks[line] != "trace" else "trace"
@@ -507,14 +696,19 @@ class _Module:
 
     def class_(self, node: ast.ClassDef) -> None:
         outer = self.code
-        qualname = self.prefix + node.name
+        qualname = self.prefix + node.name if node.name not in outer.globals else node.name
         decorators, mark = self.decorators(node)
         first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
         if not mark and self.marks:
             mark = self.mark_at(first, node)
+        if self.lambdas:
+            self.type_parameters(node)
         bases = []
         for base in node.bases:
-            found = self.visit(base.value if type(base) is ast.Subscript else base)
+            if type(base) is ast.Subscript:
+                self.visit(base.slice)
+                base = base.value
+            found = self.visit(base)
             if found:
                 bases.append(found)
         for keyword in node.keywords:
@@ -524,12 +718,12 @@ class _Module:
         attributes: dict[str, str] = {}
         self.classes[qualname] = (bases, [name for name, _ in decorators], attributes, mark)
         scope: dict[str, Any] = {}
-        code = _Code(outer.index, scope, qualname)
+        code = _Code(outer.index, scope, qualname, "", outer.parameters)
         code.weight = outer.weight
         prefix, self.prefix = self.prefix, f"{qualname}."
         kept_class, self.class_name = self.class_name, qualname
         kept_body, self.body_class = self.body_class, qualname
-        pushed = outer.index >= 0
+        pushed = outer.index >= 0 and outer.scope is not self.bound and not kept_body
         if pushed:
             self.scopes.append(outer.scope)
         self.code = code
@@ -545,11 +739,12 @@ class _Module:
         for name, weight in code.calls.items():
             outer.calls[name] = outer.calls.get(name, 0.0) + weight
 
-    def return_(self, node: ast.Return) -> None:
+    def return_(self, node: ast.Return) -> bool:
         if node.value is not None:
             found = self.visit(node.value)
             if found and not self.code.returns:
                 self.code.returns = found
+        return True
 
     def assign(self, node: ast.Assign) -> None:
         value = self.visit(node.value)
@@ -559,28 +754,36 @@ class _Module:
     def annotated(self, node: ast.AnnAssign) -> None:
         value = self.visit(node.value) if node.value is not None else None
         known = self.annotation(node.annotation)
+        if self.lambdas and (self.code.index < 0 or self.body_class):
+            self.evaluated(node.annotation)
         if value and (known is None or known.startswith("builtins.")):
             known = value
         self.store(node.target, known, node.value)
 
     def augmented(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
+        if type(node.target) is not ast.Subscript:
+            self.implied(self.peek(node.target), _OPERATORS[type(node.op)])
         self.store(node.target, None, None, keep=True)
 
     def store(self, target: Any, value: str | None, source: Any, keep: bool = False) -> None:
         """A target is given what `value` stands for; `keep`: it is changed rather than replaced."""
         code = self.code
         code.nodes += code.weight
+        if value is not None and len(value) > MOST_EXPRESSION:
+            value = None
         kind = type(target)
         if kind is ast.Name:
             name = target.id
             if name in code.globals:
                 code.changes[f"global {name}"] = None
+                if value and name not in self.names:
+                    self.names[name] = value
             elif name in code.nonlocals:
                 code.changes[f"nonlocal {name}"] = None
             elif keep:
                 pass
-            elif self.body_class and source is not None and type(source) in (ast.List, ast.Tuple, ast.Dict):
+            elif self.body_class and type(source) in _LITERALS:
                 code.scope[name] = value
                 self.table(f"{self.body_class}.{name}", source)
             elif code.scope is self.bound:
@@ -588,18 +791,27 @@ class _Module:
                     self.names[name] = value
                 if source is not None:
                     self.table(name, source)
-            elif value or code.scope.get(name) is None:
-                code.scope[name] = value
+            else:
+                if type(source) in _LITERALS and self.table(f"@{source.lineno}", source, 2):
+                    self.names[f"@{source.lineno}"] = value or "builtins.list()"
+                    value = f"{self.module}.@{source.lineno}"
+                if value or code.scope.get(name) is None:
+                    code.scope[name] = value
+                if name in code.parameters:
+                    code.parameters = {key: word for key, word in code.parameters.items() if key != name}
         elif kind is ast.Attribute:
             base = self.visit(target.value)
             name = target.attr
             self.changed(target)
-            is_own = type(target.value) is ast.Name and target.value.id == code.self_name and code.owner
-            if value and is_own and base and base.endswith("()"):
-                self.classes[code.owner][2].setdefault(name, value)
+            if code.owner and self.is_self(target.value):
+                if value and base and base.endswith("()"):
+                    self.classes[code.owner][2].setdefault(name, value)
+                if type(source) in _LITERALS:
+                    self.table(f"{code.owner}.{name}", source)
         elif kind is ast.Subscript:
-            self.visit(target.value)
+            self.implied(self.visit(target.value), "__setitem__")
             self.visit(target.slice)
+            self.collect(target.value, "{}", value)
             self.changed(target.value)
         elif kind is ast.Tuple or kind is ast.List:
             values = source.elts if type(source) in (ast.Tuple, ast.List) else []
@@ -613,23 +825,42 @@ class _Module:
         elif kind is ast.Starred:
             self.store(target.value, None, None)
 
-    def table(self, name: str, source: Any) -> None:
-        """Keep what may be functions among a module-level collection's values: dispatch tables, URL patterns."""
-        kind = type(source)
-        if kind is ast.Dict:
-            values: list[Any] = source.values
-        elif kind in (ast.List, ast.Tuple, ast.Set):
-            values = source.elts
-        else:
+    def is_self(self, node: ast.expr) -> bool:
+        return type(node) is ast.Name and node.id == self.code.self_name
+
+    def collect(self, container: ast.expr, prefix: str, value: str | None) -> None:
+        """Something is put into a list, set or dict that was empty: `[]`, `{}` of what it stands for."""
+        if value is None or value[-1] != ")" or value[0] in "?[{" or value.startswith("builtins."):
             return
-        found = [self.peek(value) for value in values if type(value) in (ast.Name, ast.Attribute)]
-        kept = tuple(dict.fromkeys(word for word in found if word and not word.startswith("builtins.")))
-        if kept:
-            self.tables[name] = kept
+        code = self.code
+        if type(container) is ast.Name:
+            if code.scope is not self.bound and code.scope.get(container.id) in _EMPTY:
+                code.scope[container.id] = prefix + value
+        elif code.owner and type(container) is ast.Attribute and self.is_self(container.value):
+            attributes = self.classes[code.owner][2]
+            if attributes.get(container.attr) in _EMPTY:
+                attributes[container.attr] = prefix + value
+
+    def table(self, name: str, source: Any, least: int = 1) -> bool:
+        """Keep what may be functions among a collection's values, or its rows': dispatch tables, URL patterns. Whether any are kept."""
+        found = []
+        for value in source.values if type(source) is ast.Dict else getattr(source, "elts", ()):
+            for item in value.elts if type(value) is ast.Tuple else (value,):
+                if type(item) is ast.Name or type(item) is ast.Attribute:
+                    word = self.peek(item)
+                    if word and word[0] != "?" and word[-1] not in ")]" and not word.startswith("builtins."):
+                        found.append(word)
+        kept = tuple(dict.fromkeys(found))
+        if len(kept) < least:
+            return False
+        self.tables[name] = kept
+        return True
 
     def peek(self, node: ast.expr) -> str | None:
         """What an expression is, without counting it."""
         code = self.code
+        if type(node) is ast.Name:
+            return self.lookup(node.id)
         kept = code.calls, code.loads, code.nodes, code.branches, code.cognitive, len(self.handed), len(self.functions)
         code.calls, code.loads = {}, {}
         found = self.visit(node)
@@ -668,16 +899,46 @@ class _Module:
         code = self.code
         what = self.visit(node.iter)
         times = self.times(node.iter)
-        self.store(node.target, element(what), None)
+        self.each(node.target, node.iter, what)
         code.branches += 1
         code.cognitive += 1 + code.nest
         code.depth += 1
         code.most_depth = max(code.most_depth, code.depth)
+        breaks = code.breaks
         self.at(node.body, times)
+        code.breaks = breaks
         code.depth -= 1
         if node.orelse:
             code.cognitive += 1
-            self.block(node.orelse)
+            self.at(node.orelse, 1.0)
+
+    def each(self, target: Any, iterated: ast.expr, what: str | None) -> None:
+        """A loop's target is given what there is in `iterated`, which stands for `what`."""
+        if type(target) is ast.Tuple and type(iterated) is ast.Call and len(target.elts) == 2:
+            function, arguments = iterated.func, iterated.args
+            first, second = target.elts
+            if type(function) is ast.Name and arguments:
+                if function.id == "enumerate":
+                    self.store(first, None, None)
+                    self.each(second, arguments[0], self.peek(arguments[0]))
+                    return
+                if function.id == "zip" and len(arguments) == 2:
+                    for part, argument in zip(target.elts, arguments, strict=True):
+                        self.store(part, element(self.peek(argument)), None)
+                    return
+            elif type(function) is ast.Attribute and function.attr == "items" and not arguments:
+                self.store(first, None, None)
+                self.store(second, element(self.peek(function.value)), None)
+                return
+        self.implied(what, "__iter__")
+        self.store(target, element(what), None)
+
+    def implied(self, what: str | None, name: str) -> None:
+        """An operator, a loop or the like has the class of `what` do something."""
+        if what is not None and what[0] not in "?[{" and not what.startswith("builtins."):
+            loads = self.code.loads
+            word = f"{what}.{name}"
+            loads[word] = loads.get(word, 0.0) + self.code.weight
 
     def times(self, node: Any) -> float:
         """How often a loop over `node` runs."""
@@ -721,8 +982,9 @@ class _Module:
                 return left / right
         return None
 
-    def while_(self, node: ast.While) -> None:
+    def while_(self, node: ast.While) -> bool:
         code = self.code
+        always = node.test.value if type(node.test) is ast.Constant else None
         code.branches += 1
         code.cognitive += 1 + code.nest
         code.depth += 1
@@ -730,15 +992,24 @@ class _Module:
         code.serves = code.serves or endless(node.test)
         weight = code.weight
         code.weight = weight * ITERATIONS
-        self.visit(node.test)
+        self.implied(self.visit(node.test), "__bool__")
         code.weight = weight
-        self.at(node.body, ITERATIONS)
+        breaks, code.breaks = code.breaks, False
+        if always is None or always:
+            self.at(node.body, ITERATIONS)
+        else:
+            self.dead(node.body)
+        forever = bool(always) and not code.breaks
+        code.breaks = breaks
         code.depth -= 1
-        if node.orelse:
+        if forever:
+            self.dead(node.orelse)
+        elif node.orelse:
             code.cognitive += 1
-            self.block(node.orelse)
+            self.at(node.orelse, 1.0)
+        return forever
 
-    def if_(self, node: ast.If, chained: bool = False) -> None:
+    def if_(self, node: ast.If) -> bool:
         code = self.code
         if code.index < 0 and is_main_guard(node.test):
             self.has_main = True
@@ -746,26 +1017,51 @@ class _Module:
             self.block(node.body)
             code.calls = kept
             self.block(node.orelse)
-            return
-        self.visit(node.test)
-        code.branches += 1
-        code.cognitive += 1 if chained else 1 + code.nest
+            return False
         share = BRANCH if code.index >= 0 else 1.0
-        self.at(node.body, share)
-        other = node.orelse
-        if len(other) == 1 and type(other[0]) is ast.If:
+        weight = code.weight
+        code.cognitive += 1 + code.nest
+        left = True
+        while True:  # once for the `if` and for every `elif`: of those there may be thousands
+            self.implied(self.visit(node.test), "__bool__")
+            code.branches += 1
+            other = node.orelse
+            if type(node.test) is not ast.Constant:
+                left = self.at(node.body, share) and left
+            elif node.test.value:
+                left = self.at(node.body, 1.0) and left
+                self.dead(other)
+                break
+            else:
+                self.dead(node.body)
+            if len(other) != 1 or type(other[0]) is not ast.If or other[0].col_offset != node.col_offset:
+                if other:  # an `else`; one whose only statement is an `if` is none the simpler for it
+                    code.cognitive += 1
+                left = self.at(other, share) and left
+                break
             code.statements += 1
-            weight = code.weight
-            code.weight = weight * share
-            self.if_(other[0], True)
-            code.weight = weight
-        elif other:
             code.cognitive += 1
-            self.at(other, share)
+            code.weight *= share
+            node = other[0]
+        code.weight = weight
+        return left
 
-    def try_(self, node: Any) -> None:
+    def dead(self, body: Sequence[ast.stmt]) -> None:
+        """A block that can never run: the compiler leaves it out. Only whether it yields counts."""
+        if body and not self.code.is_generator:
+            self.code.is_generator = suspends(body)
+
+    def break_(self, node: ast.Break) -> bool:
+        self.code.breaks = True
+        return True
+
+    def continue_(self, node: ast.Continue) -> bool:
+        return True
+
+    def try_(self, node: Any) -> bool:
         code = self.code
-        self.block(node.body)
+        left = self.block(node.body)
+        caught = True
         for handler in node.handlers:
             code.branches += 1
             code.cognitive += 1 + code.nest
@@ -775,9 +1071,12 @@ class _Module:
                 code.scope[handler.name] = None
             if not tells(handler):
                 code.swallows.extend(names)
-            self.at(handler.body, RARELY)
-        self.block(node.orelse)
-        self.block(node.finalbody)
+            caught = self.at(handler.body, RARELY) and caught
+        if left:
+            self.dead(node.orelse)
+        else:
+            left = self.block(node.orelse)
+        return self.block(node.finalbody) or (left and caught)
 
     def exceptions(self, node: ast.expr | None) -> list[str]:
         if node is None:
@@ -787,11 +1086,11 @@ class _Module:
         self.visit(node)
         return [last_name(node)]
 
-    def raise_(self, node: ast.Raise) -> None:
+    def raise_(self, node: ast.Raise) -> bool:
         code = self.code
         if node.exc is None:
             code.raises.append("...")
-            return
+            return True
         weight = code.weight
         code.weight = weight * RARELY
         self.visit(node.exc)
@@ -799,6 +1098,7 @@ class _Module:
             self.visit(node.cause)
         code.weight = weight
         code.raises.append(last_name(node.exc))
+        return True
 
     def with_(self, node: ast.With | ast.AsyncWith) -> None:
         enter, leave = ("__aenter__", "__aexit__") if type(node) is ast.AsyncWith else ("__enter__", "__exit__")
@@ -811,19 +1111,30 @@ class _Module:
                 self.store(item.optional_vars, f"{what}.{enter}()" if what else None, None)
         self.block(node.body)
 
-    def match(self, node: ast.Match) -> None:
+    def match(self, node: ast.Match) -> bool:
         code = self.code
-        self.visit(node.subject)
+        subject = self.visit(node.subject)
         code.cognitive += 1 + code.nest
+        left = True
         for case in node.cases:
-            code.branches += 1
+            always = case.guard is None and type(case.pattern) is ast.MatchAs and case.pattern.pattern is None
+            code.branches += 1 - always
             if case.guard is not None:
+                code.branches += 1
                 self.visit(case.guard)
+            what = subject
             for inner in ast.walk(case.pattern):
+                if type(inner) is ast.MatchValue:
+                    self.visit(inner.value)
+                elif type(inner) is ast.MatchClass:
+                    found = self.visit(inner.cls)
+                    if found and (inner is case.pattern or getattr(case.pattern, "pattern", None) is inner):
+                        what = found + "()"
                 name = getattr(inner, "name", None) or getattr(inner, "rest", None)
                 if name and code.scope is not self.bound:
-                    code.scope[name] = None
-            self.at(case.body, 1.0 / max(len(node.cases), 1))
+                    code.scope[name] = what if inner is case.pattern else None
+            left = self.at(case.body, 1.0 / max(len(node.cases), 1)) and left
+        return left and always
 
     def import_here(self, node: ast.Import | ast.ImportFrom) -> None:
         if self.code.scope is not self.bound:
@@ -850,11 +1161,13 @@ class _Module:
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if type(target) is ast.Attribute or type(target) is ast.Subscript:
-                self.visit(target.value)
+                what = self.visit(target.value)
+                if type(target) is ast.Subscript:
+                    self.implied(what, "__delitem__")
                 self.changed(target if type(target) is ast.Attribute else target.value)
 
     def nothing(self, node: ast.AST) -> None:
-        """`pass`, `break`, `continue`, type aliases."""
+        """`pass`."""
 
     # Expressions: each visit returns what it is, None where that is unknown.
 
@@ -876,34 +1189,39 @@ class _Module:
     """What the attribute visited last belongs to, where that is a list or mapping of something."""
 
     def attribute(self, node: ast.Attribute) -> str | None:
-        base = self.visit(node.value)
-        if base is None or base == "":
-            return "?." + node.attr
-        if base[0] in "?[{":
-            if base[0] == "?":
-                return "?." + node.attr
-            self.container = base
-            return f"builtins.{'list' if base[0] == '[' else 'dict'}().{node.attr}"
-        found = f"{base}.{node.attr}"
-        if base[-1] == ")" and base.startswith(self.module):
+        found = self.member(self.visit(node.value), node.attr)
+        if found[0] != "?" and "()" in found and not found.startswith("builtins."):
             loads = self.code.loads
             loads[found] = loads.get(found, 0.0) + self.code.weight
         return found
+
+    def member(self, base: str | None, name: str) -> str:
+        """What an attribute of `base` is."""
+        if not base or base[0] == "?" or len(base) > MOST_EXPRESSION:
+            return "?." + name
+        if base[0] == "[" or base[0] == "{":
+            self.container = base
+            return f"builtins.{'list' if base[0] == '[' else 'dict'}().{name}"
+        return f"{base}.{name}"
 
     def call(self, node: ast.Call) -> str | None:
         function = node.func
         code = self.code
         self.container = ""
-        what = self.visit(function)
-        container = self.container if what and what.startswith("builtins.") else ""
-        self.container = ""
+        what: str | None
+        if type(function) is ast.Attribute:
+            code.nodes += code.weight
+            what = self.member(self.visit(function.value), function.attr)
+        else:
+            what = self.visit(function)
+        container, self.container = self.container, ""
         text = ""
         given: list[tuple[int | str, Any, str | None]] = []
         place: int | str
         for place, argument in enumerate(node.args):
             if type(argument) is ast.Constant:
                 if not text and type(argument.value) is str:
-                    text = argument.value[:200]
+                    text = argument.value[:MOST_TEXT]
                 code.nodes += code.weight
                 continue
             given.append((place, argument, self.visit(argument)))
@@ -912,44 +1230,63 @@ class _Module:
             if type(value) is ast.Constant:
                 code.nodes += code.weight
                 if not text and type(value.value) is str and keyword.arg in ("path", "rule", "name", "route"):
-                    text = value.value[:200]
+                    text = value.value[:MOST_TEXT]
                 continue
             given.append((keyword.arg or "**", value, self.visit(value)))
         if what is None:
+            if type(function) is ast.Name and function.id in code.parameters:
+                self.count(code.parameters[function.id])
             return None
-        if what == "builtins.super":
-            return f"{self.module}.{self.class_name}.__super__()" if self.class_name else None
-        if what == "builtins.getattr" and len(node.args) == 2 and text and given:
-            base = given[0][2]
-            return f"{base}.{text}" if base and text.isidentifier() else None
-        if what == "builtins.type" and len(node.args) == 1 and given:
-            base = given[0][2]
-            return base[:-2] if base and base.endswith("()") else None
-        if what in ("typing.cast", "typing_extensions.cast") and len(node.args) == 2:
+        first = given[0][2] if given and given[0][0] == 0 else None
+        if what in _NO_CALLS:
+            found = self.of_builtin(what, node, first, text)
+            if found is not _UNKNOWN:
+                return found  # type: ignore[no-any-return]
+        elif what in ("typing.cast", "typing_extensions.cast") and len(node.args) == 2:
             return self.annotation(node.args[0])
-        if code.loads and what in code.loads:
-            # Not a load of its own: the call says it all.
-            code.loads[what] -= code.weight
-            if code.loads[what] <= 1e-9:
-                del code.loads[what]
         calls = code.calls
         calls[what] = calls.get(what, 0.0) + code.weight
         if type(function) is ast.Attribute and function.attr in _MUTATORS:
             self.changed(function.value)
+            if function.attr in _COLLECTS and given:
+                self.collect(function.value, "[]", given[-1][2])
         for place, argument, reference in given:
             if reference and type(argument) in _REFERENCES and reference[0] != "?" and reference[-1] not in ")]":
                 if not reference.startswith("builtins."):
-                    self.handed.append(Handed(what, place, text, reference, code.index))
+                    self.handed.append(Handed(what, place, text, reference, code.index, code.weight))
             elif type(argument) in (ast.List, ast.Tuple):
                 for item in argument.elts:
                     word = self.peek(item) if type(item) in (ast.Name, ast.Attribute) else None
                     if word and word[0] != "?" and word[-1] not in ")]" and not word.startswith("builtins."):
-                        self.handed.append(Handed(what, place, text, word, code.index))
-        if container and type(function) is ast.Attribute:
-            return taken_from(container, function.attr) or what + "()"
-        if what in _PASS_ON and given and given[0][0] == 0:
-            return given[0][2]
+                        self.handed.append(Handed(what, place, text, word, code.index, code.weight))
+        if container:
+            return taken_from(container, what.rpartition(".")[2])
+        if first is not None:
+            if what in _IMPLIED:
+                self.implied(first, _IMPLIED[what])
+            if what in _PASS_ON:
+                return first
+        if what in _GIVES_ELEMENT and len(node.args) == 1:
+            return element(first)
+        if len(what) > MOST_EXPRESSION or (what.startswith("builtins.") and not what.startswith(_KNOWN_RESULTS)):
+            return None
         return what + "()"
+
+    def of_builtin(self, what: str, node: ast.Call, first: str | None, text: str) -> Any:
+        """What calling something built in comes to, where that is no call or not just one; else `_UNKNOWN`."""
+        if what == "builtins.super":
+            return f"{self.module}.{self.class_name}.__super__()" if self.class_name else None
+        if what == "builtins.getattr" and len(node.args) > 1 and first:
+            self.count(what)
+            if text and len(node.args) == 2 and text.isidentifier():
+                return self.member(first, text)
+            start = beginning(node.args[1])
+            return (
+                f"{first}.{start}*" if start and first[0] not in "?[{" and not first.startswith("builtins.") else None
+            )
+        if what == "builtins.type" and len(node.args) == 1 and first:
+            return first[:-2] if first.endswith("()") else None
+        return _UNKNOWN
 
     def await_(self, node: ast.Await) -> str | None:
         return self.visit(node.value)
@@ -964,44 +1301,68 @@ class _Module:
         return None
 
     def yield_from(self, node: ast.YieldFrom) -> str | None:
-        self.code.is_generator = True
-        self.visit(node.value)
+        code = self.code
+        code.is_generator = True
+        found = self.visit(node.value)
+        self.implied(found, "__iter__")
+        if not code.yields:
+            code.yields = element(found) or ""
         return None
 
     def binary(self, node: ast.BinOp) -> str | None:
         left = self.visit(node.left)
-        right = self.visit(node.right)
-        if type(node.op) is ast.Div:  # paths
-            return left
-        if type(node.op) is ast.BitOr and left and left[-1] != ")":
+        self.visit(node.right)
+        if left is None:
+            return None
+        operator = type(node.op)
+        self.implied(left, _OPERATORS[operator])
+        if operator is ast.BitOr and left[-1] != ")":
             return left  # an alias such as `Number = int | float`
-        del right
+        if left[0] in "?[{":
+            return left if operator is ast.Add and left[0] != "?" else None
+        if left.startswith("builtins."):
+            return left if left == "builtins.str()" and operator in (ast.Add, ast.Mod) else None
+        # A path divided is a path; what else operators give is taken to be of the same kind.
+        return left if left[-1] == ")" else None
+
+    def unary(self, node: ast.UnaryOp) -> str | None:
+        found = self.visit(node.operand)
+        self.implied(found, _OPERATORS[type(node.op)])
         return None
 
-    def unary(self, node: ast.UnaryOp) -> None:
-        self.visit(node.operand)
-
     def compare(self, node: ast.Compare) -> None:
-        self.visit(node.left)
-        for item in node.comparators:
-            self.visit(item)
+        left = self.visit(node.left)
+        for operator, item in zip(node.ops, node.comparators, strict=True):
+            right = self.visit(item)
+            kind = type(operator)
+            if kind is ast.In or kind is ast.NotIn:
+                self.implied(right, "__contains__")
+            elif left is not None and kind in _OPERATORS:
+                self.implied(left, _OPERATORS[kind])
+            left = right
 
     def boolean(self, node: ast.BoolOp) -> str | None:
         code = self.code
         code.branches += len(node.values) - 1
         code.cognitive += 1
         found = None
+        last = node.values[-1]
         for value in node.values:
-            found = self.visit(value) or found
+            what = self.visit(value)
+            if value is not last:
+                self.implied(what, "__bool__")
+            found = what or found
         return found
 
     def conditional(self, node: ast.IfExp) -> str | None:
         code = self.code
         code.branches += 1
         code.cognitive += 1 + code.nest
-        self.visit(node.test)
+        code.nest += 1
+        self.implied(self.visit(node.test), "__bool__")
         first = self.visit(node.body)
         second = self.visit(node.orelse)
+        code.nest -= 1
         return first or second
 
     def constant(self, node: ast.Constant) -> str | None:
@@ -1011,7 +1372,7 @@ class _Module:
         for value in node.values:
             if type(value) is ast.FormattedValue:
                 self.code.nodes += self.code.weight
-                self.visit(value.value)
+                self.implied(self.visit(value.value), "__repr__" if value.conversion == 114 else "__str__")
                 if value.format_spec is not None:
                     self.visit(value.format_spec)
         return "builtins.str()"
@@ -1026,7 +1387,10 @@ class _Module:
         inner = None
         for value in node.elts:
             found = self.visit(value)
-            inner = inner or found
+            if inner is None:
+                inner = found
+            elif found is not None and found != inner and type(node) is ast.Tuple:
+                inner = "?"  # of several kinds: a part of it may be any
         return "[]" + inner if inner and inner[0] not in "?[{" else "builtins.list()"
 
     def dictionary(self, node: ast.Dict) -> str | None:
@@ -1052,6 +1416,9 @@ class _Module:
             return inner[:-2] if inner and inner.endswith("()") else inner
         if base[-1] not in ")]" and (base.rpartition(".")[2][:1].isupper() or base in _GENERIC_BUILTINS):
             return base  # a generic class with its parameters
+        if type(node.slice) is ast.Slice and base[0] in "[{":
+            return base
+        self.implied(base, "__getitem__")
         return element(base)
 
     def slice_(self, node: ast.Slice) -> None:
@@ -1068,15 +1435,18 @@ class _Module:
         code = self.code
         weight, depth = code.weight, code.depth
         kept: dict[str, Any] = {}
+        prefix = self.prefix
         for generator in node.generators:
             what = self.visit(generator.iter)
+            if self.lambdas and prefix is self.prefix:  # what the first one goes through is found outside
+                self.prefix += comprehension_prefix(type(node))
             code.branches += 1 + len(generator.ifs)
             code.cognitive += len(generator.ifs)
             code.depth += 1
             code.most_depth = max(code.most_depth, code.depth)
             code.weight *= self.times(generator.iter)
             if code.scope is not self.bound:
-                self.store(generator.target, element(what), None)
+                self.each(generator.target, generator.iter, what)
             else:
                 for name in ast.walk(generator.target):
                     if type(name) is ast.Name and name.id in self.bound:
@@ -1091,6 +1461,7 @@ class _Module:
             found = self.visit(node.elt)
             answer = "[]" + found if found and found[0] not in "?[{" else "builtins.list()"
         code.weight, code.depth = weight, depth
+        self.prefix = prefix
         self.bound.update(kept)
         return answer
 
@@ -1104,23 +1475,26 @@ class _Module:
         index = len(self.functions)
         self.functions.append(None)
         code = _Code(index, dict.fromkeys(names))
+        code.parameters = {name: word for name, word in outer.parameters.items() if name not in names}
         pushed = outer.scope is not self.bound and not self.in_class_body()
         if pushed:
             self.scopes.append(outer.scope)
         kept_body, self.body_class = self.body_class, ""
+        qualname = self.prefix + "<lambda>"
+        prefix, self.prefix = self.prefix, f"{qualname}.<locals>."
         self.code = code
         found = self.visit(node.body)
         self.code = outer
+        self.prefix = prefix
         self.body_class = kept_body
         if pushed:
             self.scopes.pop()
-        qualname = self.prefix + "<lambda>"
         self.functions[index] = SeenFunction(
             qualname,
             node.lineno,
             node.end_lineno or node.lineno,
             "generator" if code.is_generator else "function",
-            tuple(names),
+            self.mangle(names) if self.class_name else tuple(names),
             (),
             1,
             code.branches,
@@ -1157,23 +1531,30 @@ class _Module:
         kind = type(node)
         if kind is ast.Name:
             found = self.lookup(node.id)
-            return found + "()" if found and found[-1] != ")" else found
+            if found is None or found[-1] == ")":
+                return found
+            return found + "()" if found not in _SELF else self.own()
         if kind is ast.Attribute:
             found = self.peek(node)
+            if found in _SELF:
+                return self.own()
             return found + "()" if found and found[0] != "?" else None
         if kind is ast.Constant:
             value = node.value
-            if type(value) is not str or len(value) > 200:
+            if type(value) is not str or len(value) > MOST_TEXT:
                 return None
             try:
                 return self.annotation(ast.parse(value.strip(), mode="eval").body)
-            except (SyntaxError, ValueError):
+            except (SyntaxError, ValueError, MemoryError, RecursionError):
                 return None
         if kind is ast.BinOp:
             return self.known(node.left) or self.known(node.right)
         if kind is ast.Subscript:
             return self.generic(node)
         return None
+
+    def own(self) -> str | None:
+        return f"{self.module}.{self.class_name}()" if self.class_name else None
 
     def known(self, node: ast.expr) -> str | None:
         return None if type(node) is ast.Constant and node.value is None else self.annotation(node)
@@ -1202,10 +1583,19 @@ class _Module:
         return self.annotation(node.value)
 
 
+_SELF = frozenset(("typing.Self", "typing_extensions.Self"))
+_TYPE_VARIABLES = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple"))
+_LITERALS = frozenset((ast.List, ast.Tuple, ast.Set, ast.Dict))
 _CLASS_METHODS = frozenset(("__new__", "__init_subclass__", "__class_getitem__"))
 _GENERIC_BUILTINS = frozenset(f"builtins.{name}" for name in ("list", "dict", "set", "frozenset", "tuple", "type"))
 _REFERENCES = (ast.Name, ast.Attribute, ast.Lambda, ast.Call)
-_BLOCKS = frozenset((ast.If, ast.Try, ast.With, ast.For, ast.While, getattr(ast, "TryStar", ast.Try)))
+_BLOCKS = frozenset(
+    (ast.If, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, ast.Match)
+)
+_DEFINITIONS = frozenset((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+_TYPE_ALIAS: Any = getattr(ast, "TypeAlias", None)
+_INLINED = sys.version_info >= (3, 12)
+"""Whether a comprehension's code is part of that around it."""
 
 
 def taken_from(container: str, method: str) -> str | None:
@@ -1224,6 +1614,60 @@ def is_main_guard(test: ast.expr) -> bool:
     sides = (test.left, test.comparators[0])
     named = any(type(side) is ast.Name and side.id == "__name__" for side in sides)
     return named and any(type(side) is ast.Constant and side.value == "__main__" for side in sides)
+
+
+def find_marks(text: str) -> dict[int, str]:
+    """Line -> `off`, `never` or `trace` where a comment there says so."""
+    import io
+    import tokenize
+
+    marks = {}
+    for kind, word, (line, _), _, _ in tokenize.generate_tokens(io.StringIO(text).readline):
+        if kind == tokenize.COMMENT and (found := _OFF.search(word)):
+            marks[line] = found[1]
+    return marks
+
+
+def mangled(name: str, class_name: str) -> str:
+    """A name as code in a class has it: `__key` in `Cart` is `_Cart__key`."""
+    owner = class_name.rpartition(".")[2].lstrip("_")
+    return f"_{owner}{name}" if owner and not name.endswith("__") and "." not in name else name
+
+
+def suspends(nodes: Iterable[ast.AST]) -> bool:
+    """Whether there is a `yield` in code, be it out of reach, that makes its function a generator."""
+    work = list(nodes)
+    while work:
+        node = work.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            work.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def beginning(node: ast.expr) -> str:
+    """How a computed name begins: `visit_` of `f"visit_{kind}"`, `"visit_" + kind` and `"visit_%s" % kind`."""
+    found: Any = None
+    if type(node) is ast.JoinedStr and node.values:
+        found = node.values[0]
+    elif type(node) is ast.BinOp and type(node.op) in (ast.Add, ast.Mod):
+        found = node.left
+    if type(found) is not ast.Constant or type(found.value) is not str:
+        return ""
+    start = found.value.partition("%")[0]
+    return start if start.isidentifier() else ""
+
+
+def has_lambda(node: ast.AST | None) -> bool:
+    return node is not None and any(type(inner) is ast.Lambda for inner in ast.walk(node))
+
+
+def comprehension_prefix(kind: Any) -> str:
+    """What the code of a comprehension adds to the qualified names of lambdas in it."""
+    if kind is ast.GeneratorExp:
+        return "<genexpr>."
+    return "" if _INLINED else {ast.ListComp: "<listcomp>.", ast.SetComp: "<setcomp>."}.get(kind, "<dictcomp>.")
 
 
 def endless(test: ast.expr) -> bool:
@@ -1381,8 +1825,8 @@ _STATEMENTS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Assert: _Module.assert_,
     ast.Delete: _Module.delete,
     ast.Pass: _Module.nothing,
-    ast.Break: _Module.nothing,
-    ast.Continue: _Module.nothing,
+    ast.Break: _Module.break_,
+    ast.Continue: _Module.continue_,
 }
 _EXPRESSIONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Name: _Module.name,
@@ -1418,9 +1862,11 @@ class _Known(dict[type, Callable[[Any, Any], Any]]):
     """A node of a Python newer than this file does not stop anything."""
 
     def __missing__(self, kind: type) -> Callable[[Any, Any], Any]:
-        return _Module.unknown if kind.__name__ not in ("TypeAlias",) else _Module.nothing
+        return _Module.unknown
 
 
 _STATEMENTS = _Known(_STATEMENTS)
 _EXPRESSIONS = _Known(_EXPRESSIONS)
-_STATEMENTS[getattr(ast, "TryStar", ast.Try)] = _Module.try_
+_STATEMENTS[ast.TryStar] = _Module.try_
+if _TYPE_ALIAS is not None:
+    _STATEMENTS[_TYPE_ALIAS] = _Module.type_alias

@@ -10,10 +10,10 @@ from autoscope.errors import AutoscopeError
 from autoscope.plan import goals as goals_of
 from autoscope.plan import planner
 from autoscope.plan.budget import Estimator
-from autoscope.plan.choose import Choice
+from autoscope.plan.choose import OFF, Choice
 from autoscope.plan.cost import CostTable
 from autoscope.plan.facts import Facts, Function
-from autoscope.plan.model import ModuleRule, Plan, Rule, is_glob
+from autoscope.plan.model import ModuleRule, Plan, Rule, is_glob, matches_module
 from autoscope.plan.planner import Planned, Settings
 from autoscope.plan.update import Previous
 from autoscope.plan.write import function_digest, unpack
@@ -65,6 +65,8 @@ def check(previous: Previous, plan: Plan, facts: Facts, settings: Settings, cost
     """`plan` is what `previous`, a plan file, resolves to; `settings` what it was asked to be."""
     findings = vanished(previous, plan, facts)
     findings += parameters(plan, facts)
+    settings, unmet = _met(facts, settings)
+    findings += unmet
     planned = _replan(facts, settings, costs, findings)
     watched = {function.name: rule for function, rule in _rules(plan, facts) if rule.level != "off"}
     wanted = {
@@ -75,9 +77,12 @@ def check(previous: Previous, plan: Plan, facts: Facts, settings: Settings, cost
     findings += new_functions(previous, planned, watched)
     share = _estimate(plan, planned)
     budget = plan.budget_overhead
-    if budget is not None and share > budget and not planned.fitted.is_minimum:
-        detail = f"now about {planner.percent(share)}, allowed {planner.percent(budget)}; plan again"
-        findings.append(Finding("drift", "budget", "budget", detail))
+    if budget is not None and share > budget:
+        detail = f"now about {planner.percent(share)}, allowed {planner.percent(budget)}"
+        if planned.fitted.is_minimum and share <= planned.fitted.share * 1.000001:
+            findings.append(Finding("note", "budget", "budget", f"{detail}; there is no less to watch"))
+        else:
+            findings.append(Finding("drift", "budget", "budget", f"{detail}; plan again, or allow more"))
     source = previous.provenance.get("source")
     if source and source != facts.digest:
         findings.append(Finding("note", "source", "source", "the code has changed since the plan was written"))
@@ -105,6 +110,17 @@ def _replan(facts: Facts, settings: Settings, costs: CostTable, findings: list[F
             findings.append(Finding("critical", "goal", goal, str(error)))
     still = replace(settings, goals=tuple(goals), overrides=_matching(facts, settings.overrides))
     return planner.make(facts, still, costs)
+
+
+def _met(facts: Facts, settings: Settings) -> tuple[Settings, list[Finding]]:
+    """Settings without the globs that match no module any more, and those."""
+    found = []
+    still: dict[str, tuple[str, ...]] = {}
+    for word, globs in (("include", settings.include), ("exclude", settings.exclude)):
+        still[word] = tuple(glob for glob in globs if any(matches_module(glob, name) for name in facts.modules))
+        lost = [glob for glob in globs if glob not in still[word]]
+        found += [Finding("drift", "unmatched", f"{word}: {glob}", "matches no module") for glob in lost]
+    return replace(settings, include=still["include"], exclude=still["exclude"]), found
 
 
 def _matching(facts: Facts, overrides: Plan | None) -> Plan | None:
@@ -184,21 +200,24 @@ _NOTHING = ModuleRule()
 
 
 def _rules(plan: Plan, facts: Facts) -> list[tuple[Function, Rule]]:
+    """Every function in a module that the plan does not leave out, with what the plan comes to for it."""
+    selected = {name for name in facts.modules if plan.selects(name) is not False}
     return [
         (function, plan.rule_for(function.module, function.qualname))
         for function in facts.functions
-        if not function.overload
+        if not function.overload and function.module in selected
     ]
 
 
 def _estimate(plan: Plan, planned: Planned) -> float:
     estimator = Estimator(planned.facts, planned.load, planned.costs, plan.sampling.rate)
-    total = 0.0
-    for index, function in enumerate(planned.facts.functions):
-        rule = plan.rule_for(function.module, function.qualname)
-        if rule.level != "off" and not function.overload:
-            total += estimator.of(index, Choice(rule.level, rule.rate, rule.capture))
-    return estimator.share(total)
+    choices = {
+        function.name: Choice(rule.level, rule.rate, rule.capture) for function, rule in _rules(plan, planned.facts)
+    }
+    functions = planned.facts.functions
+    return estimator.share(
+        estimator.total([OFF if function.overload else choices.get(function.name, OFF) for function in functions])
+    )
 
 
 def _distance(one: set[str], other: set[str]) -> float:

@@ -46,6 +46,8 @@ class CostTable:
     """A span of a plain function, in the thread that calls it."""
     exported: float
     """A span after its call: taken out of the buffer, encoded, written into the local store."""
+    root: float
+    """What beginning a recorded trace takes beyond a span: its ids, its thread, its own row in the store."""
     detailed: float
     """A span that has more to say than its times, however much: captured values, steps. Beyond `recorded` and `exported`."""
     step: float
@@ -59,7 +61,7 @@ class CostTable:
     result: float
     """A captured result, likewise."""
     state: float
-    """A captured change of an object's state: its attributes looked at twice and compared."""
+    """A captured change of an object's state. Nothing as long as nothing captures it."""
     profiled: float
     """What `cProfile` adds to one call."""
     python: float
@@ -133,13 +135,14 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
         "thinned": 144,
         "recorded": 550,
         "exported": 1610,
+        "root": 3900,
         "detailed": 5600,
-        "step": 560,
+        "step": 500,
         "exception": 3100,
         "told": 14200,
         "argument": 1210,
         "result": 1250,
-        "state": 6000,
+        "state": 0,
         "profiled": 255,
         "python": 8.3,
     },
@@ -150,13 +153,14 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
         "thinned": 147,
         "recorded": 630,
         "exported": 1590,
+        "root": 4400,
         "detailed": 5650,
         "step": 680,
         "exception": 2750,
         "told": 14700,
         "argument": 1220,
         "result": 1500,
-        "state": 6100,
+        "state": 0,
         "profiled": 230,
         "python": 8.6,
     },
@@ -167,13 +171,14 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
         "thinned": 151,
         "recorded": 635,
         "exported": 1710,
+        "root": 3600,
         "detailed": 5400,
         "step": 605,
         "exception": 3100,
         "told": 14500,
         "argument": 1070,
         "result": 1380,
-        "state": 5400,
+        "state": 0,
         "profiled": 222,
         "python": 7.6,
     },
@@ -181,8 +186,13 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
 """Version -> figures: what `calibrate` found on one small shared machine, medians of five times, brought to one speed of it.
 
 A little more than docs/performance.md has for a single call, because 32 functions take turns here and the drain runs beside them.
-`state` is five arguments: nothing captures it yet.
+`state` is nothing: nothing captures it yet.
 """
+
+
+def slowness(table: CostTable) -> float:
+    """How long Python's own work takes where a table is from, beside the machine whose nanoseconds work estimates are in."""
+    return table.python / _SHIPPED[3, 11]["python"]
 
 
 def shipped(version: tuple[int, int] = (3, 11)) -> CostTable:
@@ -253,6 +263,8 @@ class Price:
     flag: float
     drawn: float
     """What drawing a number adds to a recorded call, where its site has a rate of its own."""
+    root: float
+    """What beginning a trace adds to a recorded call."""
 
 
 def price(
@@ -285,6 +297,7 @@ def price(
         root_no=table.root_no + steps * table.step,
         flag=table.flag,
         drawn=max(0.0, table.thinned - table.armed),
+        root=table.root,
     )
 
 
@@ -296,9 +309,10 @@ def spent(price: Price, calls: float, *, traced: float = 1.0, rate: float = 1.0,
     """
     if traced <= 0.0:
         return calls * price.flag
+    recorded = price.recorded + (price.root if root else 0.0)
     if rate >= 1.0:
-        return calls * (traced * price.recorded + (1 - traced) * (price.root_no if root else price.armed))
-    inside = rate * (price.recorded + price.drawn) + (1 - rate) * price.thinned
+        return calls * (traced * recorded + (1 - traced) * (price.root_no if root else price.armed))
+    inside = rate * (recorded + price.drawn) + (1 - rate) * price.thinned
     outside = price.thinned
     if root:
         # Drawn first: a call that is left out begins no trace, and nothing has to be decided.

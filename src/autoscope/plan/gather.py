@@ -64,10 +64,21 @@ class Tree:
 
 
 def cache_version() -> str:
-    """What facts depend on beside the files: us, and the interpreter whose `ast` read them."""
+    """What facts and plans depend on beside the code they are of: us, as we are on disk, and the interpreter whose `ast` read it."""
     from autoscope import __version__
 
-    return f"{__version__} {FORMAT} {sys.version_info.major}.{sys.version_info.minor}"
+    here = os.path.dirname(os.path.abspath(__file__))
+    stamps = []
+    try:
+        with os.scandir(here) as entries:
+            for entry in entries:
+                if entry.name.endswith(".py"):
+                    status = entry.stat()
+                    stamps.append((entry.name, status.st_size, status.st_mtime_ns))
+    except OSError:
+        pass  # in an archive: the version says it
+    whole = hashlib.blake2b(repr(sorted(stamps)).encode(), digest_size=8).hexdigest()
+    return f"{__version__} {FORMAT} {whole} {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def read_tree(paths: Sequence[str], cache: FactsCache, refresh: bool = False, tests: bool = True) -> Tree:

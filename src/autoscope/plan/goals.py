@@ -12,10 +12,10 @@ import subprocess
 from collections.abc import Iterable, Sequence
 
 from autoscope.errors import AutoscopeError
-from autoscope.plan.choose import Aim
+from autoscope.plan.choose import DETAIL, Aim
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.model import is_glob, matches
-from autoscope.plan.values import did_you_mean, shown
+from autoscope.plan.values import did_you_mean, printable, shown
 
 KINDS = ("slow", "errors", "request", "diff")
 DEPTH = 3
@@ -29,14 +29,22 @@ def aims(facts: Facts, goals: Sequence[str]) -> dict[int, Aim]:
     found: dict[int, Aim] = {}
     for goal in goals:
         kind, colon, target = goal.partition(":")
-        if not colon or not target or kind not in KINDS:
+        if not colon or not target.strip() or kind not in KINDS:
+            meant = "" if kind in KINDS else did_you_mean(kind, KINDS)
             raise AutoscopeError(
-                f"--goal {shown(goal)}: {did_you_mean(kind, KINDS)}write KIND:TARGET; kinds: {', '.join(KINDS)}, "
+                f"--goal {shown(goal)}: {meant}write KIND:TARGET; kinds: {', '.join(KINDS)}, "
                 "such as slow:shop.checkout or request:/cart/{id}"
             )
-        for index, aim in _GOALS[kind](facts, target, goal).items():
-            found.setdefault(index, aim)
+        for index, aim in _GOALS[kind](facts, target.strip(), goal).items():
+            before = found.get(index)
+            found[index] = aim if before is None else both(before, aim)
     return found
+
+
+def both(one: Aim, other: Aim) -> Aim:
+    """What two goals want of the same function."""
+    level = max(one.level, other.level, key=DETAIL.__getitem__)
+    return Aim(f"{one.reason}; {other.reason}", one.args or other.args, one.result or other.result, level)
 
 
 def slow(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
@@ -65,11 +73,13 @@ def errors(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
 
 
 def request(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
-    wanted = route_words(target)
+    method, _, path = target.rpartition(" ")
     handlers = [
         index
         for index, function in enumerate(facts.functions)
-        if function.role == "web" and route_words(route_of(function)) == wanted
+        if function.role == "web"
+        and route_words(route_of(function)) == route_words(path)
+        and (not method or method.upper() in function.role_detail.split())
     ]
     if not handlers:
         routes = sorted({route_of(function) for function in facts.functions if function.role == "web"} - {""})
@@ -151,6 +161,14 @@ def route_words(route: str) -> str:
     return _PARAMETER.sub("*", route.strip().strip("^$")).strip("/")
 
 
+def git(directory: str, goal: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """What git answers. Raises AutoscopeError where there is none."""
+    try:
+        return subprocess.run(["git", "-C", directory, *arguments], capture_output=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AutoscopeError(f"--goal {goal}: git cannot be run: {error}; install git, or take another goal") from None
+
+
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -160,26 +178,14 @@ def changed_functions(facts: Facts, target: str, goal: str) -> list[int]:
         raise AutoscopeError(
             f"--goal {goal}: {shown(target)} is no range of commits; write one such as diff:main..HEAD"
         )
-    command = [
-        "git",
-        "-C",
-        facts.root,
-        "diff",
-        "--unified=0",
-        "--no-color",
-        "--no-ext-diff",
-        "--relative",
-        target,
-        "--",
-        ".",
-    ]
-    try:
-        result = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise AutoscopeError(f"--goal {goal}: git cannot be run: {error}; install git, or take another goal") from None
+    if git(facts.root, goal, "rev-parse", "--is-inside-work-tree").stdout.strip() != b"true":
+        raise AutoscopeError(f"--goal {goal}: {facts.root} is in no git repository; take another goal")
+    # Whatever the user's configuration makes of a difference.
+    form = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+    result = git(facts.root, goal, "-c", "core.quotePath=false", "diff", *form, "--relative", target, "--", ".")
     if result.returncode:
-        said = result.stderr.decode("utf-8", "replace").strip().split("\n")[0]
-        raise AutoscopeError(f"--goal {goal}: git refused: {said}; give a range git knows, in a repository")
+        said = printable(result.stderr.decode("utf-8", "replace").strip().split("\n")[0])
+        raise AutoscopeError(f"--goal {goal}: git refused: {said}; give a range git knows")
     lines: dict[str, set[int]] = {}
     file = ""
     for line in result.stdout.decode("utf-8", "replace").split("\n"):

@@ -7,11 +7,12 @@ roles, reachability and frequencies. Every distinct expression is resolved once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscope.plan import catalogue
-from autoscope.plan.analysis import Seen, SeenClass, SeenFunction
+from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction
 from autoscope.plan.facts import ENTRIES, Facts, Function, Module, is_test
 
 NODE_NS = 9.0
@@ -23,15 +24,20 @@ RECURSION = 5.0
 MOST_CALLS = 1e9
 MOST_OVERRIDING = 20
 """Methods of subclasses that a call of their base's is taken to reach."""
+MOST_SHARED = 100
+"""Functions that a call of one of a table's, or of those whose names begin alike, is taken to reach."""
+MOST_ATTEMPTS = 3
+"""To work out what leads in a circle."""
 MOST_CANDIDATES = 3
 """Classes that may have a method of one name for a call on an unknown object to be taken for a call of theirs."""
 
 Entity = tuple[str, Any] | None
 """What an expression is. Kinds: `m` project module, `c` project class, `i` instance of one, `f` project function, `s` super() of a class,
-`x` a dotted expression of somebody else's, `[` and `{` several of an entity, `b` a method of those, `e` the entering of one as a context;
-None: unknown."""
+`x` a dotted expression of somebody else's, `[` and `{` several of an entity, `b` a method of those, `e` the entering of one as a context,
+`w` those of a class's attributes whose names begin so; None: unknown."""
 
 _MISSING: Any = object()
+_BUSY: Any = object()
 _COMMON = frozenset(
     name
     for kind in (str, bytes, list, dict, set, tuple, int, float, frozenset, complex, Exception)
@@ -49,7 +55,7 @@ class Linker:
         self, root: str, modules: Mapping[str, tuple[str, str, Seen]], scripts: Mapping[str, str] | None = None
     ) -> None:
         self.root = root
-        self.modules = modules
+        self.modules = dict(sorted(modules.items()))
         self.scripts = scripts or {}
         """Console scripts: function's dotted name -> the script's name."""
         self.functions: list[Function] = []
@@ -59,15 +65,33 @@ class Linker:
         self.classes: dict[str, tuple[str, SeenClass]] = {}
         self.methods: dict[str, dict[str, int]] = {}
         """Class -> its own methods."""
+        self.nested: dict[str, dict[str, Entity]] = {}
+        """Class -> the classes in it."""
         self.children: dict[str, list[str]] = {}
         self.by_name: dict[str, list[int]] = {}
         """Method name -> the methods of that name."""
         self.properties: set[str] = set()
         self.memo: dict[str, Entity] = {}
+        self.circles = 0
+        """How often something was asked while it was being worked out."""
+        self.attempts: dict[Any, int] = {}
+        self.tests: set[str] = set()
+        """Modules."""
         self.found: dict[tuple[str, str, bool], Entity] = {}
-        self.ancestors: dict[str, frozenset[str]] = {}
-        self.outside: dict[str, list[str]] = {}
+        self.orders: dict[str, tuple[str, ...]] = {}
+        self.lower: dict[str, list[str]] = {}
         self.overridden: dict[tuple[str, str], list[int]] = {}
+        self.alike: dict[str, list[int]] = {}
+        self.outside: dict[str, list[str]] = {}
+        self.wrappers: dict[int, list[int]] = {}
+        """Decorated function -> what its decorators of the project put in its place, which runs, too, when it is called."""
+        self.asked: dict[str, list[tuple[int, float]]] = {}
+        """Parameter, as `calls` has it -> (function that calls it, times)."""
+        self.tables: dict[str, tuple[str, ...]] = {}
+        """Full name of a collection -> references to functions in it."""
+        self.table_names: set[str] = set()
+        self.rows: dict[str, list[int]] = {}
+        self.made_by: dict[str, tuple[list[int], str]] = {}
         self.prices: dict[str, tuple[str, float]] = {}
         """What `catalogue` says of somebody else's function: kind of I/O, work."""
         self.first: dict[str, int] = {}
@@ -75,13 +99,18 @@ class Linker:
 
     def link(self) -> Facts:
         """The facts."""
-        self.define()
-        self.inherit()
-        self.connect()
-        self.hand_over()
-        self.give_roles()
-        modules = self.describe()
-        self.reach(modules)
+        usual = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(usual, DEEP))  # for names that lead to names, a thousand times over
+        try:
+            self.define()
+            self.inherit()
+            self.connect()
+            self.hand_over()
+            self.give_roles()
+            modules = self.describe()
+            self.reach(modules)
+        finally:
+            sys.setrecursionlimit(usual)
         digest = hashlib.blake2b(digest_size=16)
         for name in sorted(self.modules):
             digest.update(f"{name} {self.modules[name][1]}\n".encode())
@@ -92,39 +121,47 @@ class Linker:
     def define(self) -> None:
         defined = self.defined
         for name in self.modules:
+            package, _, last = name.rpartition(".")
+            if package in self.modules and self.modules[package][2].names.get(last, name) != name:
+                continue  # `from .session import session` in a package hides its module of that name
             defined[name] = ("m", name)
         for name, (_, _, seen) in self.modules.items():
             self.first[name] = len(self.functions)
+            for table, references in seen.tables.items():
+                self.tables[f"{name}.{table}"] = references
+                self.table_names.add(table.rpartition(".")[2])
             marks: dict[str, str] = {}
             for kind in seen.classes:
                 full = f"{name}.{kind.qualname}"
                 self.classes[full] = (name, kind)
                 self.methods[full] = {}
-                defined[full] = ("c", full)
+                entity = defined[full] = ("c", full)
+                owner, _, last = full.rpartition(".")
+                if owner in self.methods:
+                    self.nested.setdefault(owner, {})[last] = entity
                 if kind.mark:
                     marks[kind.qualname] = kind.mark
+            self.seen += seen.functions
             for function in seen.functions:
                 index = len(self.functions)
-                self.seen.append(function)
                 full = f"{name}.{function.qualname}"
-                facts = self.function(name, function, marks)
+                tails = [word.rpartition(".")[2] for word, _ in function.decorators] if function.decorators else ()
+                facts = self.function(name, function, tails, marks)
                 self.functions.append(facts)
-                if function.qualname.endswith("<lambda>"):
+                if full[-1] == ">":
                     defined[f"{full}@{function.line}"] = ("f", index)
                     continue
-                if facts.overload or any(word.endswith((".setter", ".deleter")) for word, _ in function.decorators):
+                if tails and (facts.overload or "setter" in tails or "deleter" in tails):
                     continue
                 defined[full] = ("f", index)
                 if function.owner:
-                    last = function.qualname.rpartition(".")[2]
-                    self.methods[f"{name}.{function.owner}"][last] = index
+                    owner, _, last = full.rpartition(".")
+                    self.methods[owner][last] = index
                     self.by_name.setdefault(last, []).append(index)
                     if facts.is_property:
                         self.properties.add(last)
 
-    def function(self, module: str, seen: SeenFunction, marks: Mapping[str, str]) -> Function:
-        words = [word for word, _ in seen.decorators]
-        tails = [word.rpartition(".")[2] for word in words]
+    def function(self, module: str, seen: SeenFunction, tails: Sequence[str], marks: Mapping[str, str]) -> Function:
         mark = seen.mark
         if not mark and marks:
             name = seen.qualname
@@ -150,7 +187,7 @@ class Linker:
             seen.swallows,
             seen.changes,
             seen.trivial,
-            any(tail in ("property", "cached_property", "setter", "deleter", "hybrid_property") for tail in tails),
+            bool(tails) and not _PROPERTY.isdisjoint(tails),
             "abstractmethod" in tails,
             seen.nested,
             "overload" in tails,
@@ -164,14 +201,62 @@ class Linker:
                 if entity is not None and entity[0] == "c":
                     self.children.setdefault(entity[1], []).append(full)
 
+    def order(self, full: str) -> tuple[str, ...]:
+        """A class and the project's classes it inherits from, in the order Python looks attributes up in."""
+        found = self.orders.get(full)
+        if found is not None:
+            return found
+        self.orders[full] = (full,)  # asked again on the way, it is a circle
+        lines = []
+        direct = []
+        for base in self.classes[full][1].bases:
+            entity = self.resolve(base)
+            if entity is not None and entity[0] == "c" and entity[1] != full:
+                direct.append(entity[1])
+                lines.append(list(self.order(entity[1])))
+        if len(lines) == 1:
+            found = (full, *lines[0])
+        elif lines:
+            found = (full, *merge([*lines, direct]))
+        else:
+            found = (full,)
+        self.orders[full] = found
+        return found
+
+    def below(self, full: str) -> list[str]:
+        """The project's classes that inherit from a class, itself not among them."""
+        found = self.lower.get(full)
+        if found is None:
+            every: dict[str, None] = {}
+            work = list(self.children.get(full, ()))
+            while work:
+                kind = work.pop(0)
+                if kind not in every and kind != full:
+                    every[kind] = None
+                    work += self.children.get(kind, ())
+            found = self.lower[full] = list(every)
+        return found
+
     # What an expression is.
 
     def resolve(self, expression: str) -> Entity:
         found = self.memo.get(expression, _MISSING)
         if found is _MISSING:
-            self.memo[expression] = None  # asked again on the way, it is a circle: unknown
-            found = self.memo[expression] = self.work_out(expression)
+            self.memo[expression] = _BUSY
+            circles = self.circles
+            found = self.work_out(expression)
+            self.memo[expression] = found
+            if found is None and circles != self.circles and self.again(expression):
+                del self.memo[expression]
+        elif found is _BUSY:
+            self.circles += 1
+            return None
         return found  # type: ignore[no-any-return]
+
+    def again(self, key: Any) -> bool:
+        """Whether to work out anew, when next asked, what came to nothing because it led back to what was being worked out."""
+        count = self.attempts[key] = self.attempts.get(key, 0) + 1
+        return count < MOST_ATTEMPTS
 
     def work_out(self, expression: str) -> Entity:
         known = self.defined.get(expression)
@@ -193,6 +278,8 @@ class Linker:
         head, dot, tail = expression.rpartition(".")
         if not dot:
             return ("x", expression)
+        if head in self.modules:
+            return self.of_module(head, tail)
         return self.attribute(self.resolve(head), tail)
 
     def called(self, what: Entity) -> Entity:
@@ -218,6 +305,9 @@ class Linker:
             return container[1] if method_name in ("pop", "popleft") else None
         if kind == "e":
             return value  # type: ignore[no-any-return]
+        if kind == "w":
+            methods = self.beginning(*value)
+            return self.result(methods[0]) if methods else None
         return what if kind == "s" else None
 
     def result(self, index: int) -> Entity:
@@ -230,6 +320,14 @@ class Linker:
         kind, value = what
         if kind in "[{":
             return value  # type: ignore[no-any-return]
+        if kind == "i":
+            for name in ("__getitem__", "__iter__"):
+                method = self.member(value, name)
+                if method is not None and method[0] == "f":
+                    found = self.result(method[1])
+                    if name == "__getitem__" or found is None:
+                        return found
+                    return self.called(self.attribute(found, "__next__")) if found[0] == "i" else self.element(found)
         return ("x", value + "[]") if kind == "x" else None
 
     def attribute(self, what: Entity, name: str) -> Entity:
@@ -241,11 +339,13 @@ class Linker:
         if kind == "m":
             return self.of_module(value, name)
         if kind == "i":
-            return self.member(value, name, instance=True)
+            if name[-1] == "*":
+                return ("w", (value, name[:-1]))
+            return ("c", value) if name == "__class__" else self.member(value, name, instance=True)
         if kind == "c":
             return ("s", value) if name == "__super__" else self.member(value, name)
         if kind == "s":
-            return self.of_bases(value, name, True)
+            return self.inherited(value, name)
         if kind in "[{":
             if name in ("__enter__", "__aenter__"):
                 return ("e", value)
@@ -266,73 +366,89 @@ class Linker:
     def of_module(self, module: str, name: str) -> Entity:
         seen = self.modules[module][2]
         expression = seen.names.get(name)
-        if expression is not None:
+        if expression is not None and expression != f"{module}.{name}":
             return self.resolve(expression)
         for star in seen.stars:
             if star in self.modules:
-                found = self.defined.get(f"{star}.{name}") or self.of_module_once(star, name)
+                found = self.resolve(f"{star}.{name}")
                 if found is not None:
                     return found
             elif star and len(seen.stars) == 1:
                 return ("x", f"{star}.{name}")
         return None
 
-    def of_module_once(self, module: str, name: str) -> Entity:
-        return self.resolve(f"{module}.{name}")
-
     def member(self, full: str, name: str, instance: bool = False) -> Entity:
         """An attribute of a project class or of an instance."""
         key = (full, name, instance)
         found = self.found.get(key, _MISSING)
-        if found is not _MISSING:
-            return found  # type: ignore[no-any-return]
-        self.found[key] = None
-        own = self.methods[full].get(name)
-        answer: Entity
-        if own is not None:
-            answer = ("f", own)
-            if self.functions[own].is_property and instance:
-                answer = self.result(own)
-        else:
-            expression = self.classes[full][1].attributes.get(name)
-            nested = self.defined.get(f"{full}.{name}")
-            if nested is not None:
-                answer = nested
-            elif expression is not None:
-                answer = self.resolve(expression)
-            else:
-                answer = self.of_bases(full, name, instance)
-        self.found[key] = answer
-        return answer
+        if found is _MISSING:
+            self.found[key] = _BUSY
+            circles = self.circles
+            found = self.of_classes(self.order(full), name, instance)
+            if found is None:
+                found = self.of_outside(full, name, instance)
+            self.found[key] = found
+            if found is None and circles != self.circles and self.again(key):
+                del self.found[key]
+        elif found is _BUSY:
+            self.circles += 1
+            return None
+        return found  # type: ignore[no-any-return]
 
-    def of_bases(self, full: str, name: str, instance: bool) -> Entity:
-        outside: Entity = None
-        for base in self.classes[full][1].bases:
-            entity = self.resolve(base)
-            if entity is None:
-                continue
-            if entity[0] == "c" and entity[1] != full:
-                found = self.member(entity[1], name, instance)
-                if found is not None and found[0] != "x":
+    def inherited(self, full: str, name: str) -> Entity:
+        """What `super()` in a class's method gives."""
+        found = self.of_classes(self.order(full)[1:], name, True)
+        return found if found is not None else self.of_outside(full, name, True)
+
+    def of_classes(self, order: Iterable[str], name: str, instance: bool) -> Entity:
+        for full in order:
+            own = self.methods[full].get(name)
+            if own is not None:
+                return self.result(own) if instance and self.functions[own].is_property else ("f", own)
+            expression = self.classes[full][1].attributes.get(name)
+            if expression is not None:
+                found = self.resolve(expression)
+                if found is not None:
                     return found
-                outside = outside or found
-            elif entity[0] == "x" and outside is None and entity[1] not in _BARE:
-                outside = ("x", f"{entity[1]}{'()' if instance else ''}.{name}")
-        return outside
+            elif full in self.nested and name in self.nested[full]:
+                return self.nested[full][name]
+        return None
+
+    def of_outside(self, full: str, name: str, instance: bool) -> Entity:
+        for base in self.outside_bases(full):
+            if base not in _BARE:
+                return ("x", f"{base}{'()' if instance else ''}.{name}")
+        return None
+
+    def beginning(self, full: str, start: str) -> list[int]:
+        """The methods of a class, and of those below it, whose names begin so."""
+        found: dict[int, None] = {}
+        for kind in (*self.order(full), *self.below(full)):
+            for name, index in self.methods[kind].items():
+                if name.startswith(start) and len(name) > len(start):
+                    found[index] = None
+        return list(found)
 
     # Who calls whom.
 
     def connect(self) -> None:
         resolve, memo = self.resolve, self.memo
-        for index, function in enumerate(self.functions):
-            seen = self.seen[index]
+        self.decorate()
+        plain = self.alone()
+        implied = {name for name in self.by_name if name[:2] == "__"} | self.properties | set(_INSTEAD)
+        for index, (function, seen) in enumerate(zip(self.functions, self.seen, strict=True)):
             callees: dict[int, float] = {}
             calls: dict[str, float] = {}
             for expression, weight in seen.calls.items():
                 if expression.startswith("builtins."):
                     calls[expression] = calls.get(expression, 0.0) + weight
                     continue
-                entity = memo[expression] if expression in memo else resolve(expression)
+                if expression[-1] == ")" and expression[-2] != "(":
+                    self.asked.setdefault(expression, []).append((index, weight))
+                    continue
+                entity = memo.get(expression, _BUSY)
+                if entity is _BUSY:
+                    entity = resolve(expression)
                 if entity is None:
                     self.unknown(expression, weight, callees, calls)
                     continue
@@ -340,96 +456,238 @@ class Linker:
                 if kind == "x":
                     calls[value] = calls.get(value, 0.0) + weight
                 elif kind == "f":
-                    self.add(callees, value, weight, expression)
+                    if value in plain and expression[-1] not in ")]":
+                        callees[value] = callees.get(value, 0.0) + weight
+                    else:
+                        self.add(callees, value, weight, expression)
                 elif kind == "c":
+                    self.read(expression, weight, callees)
                     self.construct(value, weight, callees, calls)
                 elif kind == "i":
+                    self.read(expression, weight, callees)
                     method = self.member(value, "__call__")
                     if method is not None and method[0] == "f":
-                        self.add(callees, method[1], weight, expression)
+                        self.add(callees, method[1], weight, expression, value)
+                elif kind == "w":
+                    self.share(callees, self.beginning(*value)[:MOST_SHARED], weight)
                 elif kind == "b":
-                    calls["builtins.list()." + value[1]] = weight
+                    word = f"builtins.list().{value[1]}"
+                    calls[word] = calls.get(word, 0.0) + weight
             for expression, weight in seen.loads.items():
-                tail = expression.rpartition(".")[2]
-                if tail in self.properties:
-                    owner = resolve(expression[: -len(tail) - 1])
-                    if owner is not None and owner[0] == "i":
-                        method = self.member(owner[1], tail)
-                        if method is not None and method[0] == "f":
-                            self.add(callees, method[1], weight, "")
+                head, _, tail = expression.rpartition(".")
+                if tail in implied:
+                    entity = memo.get(head, _BUSY)
+                    if entity is _BUSY:
+                        entity = resolve(head)
+                    if entity is not None and entity[0] == "i":
+                        self.imply(callees, entity[1], tail, weight)
             function.calls = calls
             function.callees = callees
-            if seen.decorators:
-                function.decorators = tuple([self.canonical(word) if word else "" for word, _ in seen.decorators])
             self.measure(function, seen)
+
+    def alone(self) -> set[int]:
+        """Functions that are meant wherever they are named: no method of another class can be, and nothing is put in their place."""
+        found = {index for index, seen in enumerate(self.seen) if not seen.owner}
+        found.update(
+            same[0] for same in self.by_name.values() if len(same) == 1 and self.seen[same[0]].trivial != "empty"
+        )
+        return found.difference(self.wrappers)
+
+    def read(self, expression: str, weight: float, callees: dict[int, float]) -> None:
+        """A property whose value is called at once."""
+        head, _, tail = expression.rpartition(".")
+        if tail in self.properties:
+            owner = self.resolve(head)
+            method = self.member(owner[1], tail) if owner is not None and owner[0] == "i" else None
+            if method is not None and method[0] == "f" and self.functions[method[1]].is_property:
+                self.count(callees, method[1], weight)
+
+    def decorate(self) -> None:
+        """Decorators by their full names, and what those of the project's own make."""
+        for index, seen in enumerate(self.seen):
+            words = seen.decorators
+            if not words:
+                continue
+            function = self.functions[index]
+            function.decorators = tuple([self.canonical(word) if word else "" for word, _ in words])
+            found: dict[int, None] = {}
+            for word, _ in words:
+                entity = self.resolve(word) if word else None
+                made = self.made(entity, function.is_property) if entity is not None and entity[0] in "fc" else None
+                if made is not None and made != index:
+                    found[made] = None
+            if found:
+                self.wrappers[index] = list(found)
+
+    def made(self, decorator: Entity, is_property: bool) -> int | None:
+        """The function that a decorator, or what a factory of decorators makes, puts in the place of what it is given."""
+        for _ in range(3):
+            if decorator is None:
+                return None
+            kind, value = decorator
+            if kind in "ci":
+                method = self.member(value, "__get__" if is_property else "__call__")
+                return method[1] if method is not None and method[0] == "f" else None
+            made = self.result(value) if kind == "f" else None
+            if made is None or made[0] not in "fi":
+                return None
+            if made[0] == "f":
+                inner = self.seen[made[1]].qualname.rpartition(".<locals>.")[0]
+                if inner != self.seen[value].qualname:
+                    return None  # what it is given, or something else's
+                again = self.result(made[1])
+                if again is None or again[0] not in "fi" or again == made:
+                    return made[1]  # type: ignore[no-any-return]
+                if (
+                    again[0] == "f"
+                    and self.seen[again[1]].qualname.rpartition(".<locals>.")[0] != self.seen[made[1]].qualname
+                ):
+                    return made[1]  # type: ignore[no-any-return]
+            decorator = made
+        return None
+
+    def imply(self, callees: dict[int, float], full: str, name: str, weight: float) -> None:
+        """A property read, or what an operator has a class do."""
+        method = self.member(full, name)
+        if method is None and name in _INSTEAD:
+            method = self.member(full, _INSTEAD[name])
+        if method is not None and method[0] == "f":
+            self.add(callees, method[1], weight, "", full)
+            if name == "__iter__":
+                made = self.result(method[1])
+                step = self.member(made[1], "__next__") if made is not None and made[0] == "i" else None
+                if step is not None and step[0] == "f":
+                    self.add(callees, step[1], weight * ITERATIONS, "", made[1] if made is not None else "")
 
     def unknown(self, expression: str, weight: float, callees: dict[int, float], calls: dict[str, float]) -> None:
         """A call on an object nobody knows: of the few methods there are of that name, or of none of ours."""
         name = expression.rpartition(".")[2]
-        candidates = self.by_name.get(name, ()) if name not in _COMMON else ()
-        if 0 < len(candidates) <= MOST_CANDIDATES:
-            for index in candidates:
-                callees[index] = callees.get(index, 0.0) + weight / len(candidates)
+        if name in self.properties and expression[0] != "?":
+            self.read(expression, weight, callees)
+        candidates = self.in_table(expression) if expression[-1] in ")]" else None
+        if not candidates:
+            candidates = self.alike.get(name)
+            if candidates is None:
+                candidates = self.alike[name] = self.candidates(name)
+        if candidates:
+            self.share(callees, candidates, weight)
         else:
             word = f"?.{name}"
             calls[word] = calls.get(word, 0.0) + weight
 
-    def add(self, callees: dict[int, float], index: int, weight: float, expression: str) -> None:
-        """A call of a function; of a method that subclasses have too, any of them may be meant."""
-        owner = self.seen[index].owner
-        if owner and self.children and ".__super__()" not in expression:
-            function = self.functions[index]
-            others = self.overriding(f"{function.module}.{owner}", function.qualname.rpartition(".")[2])
-            if others:
-                targets = others if function.is_abstract or function.trivial in ("stub", "empty") else [index, *others]
-                for target in targets:
-                    callees[target] = callees.get(target, 0.0) + weight / len(targets)
-                return
+    def candidates(self, name: str) -> list[int]:
+        """The methods that a call of this name, on who knows what, may mean: those of a few families of classes, or none."""
+        same = self.by_name.get(name, ()) if name not in _COMMON else ()
+        if not same:
+            return []
+        families = {self.order(_owner(self.functions[index]))[-1] for index in same}
+        return list(same[:MOST_OVERRIDING]) if len(families) <= MOST_CANDIDATES else []
+
+    def share(self, callees: dict[int, float], functions: list[int], weight: float) -> None:
+        """A call of one of several functions, nobody knows which."""
+        for index in functions:
+            self.count(callees, index, weight / len(functions))
+
+    def count(self, callees: dict[int, float], index: int, weight: float) -> None:
         callees[index] = callees.get(index, 0.0) + weight
+        if index in self.wrappers:
+            for wrapper in self.wrappers[index]:
+                callees[wrapper] = callees.get(wrapper, 0.0) + weight
+
+    def add(self, callees: dict[int, float], index: int, weight: float, expression: str, full: str = "") -> None:
+        """A call of a function. Of a method that classes below the object's have too, any of them may be meant."""
+        if expression and (expression[-1] == "]" or expression[-1] == ")"):
+            functions = self.in_table(expression)
+            if len(functions) > 1:
+                self.share(callees, functions, weight)
+                return
+        if self.seen[index].owner:
+            function = self.functions[index]
+            if not full:
+                head = expression.rpartition(".")[0]
+                owner = self.resolve(head) if head else None
+                full = owner[1] if owner is not None and owner[0] == "i" else ""
+            if full in self.children:
+                others = self.overriding(full, function.qualname.rpartition(".")[2])
+                if others:
+                    own = not function.is_abstract and function.trivial not in ("stub", "empty")
+                    self.share(callees, [index, *others] if own else others, weight)
+                    return
+            elif function.trivial == "empty" and "typing.Protocol" in self.outside_bases(full or _owner(function)):
+                # What fits a protocol need not inherit from it.
+                others = self.candidates(function.qualname.rpartition(".")[2])
+                others = [other for other in others if other != index]
+                if others:
+                    self.share(callees, others, weight)
+                    return
+        self.count(callees, index, weight)
 
     def overriding(self, full: str, name: str) -> list[int]:
         """The methods of this name in the classes below a class; of a great many, the first."""
-        same = self.by_name.get(name, ())
-        if len(same) < 2 or full not in self.children:
+        if (name[:2] == "__" and name[-2:] != "__") or len(self.by_name.get(name, ())) < 2:
             return []
         key = (full, name)
         found = self.overridden.get(key)
         if found is None:
-            found = self.overridden[key] = []
-            for index in same:
-                owner = f"{self.functions[index].module}.{self.seen[index].owner}"
-                if owner != full and full in self.above(owner):
-                    found.append(index)
-                    if len(found) == MOST_OVERRIDING:
-                        break
+            methods = self.methods
+            found = [methods[kind][name] for kind in self.below(full) if name in methods[kind]][:MOST_OVERRIDING]
+            self.overridden[key] = found
         return found
 
-    def above(self, full: str) -> frozenset[str]:
-        """The project classes a class inherits from."""
-        found = self.ancestors.get(full)
-        if found is None:
-            self.ancestors[full] = frozenset()  # asked again on the way, it is a circle
-            own: set[str] = set()
-            for base in self.classes[full][1].bases:
-                entity = self.resolve(base)
-                if entity is not None and entity[0] == "c":
-                    own |= {entity[1], *self.above(entity[1])}
-            found = self.ancestors[full] = frozenset(own)
-        return found
+    def in_table(self, expression: str) -> list[int]:
+        """The functions in a table, where calling this expression calls one of them: `shop.HANDLERS[]`, `shop.HANDLERS.get()`."""
+        known = self.rows.get(expression)
+        if known is None:
+            known = self.rows[expression] = self.find_rows(expression)
+        return known
+
+    def find_rows(self, expression: str) -> list[int]:
+        while expression:
+            for end in ("[]", ".get()", ".pop()", ".values()"):
+                if expression.endswith(end):
+                    expression = expression[: -len(end)]
+                    break
+            else:
+                break
+        references = self.tables.get(expression)
+        if references is None:
+            head, _, name = expression.rpartition(".")
+            owner = self.resolve(head) if head and name in self.table_names else None
+            for full in self.order(owner[1]) if owner is not None and owner[0] in "ic" else ():
+                references = references or self.tables.get(f"{full}.{name}")
+            if owner is not None and owner[0] == "m":
+                references = self.tables.get(f"{owner[1]}.{name}")
+        found: dict[int, None] = {}
+        for reference in references or ():
+            entity = self.resolve(reference)
+            if entity is not None and entity[0] == "c":
+                entity = self.member(entity[1], "__init__")
+            if entity is not None and entity[0] == "f":
+                found[entity[1]] = None
+        return list(found)[:MOST_SHARED]
 
     def construct(self, full: str, weight: float, callees: dict[int, float], calls: dict[str, float]) -> None:
-        found = False
+        """A call of a class."""
+        found = self.made_by.get(full)
+        if found is None:
+            found = self.made_by[full] = self.makers(full)
+        for index in found[0]:
+            self.count(callees, index, weight)
+        word = found[1]
+        if word:
+            calls[word] = calls.get(word, 0.0) + weight
+
+    def makers(self, full: str) -> tuple[list[int], str]:
+        """The methods that make an instance of a class; and what somebody else's does, empty where nothing does."""
+        own = []
+        word = ""
         for name in ("__new__", "__init__", "__post_init__"):
             method = self.member(full, name)
             if method is not None and method[0] == "f":
-                callees[method[1]] = callees.get(method[1], 0.0) + weight
-                found = True
+                own.append(method[1])
             elif method is not None and method[0] == "x" and name == "__init__":
                 word = str(method[1]).rpartition(".")[0]
-                calls[word] = calls.get(word, 0.0) + weight
-                found = True
-        if not found:
-            calls["builtins.object"] = calls.get("builtins.object", 0.0) + weight
+        return own, word if own or word else "builtins.object"
 
     def measure(self, function: Function, seen: SeenFunction) -> None:
         """What it does itself: kinds of I/O, and work."""
@@ -439,7 +697,7 @@ class Linker:
         for word, weight in function.calls.items():
             found = prices.get(word)
             if found is None:
-                found = prices[word] = catalogue.io_kind(word), catalogue.work_ns(word)
+                found = prices[word] = catalogue.io_kind(word), self.price(word)
             if found[0]:
                 kinds[found[0]] = None
             work += weight * found[1]
@@ -449,14 +707,20 @@ class Linker:
         if function.trivial == "delegation" and kinds:
             function.trivial = ""
 
+    def price(self, word: str) -> float:
+        """The work of a call outside the project; of an unknown object's method that classes of the project have too, the least: it may be theirs."""
+        tail = word.removeprefix("?.")
+        return catalogue.work_ns("?." if tail != word and tail in self.by_name else word)
+
     # What functions are for.
 
     def hand_over(self) -> None:
         """Functions given to calls: what for, and that they will be called."""
         self.given: dict[int, list[catalogue.Role]] = {}
+        called: dict[str, dict[int, float]] = {}
         for module, (_, _, seen) in self.modules.items():
             start = self.first[module]
-            for callee, place, text, reference, owner in seen.handed:
+            for callee, place, text, reference, owner, weight in seen.handed:
                 entity = self.resolve(reference)
                 if entity is None or entity[0] != "f":
                     continue
@@ -469,13 +733,38 @@ class Linker:
                     role = catalogue.Role("callback", f"handed to {name}")
                 if role is not None:
                     self.given.setdefault(target, []).append(role)
+                if not outside:
+                    parameter = self.parameter(what, place)
+                    if parameter in self.asked:
+                        shares = called.setdefault(parameter, {})
+                        shares[target] = shares.get(target, 0.0) + weight
+                        continue
                 if owner >= 0 and (role is None or role.kind == "callback"):
-                    callees = self.functions[start + owner].callees
-                    callees[target] = callees.get(target, 0.0) + (10.0 if name in _MANY or place == "key" else 1.0)
+                    times = ITERATIONS if name in _MANY or place == "key" else 1.0
+                    self.count(self.functions[start + owner].callees, target, weight * times)
+        for parameter, shares in called.items():
+            whole = sum(shares.values()) or 1.0
+            for index, weight in self.asked[parameter]:
+                for target, share in shares.items():
+                    self.count(self.functions[index].callees, target, weight * share / whole)
+
+    def parameter(self, what: Entity, place: int | str) -> str:
+        """The parameter that takes an argument, as `calls` has it; empty where that cannot be told."""
+        if what is not None and what[0] in "ci":
+            what = self.member(what[1], "__init__" if what[0] == "c" else "__call__")
+        if what is None or what[0] != "f":
+            return ""
+        function, seen = self.functions[what[1]], self.seen[what[1]]
+        if isinstance(place, int):
+            bound = bool(seen.owner) and "builtins.staticmethod" not in function.decorators
+            names = function.parameters[place + bound : place + bound + 1]
+            place = names[0] if names else ""
+        return f"{function.module}.{function.qualname}({place})"
 
     def give_roles(self) -> None:
-        for index, function in enumerate(self.functions):
-            seen = self.seen[index]
+        given, outside = self.given, self.outside
+        self.tests = {module for module in self.modules if is_test(module)}
+        for index, (function, seen) in enumerate(zip(self.functions, self.seen, strict=True)):
             roles: list[catalogue.Role] = []
             for word, (_, text) in zip(function.decorators, seen.decorators, strict=True) if seen.decorators else ():
                 role = catalogue.role_of_decorator(word, text) if word else None
@@ -483,8 +772,14 @@ class Linker:
                     roles.append(role)
             name = function.qualname.rpartition(".")[2]
             if seen.owner:
-                roles += self.roles_of_method(f"{function.module}.{seen.owner}", name)
-            roles += self.given.get(index, ())
+                full = f"{function.module}.{seen.owner}"
+                bases = outside.get(full)
+                if bases is None:
+                    bases = self.outside_bases(full)
+                if bases or name == "__call__":
+                    roles += self.roles_of_method(full, name)
+            if index in given:
+                roles += given[index]
             roles += self.structural(function, seen, name)
             if roles:
                 # Of two that say the same, the one that knows the route.
@@ -507,40 +802,35 @@ class Linker:
                 found.append(catalogue.Role("middleware", f"{parameters[1]} middleware"))
         return found
 
-    def outside_bases(self, full: str, depth: int = 0) -> list[str]:
+    def outside_bases(self, full: str) -> list[str]:
         """Somebody else's classes that a class inherits from, directly or through the project's."""
-        known = self.outside.get(full)
-        if known is not None:
-            return known
-        found: list[str] = []
-        for base in self.classes[full][1].bases:
-            entity = self.resolve(base)
-            if entity is None:
-                continue
-            if entity[0] == "x":
-                found.append(str(entity[1]))
-            elif entity[0] == "c" and entity[1] != full and depth < 10:
-                found += self.outside_bases(entity[1], depth + 1)
-        if depth == 0:
-            self.outside[full] = found
+        found = self.outside.get(full)
+        if found is None:
+            every: dict[str, None] = {}
+            for kind in self.order(full):
+                for base in self.classes[kind][1].bases:
+                    entity = self.resolve(base)
+                    if entity is not None and entity[0] == "x":
+                        every[str(entity[1])] = None
+            found = self.outside[full] = list(every)
         return found
 
     def structural(self, function: Function, seen: SeenFunction, name: str) -> list[catalogue.Role]:
         """Roles that show in the function itself."""
         found = []
-        if name in ("__enter__", "__exit__", "__aenter__", "__aexit__") and seen.owner:
+        if name[:2] == "__" and name in ("__enter__", "__exit__", "__aenter__", "__aexit__") and seen.owner:
             found.append(catalogue.Role("context_manager", "enters or leaves a context"))
         if seen.serves and _WAITS.intersection(function.io):
             found.append(catalogue.Role("worker_loop", f"loops until stopped, waiting ({', '.join(function.io)})"))
         if seen.nested and self.is_middleware_factory(function):
             found.append(catalogue.Role("middleware", "get_response middleware"))
-        if name.startswith("test") and is_test(function.module) and not seen.nested:
+        if name[:4] == "test" and function.module in self.tests and not seen.nested:
             found.append(catalogue.Role("test", "a test"))
         if ".migrations." in function.module:
             found.append(catalogue.Role("migration", "in a migration"))
-        if any(word.startswith(_ORM) for word in function.calls) and "database" in function.io:
+        if "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
             found.append(catalogue.Role("orm_query", "asks a database through an ORM"))
-        script = self.scripts.get(function.name)
+        script = self.scripts.get(function.name) if self.scripts else None
         if script:
             found.append(catalogue.Role("main", f"console script {script}"))
         return found
@@ -667,12 +957,14 @@ class Linker:
             if function.role in _LED and function.module not in tests:
                 roots[index] = 1.0
         entries = any(functions[index].role in ENTRIES for index in roots)
-        top = {
-            index: weight
-            for name, (_, _, seen) in self.modules.items()
-            if name not in tests
-            for index, weight in self.at_top(seen)
-        }
+        for index in list(roots):
+            for wrapper in self.wrappers.get(index, ()):
+                roots[wrapper] = roots.get(wrapper, 0.0) + 1.0
+        top: dict[int, float] = {}
+        for name, (_, _, seen) in self.modules.items():
+            if name not in tests:
+                for index, weight in self.at_top(seen):
+                    top[index] = top.get(index, 0.0) + weight
         if entries:
             work = [*roots, *top]
             reached = set(work)
@@ -690,12 +982,16 @@ class Linker:
         for index, weight in top.items():
             roots[index] = roots.get(index, 0.0) + weight
         for index, function in enumerate(functions):
-            if not function.callers and index not in roots and function.module not in tests:
+            if (
+                index not in roots
+                and function.module not in tests
+                and all(caller == index for caller in function.callers)
+            ):
                 # Called by what cannot be seen: dispatch, other projects.
                 roots[index] = 1.0
             if not entries:
                 function.reachable = True
-        self.spread(roots)
+        self.spread(roots, tests)
 
     def at_top(self, seen: Seen) -> Iterable[tuple[int, float]]:
         for calls in (seen.calls, seen.main_calls):
@@ -708,15 +1004,22 @@ class Linker:
                 if entity is not None and entity[0] == "f":
                     yield entity[1], weight
 
-    def spread(self, roots: dict[int, float]) -> None:
-        """Frequencies from callers to callees, in an order that meets callers first; a call back up is recursion."""
+    def spread(self, roots: dict[int, float], tests: Collection[str] = ()) -> None:
+        """Frequencies from callers to callees, in an order that meets callers first; a call back up is recursion.
+
+        A function called in several ways gets the sum. What calls in a circle gets `RECURSION` times what comes from outside
+        it, once. Of a circle that nothing outside calls, its first function is a root.
+        """
         functions = self.functions
         order: list[int] = []
         state = bytearray(len(functions))
         back: set[tuple[int, int]] = set()
+        roots = dict(roots)
         for root in (*sorted(roots), *range(len(functions))):
             if state[root]:
                 continue
+            if root not in roots and functions[root].module not in tests:
+                roots[root] = 1.0
             state[root] = 1
             stack = [(root, iter(functions[root].callees))]
             while stack:
@@ -732,22 +1035,64 @@ class Linker:
                     state[index] = 2
                     order.append(index)
                     stack.pop()
-        turns = {callee for _, callee in back}
+        order.reverse()
+        circles = self.find_circles(order, {callee for _, callee in back})
         frequency = [0.0] * len(functions)
         for index, weight in roots.items():
-            frequency[index] = weight
-        for index in reversed(order):
+            frequency[index] = weight * (RECURSION if index in circles else 1.0)
+        for index in order:
             own = frequency[index]
             if own == 0.0:
                 continue
-            if index in turns:
-                own = frequency[index] = min(own * RECURSION, MOST_CALLS)
+            circle = circles.get(index)
             for callee, weight in functions[index].callees.items():
                 if (index, callee) not in back:
-                    frequency[callee] = min(frequency[callee] + own * weight, MOST_CALLS)
+                    other = circles.get(callee)
+                    gain = own * weight if other is None or other == circle else own * weight * RECURSION
+                    frequency[callee] = min(frequency[callee] + gain, MOST_CALLS)
         for index, function in enumerate(functions):
             function.frequency = frequency[index]
-            function.recursive = index in turns
+            function.recursive = index in circles
+
+    def find_circles(self, order: list[int], turns: set[int]) -> dict[int, int]:
+        """Function that may come to call itself -> the first, in `order`, of those that call each other so.
+
+        `order` has callers first, `turns` are called from further down: a circle's first function is always one of those.
+        """
+        circles: dict[int, int] = {}
+        passed: set[int] = set()
+        for first in order:
+            if first in turns and first not in circles:
+                circles[first] = first
+                work = [first]
+                while work:
+                    for caller in self.functions[work.pop()].callers:
+                        if caller not in circles and caller not in passed:
+                            circles[caller] = first
+                            work.append(caller)
+            passed.add(first)
+        return circles
+
+
+def _owner(method: Function) -> str:
+    """The class a method is defined in."""
+    return f"{method.module}.{method.qualname.rpartition('.')[0]}"
+
+
+def merge(lines: list[list[str]]) -> list[str]:
+    """The classes of several lines in one (C3); where Python would refuse, the first line's come first."""
+    lines = [line for line in lines if line]
+    found = []
+    while lines:
+        for line in lines:
+            first = line[0]
+            if not any(first in other[1:] for other in lines):
+                break
+        else:
+            first = lines[0][0]
+        found.append(first)
+        lines = [rest for line in lines if (rest := [name for name in line if name != first])]
+    return found
 
 
 _ORDER = {
@@ -759,6 +1104,15 @@ _ORDER = {
 }
 _LED = ENTRIES | {"middleware", "callback", "model", "orm_query"}
 """Roles whose functions somebody else's code calls."""
+_PROPERTY = frozenset(("property", "cached_property", "setter", "deleter", "hybrid_property"))
+_INSTEAD = {
+    "__bool__": "__len__",
+    "__str__": "__repr__",
+    "__ne__": "__eq__",
+    "__contains__": "__iter__",
+    "__iter__": "__getitem__",
+}
+"""What Python calls where a class has not what was asked for."""
 _WAITS = frozenset(("lock", "sleep", "queue", "network", "cache", "http", "database"))
 _SENDS = frozenset(
     ("delay", "apply_async", "send", "send_with_options", "enqueue", "apply", "s", "si", "schedule", "using")

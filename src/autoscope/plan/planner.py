@@ -13,7 +13,7 @@ from autoscope.errors import AutoscopeError, Place, PlanError
 from autoscope.plan import goals, write
 from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_load, static_load
 from autoscope.plan.choose import OFF, Choice, choose_all, entries_for
-from autoscope.plan.cost import CostTable
+from autoscope.plan.cost import CostTable, slowness
 from autoscope.plan.facts import Facts
 from autoscope.plan.load import parse, read_bytes
 from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
@@ -53,7 +53,12 @@ class Settings:
         profile = (
             None
             if self.profile is None
-            else (self.profile.source, self.profile.cpu_ns, sorted(self.profile.functions.items(), key=repr))
+            else (
+                self.profile.source,
+                self.profile.cpu_ns,
+                self.profile.doubt_ns,
+                sorted(self.profile.functions.items(), key=repr),
+            )
         )
         words = (
             self.strategy,
@@ -94,10 +99,12 @@ def make(facts: Facts, settings: Settings, costs: CostTable) -> Planned:
     """The plan. Raises PlanError for overrides that match nothing, AutoscopeError for goals that mean nothing here."""
     measured: dict[int, Measured] = {}
     notes: list[str] = []
-    load = static_load(facts)
+    slow = slowness(costs)
+    load = static_load(facts, slow)
     if settings.profile is not None:
         measured = assign(settings.profile, facts, {name: module.file for name, module in facts.modules.items()})
-        load = measured_load(facts, measured, settings.profile.cpu_ns, settings.profile.source)
+        profile = settings.profile
+        load = measured_load(facts, measured, profile.cpu_ns, profile.source, profile.doubt_ns, slow)
         notes = list(settings.profile.notes)
     if settings.overrides is not None:
         check_overrides(facts, settings.overrides)
@@ -377,6 +384,7 @@ def provenance(
         "source": planned.facts.digest,
         "strategy": asked.strategy,
         "rate": asked.rate,
+        "include": list(asked.include),
         "goals": list(asked.goals),
         "estimate": round(planned.fitted.share, 6),
         "costs": f"{planned.costs.interpreter} {planned.costs.source} {planned.costs.digest()}",

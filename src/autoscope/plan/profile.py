@@ -37,6 +37,8 @@ STEPS = {"generator": 10.0, "async_generator": 10.0, "coroutine": 2.0}
 SAMPLE_NS = 10_000_000.0
 """What a sample without a time stands for: most profilers take a hundred a second."""
 UNITS = {"nanoseconds": 1.0, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9, "none": SAMPLE_NS}
+OWN_DOUBT = 0.3
+"""How far a profiler's own cost is off, as a part of it: what it takes depends on the program, its caches and the machine's mood."""
 MOST_NAMED = 5
 """Functions that a note names."""
 
@@ -84,6 +86,8 @@ class Profile:
     """Whether calls are counted; else there are only times."""
     notes: list[str] = field(default_factory=list)
     """What to know of these figures, one sentence each."""
+    doubt_ns: float = 0.0
+    """How far `cpu_ns` may be off because the profiler's own cost was taken from it: a standard error."""
 
 
 class Row(NamedTuple):
@@ -121,7 +125,8 @@ def from_run(
             row.calls * row.scale, row.own_ns * row.scale, row.total_ns * row.scale, row.steps * row.scale
         )
         _add(functions, (row.file, row.line, row.name), measured)
-    return Profile(source, "run", functions, _left(cpu_ns, own_cpu_ns), wall_ns, True, list(notes))
+    left = _left(cpu_ns, own_cpu_ns)
+    return Profile(source, "run", functions, left, wall_ns, True, list(notes), OWN_DOUBT * own_cpu_ns)
 
 
 def read(path: str, cost: CostTable) -> Profile:
@@ -242,7 +247,7 @@ def _read_pstats(path: str, data: bytes, cost: CostTable) -> Profile:
         notes.append(
             "This profile was made by `profile`, whose own cost is not known: its times are too long; use `cProfile`."
         )
-    return Profile(path, "pstats", functions, cpu, whole, True, notes)
+    return Profile(path, "pstats", functions, cpu, whole, True, notes, OWN_DOUBT * spent)
 
 
 def _key(key: Any) -> Key:

@@ -148,10 +148,13 @@ def with_user(
 ) -> dict[str, ModuleEntry]:
     """The entries with the user's among them, and with the planner's ones that those make necessary; without the needless."""
     for name, theirs in own.items():
-        entry = modules.setdefault(name, ModuleEntry(Entry(FunctionRule())))
         said = FunctionRule(theirs.level, theirs.rate, theirs.capture)
-        if said != FunctionRule() or not theirs.functions:
-            entry.own = Entry(said, entry.own.reason, by_user=True)
+        if name not in modules:
+            modules[name] = ModuleEntry(Entry(said, by_user=said != FunctionRule() or not theirs.functions))
+        entry = modules[name]
+        if said != FunctionRule():
+            ours = name == EVERYTHING and said.level is None
+            entry.own = Entry(said._replace(level="off") if ours else said, by_user=True, level_ours=ours)
         for qualname, inner in theirs.functions.items():
             entry.functions[qualname] = Entry(inner, by_user=True)
     # Of globs of equal length the later is nearer, so the user's keep their order; that of names says nothing.
@@ -199,7 +202,9 @@ def exactly(choice: Choice, otherwise: Rule, farther: CapturePatch, whole: bool)
         return FunctionRule("off")
     if whole:
         return FunctionRule(choice.level, choice.rate, CapturePatch(*choice.capture))
-    rate = None if choice.rate == otherwise.rate == 1.0 else choice.rate
+    rate = None if choice.rate == otherwise.rate else choice.rate
+    if otherwise.level != "full_trace":  # whose captures go with it
+        farther = CapturePatch(*otherwise.capture)
     return FunctionRule(choice.level, rate, patch_of(choice, farther))
 
 
@@ -235,8 +240,8 @@ def ours(modules: Mapping[str, ModuleEntry]) -> str:
     """Digests of the planner's own entries, and of the user's it put a level into."""
     found = []
     for name, entry in modules.items():
-        if not entry.own.by_user:
-            found.append(name_digest(name, "") + value_digest(entry.own.rule))
+        if not entry.own.by_user or entry.own.level_ours:
+            found.append(name_digest(name, "") + value_digest(entry.own.rule, entry.own.level_ours))
         found += [
             name_digest(name, qualname) + value_digest(inner.rule, inner.level_ours)
             for qualname, inner in entry.functions.items()
