@@ -133,7 +133,7 @@ def autoscope(*arguments, cwd: Path, env: dict[str, str] | None = None) -> Outco
         (("--strategy", "full_trace"), CALLED),
         (
             ("--strategy", "minimal", "--rate", "1", "--goal", "slow:shop.cart.Cart.rounded"),
-            {"desk.serve", "desk.loud", "cart.Cart.rounded"},
+            {"desk.serve", "desk.loud", "cart.Cart.rounded", "cart.Cart.rounded.<locals>.cut"},
         ),
         (("--strategy", "full_trace", "--exclude", "shop.cart"), {name for name in CALLED if name[:4] == "desk"}),
     ],
@@ -242,7 +242,13 @@ EXPLAINED = [
     (("shop.desk.unused", "shop", "--exclude", "shop.desk"), ["decided by the user", "excluded: shop.desk"]),
     (
         ("shop.cart.Cart.rounded", "shop", "--strategy", "full_trace", "--budget", "0.001%"),
-        ["verdict   off", "dropped for the budget", "budget: level, full_trace -> ", "a larger budget than 0.001 %"],
+        [
+            "verdict   off",
+            "dropped for the budget",
+            "budget: rate, full_trace -> full_trace at 0.5\n",
+            "budget: level, balanced -> off\n",
+            "a larger budget than 0.001 %",
+        ],
     ),
     (
         ("shop.cart.Cart.rounded", "shop"),
@@ -434,24 +440,37 @@ def test_commands_work_without_a_place_for_a_cache(program):
     ids=" ".join,
 )
 def test_a_reader_that_has_seen_enough_is_no_error(program, arguments):
-    """`| head`: nothing is said, and a plan that was to be changed is."""
+    """`| head`: no word of a broken pipe, and exit code 0."""
     assert autoscope("plan", "shop", "-o", "plan.yaml", cwd=program).code == 0
+    done = unread(program, *arguments)
+
+    assert (0, False) == (done.returncode, b"roken pipe" in done.stderr)
+
+
+def test_an_update_is_written_even_if_nobody_reads_the_difference(program):
+    """The file was what was asked for."""
+    assert autoscope("plan", "shop", "-o", "plan.yaml", cwd=program).code == 0
+    unread(program, "plan", "--update", "plan.yaml", "--strategy", "minimal")
+
+    assert "strategy: minimal\n" in (program / "plan.yaml").read_text()
+
+
+def unread(program, *arguments):
+    """One command whose standard output is a pipe that nobody reads."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-m", "autoscope", *arguments],
-        cwd=program,
-        env={**ENVIRONMENT, "AUTOSCOPE_CACHE_DIR": str(program.parent / "cache")},
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        timeout=90,
-        check=False,
-    )
-    os.close(writer)
-
-    assert (0, b"") == (done.returncode, done.stderr)
-    if "--update" in arguments:
-        assert "strategy: minimal\n" in (program / "plan.yaml").read_text()
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "autoscope", *arguments],
+            cwd=program,
+            env={**ENVIRONMENT, "AUTOSCOPE_CACHE_DIR": str(program.parent / "cache")},
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=90,
+            check=False,
+        )
+    finally:
+        os.close(writer)
 
 
 @pytest.mark.parametrize(
@@ -506,3 +525,12 @@ def test_output_fits_any_encoding(program):
         done = autoscope(*arguments, cwd=program, env={"PYTHONIOENCODING": "ascii"})
         assert (0, b"") == (done.code, done.stderr)
         assert rb"ma\xdf" in done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_what_cannot_be_written_is_said_in_one_line(program):
+    """A full disk behind standard output is no traceback."""
+    command = f"{sys.executable} -m autoscope plan shop > /dev/full"
+    ran = subprocess.run(["sh", "-c", command], cwd=program, capture_output=True, text=True, timeout=60)
+    assert (2, 1) == (ran.returncode, len(ran.stderr.strip().splitlines()))
+    assert "cannot be written" in ran.stderr

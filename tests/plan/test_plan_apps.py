@@ -60,7 +60,7 @@ def test_every_entry_point_is_watched_always(app, strategy, planned):
     functions = by_name(plan)
     skipped = {"test", "thread"} if strategy != "balanced" else {"test"}
     wanted = [name for name, role in expected["entries"].items() if role not in skipped]
-    assert {name: 1.0 for name in wanted} == {
+    assert dict.fromkeys(wanted, 1.0) == {
         name: functions[name][1].rate for name in wanted if functions[name][1].watched
     }
 

@@ -19,7 +19,7 @@ from autoscope.plan.score import score_all
 
 budgets = st.floats(1e-6, 1.0)
 anything = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
 

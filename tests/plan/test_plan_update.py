@@ -40,7 +40,7 @@ def speaking(modules):
 
 
 @settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data(), code=facts())
 def test_whatever_was_written_by_hand_survives(tmp_path, data, code):

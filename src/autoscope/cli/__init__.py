@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from autoscope import __version__
-from autoscope.errors import AutoscopeError
+from autoscope.errors import AutoscopeError, say
 
 COMMANDS = (
     "run",
@@ -39,8 +39,13 @@ def leave(code: int) -> NoReturn:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except (OSError, ValueError):
-        sys.exit(code)  # closed, or nobody reads: Python knows what to say
+    except BrokenPipeError:
+        os._exit(0)  # `autoscope report | head`: the reader has seen enough
+    except OSError as error:
+        say(f"autoscope: what was asked for cannot be written: {error.strerror or error}\n")
+        os._exit(2)
+    except ValueError:
+        pass  # closed already
     if threading.active_count() > 1 or "coverage" in sys.modules or sys.gettrace() is not None:
         sys.exit(code)
     atexit._run_exitfuncs()
@@ -81,8 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"autoscope: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # `autoscope report | head`: the reader has seen enough.
-        sys.stderr.close()
+        # `autoscope report | head`: the reader has seen enough. What is left in the buffer is nobody's.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        print(f"autoscope: what was asked for cannot be written: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130

@@ -77,7 +77,9 @@ def show(arguments: argparse.Namespace) -> int:
         print(f"last used  {_date(min(used))} (the oldest) to {_date(max(used))}")
     print(f"facts      of {counts['entries']:,} files, {counts['plans']:,} plans")
     print(f"size       {counts['bytes'] / 1e6:,.1f} MB of {facts_cache.MOST_BYTES / 1e6:,.0f}")
-    print(f"asked      {counts['hits']:,} found, {counts['misses']:,} not, {counts['evicted']:,} gone for want of room or use")
+    print(
+        f"asked      {counts['hits']:,} found, {counts['misses']:,} not, {counts['evicted']:,} gone for want of room or use"
+    )
     return 0
 
 

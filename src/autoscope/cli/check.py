@@ -36,7 +36,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the verdict and what it rests on."""
-    from autoscope.cli.plan import with_previous
     from autoscope.plan import check
     from autoscope.plan.planner import percent
     from autoscope.plan.resolve import resolve
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     costs = planning.cost_table()
     previous = read_previous(arguments.file)
-    settings = with_previous(planning.settings_of(arguments, costs, previous), previous, arguments)
+    settings = planning.with_previous(planning.settings_of(arguments, costs, previous), previous, arguments)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AUTOSCOPE_")}
     plan = resolve(plan_file=arguments.file, environ=environ)
     with planning.opened() as cache:

@@ -35,7 +35,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the explanation; exit code 1 where `--why-not` found nothing."""
-    from autoscope.cli.plan import check_strategy, with_previous
     from autoscope.plan import planner
     from autoscope.plan.update import read_previous
 
@@ -44,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.paths.insert(0, arguments.target)
     elif not arguments.target:
         raise AutoscopeError("explain: name a function, class or module, or give --why-not GLOB")
-    check_strategy(arguments)
+    planning.check_strategy(arguments)
     costs = planning.cost_table()
     previous = read_previous(arguments.plan) if arguments.plan else None
     settings = planning.settings_of(arguments, costs, previous)
     if previous is not None:
-        settings = with_previous(settings, previous, arguments)
+        settings = planning.with_previous(settings, previous, arguments)
     with planning.opened() as cache:
         tree = planning.read_tree(planning.paths_of(arguments, previous), arguments, cache)
         facts = planning.facts_of(tree, arguments, cache)
@@ -141,7 +140,8 @@ def _text(found: dict[str, Any]) -> str:
         f"    {'yes' if rule['holds'] else 'no ':3}  {rule['rule']}: {rule['because']}" for rule in found["rules"]
     ]
     lines += [
-        f"    budget: {step['what']}, {step['from']} -> {step['to']} at {step['rate']:g}"
+        f"    budget: {step['what']}, {step['from']} -> {step['to']}"
+        + (f" at {step['rate']:g}" * (step["to"] != "off"))
         for step in found["budget_steps"]
     ]
     lines += [

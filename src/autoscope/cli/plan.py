@@ -56,13 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise AutoscopeError(
             f"--format {arguments.format} is for reading, and {target} would be a plan: leave one of the two out, or add --dry-run"
         )
-    check_strategy(arguments)
+    planning.check_strategy(arguments)
     costs = planning.cost_table()
     named = arguments.update or arguments.plan
     previous = update.read_previous(named) if named else None
     settings = planning.settings_of(arguments, costs, previous if arguments.update else None)
     if previous is not None:
-        settings = with_previous(settings, previous, arguments)
+        settings = planning.with_previous(settings, previous, arguments)
     kept = update.kept_settings(previous, settings, _directory(target)) if previous is not None else {}
     with planning.opened() as cache:
         tree = planning.read_tree(planning.paths_of(arguments, previous), arguments, cache)
@@ -94,24 +94,6 @@ def run(arguments: argparse.Namespace) -> int:
     if target:
         planning.say(summary + f"\nwritten to {target}")
     return 0
-
-
-def check_strategy(arguments: argparse.Namespace) -> None:
-    """Raises PlanError for a `--strategy` that is none; here `auto` is one."""
-    from autoscope.plan.choose import STRATEGIES
-    from autoscope.plan.values import parse_word
-
-    if arguments.strategy is not None:
-        parse_word(arguments.strategy, STRATEGIES, "--strategy")
-
-
-def with_previous(settings: Settings, previous: Previous, arguments: argparse.Namespace) -> Settings:
-    """Settings with what an older plan says, as far as options and environment do not."""
-    from autoscope.plan.update import settle
-
-    strategy = bool(arguments.strategy or os.environ.get("AUTOSCOPE_STRATEGY", "").strip())
-    rate = arguments.rate is not None or bool(os.environ.get("AUTOSCOPE_RATE", "").strip())
-    return settle(settings, previous, strategy=strategy, rate=rate)
 
 
 def _plan(

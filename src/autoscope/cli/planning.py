@@ -31,7 +31,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """Options on how the code is read."""
     parser.add_argument("--tests", action="store_true", help="read test modules too, which are left out otherwise")
     parser.add_argument("--refresh", action="store_true", help="read and analyse every file anew")
-    parser.add_argument("-j", "--jobs", metavar="N", type=int, default=0, help="processes (default: one for each CPU)")
+    parser.add_argument(
+        "-j", "--jobs", metavar="N", type=_count, default=0, help="processes (default: one for each CPU)"
+    )
 
 
 def add_planning(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +53,16 @@ def add_planning(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
     add_reading(parser)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = "whole number above 0"  # argparse says `invalid … value`
 
 
 def directory() -> str | None:
@@ -131,7 +143,8 @@ def settings_of(arguments: argparse.Namespace, costs: CostTable, previous: Previ
     arguments.tests = arguments.tests or bool(provenance.get("tests"))
     goals = tuple(arguments.goal) or tuple(map(str, provenance.get("goals") or ()))
     include = plan.include
-    if before is not None and before.by_planner and "include" not in before.settings and not arguments.include:
+    asked_for = bool(arguments.include or os.environ.get("AUTOSCOPE_INCLUDE", "").strip())
+    if before is not None and before.by_planner and "include" not in before.settings and not asked_for:
         include = ()  # what the planner wrote there was all there is
     return Settings(
         strategy=strategy,
@@ -144,6 +157,24 @@ def settings_of(arguments: argparse.Namespace, costs: CostTable, previous: Previ
         profile=profile_of(arguments, costs),
         removed=before.removed if previous is not None and before is not None else frozenset(),
     )
+
+
+def check_strategy(arguments: argparse.Namespace) -> None:
+    """Raises PlanError for a `--strategy` that is none; here `auto` is one."""
+    from autoscope.plan.choose import STRATEGIES
+    from autoscope.plan.values import parse_word
+
+    if arguments.strategy is not None:
+        parse_word(arguments.strategy, STRATEGIES, "--strategy")
+
+
+def with_previous(settings: Settings, previous: Previous, arguments: argparse.Namespace) -> Settings:
+    """Settings with what an older plan says, as far as options and environment do not."""
+    from autoscope.plan.update import settle
+
+    strategy = bool(arguments.strategy or os.environ.get("AUTOSCOPE_STRATEGY", "").strip())
+    rate = arguments.rate is not None or bool(os.environ.get("AUTOSCOPE_RATE", "").strip())
+    return settle(settings, previous, strategy=strategy, rate=rate)
 
 
 def paths_of(arguments: argparse.Namespace, previous: Previous | None) -> list[str]:

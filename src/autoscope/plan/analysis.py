@@ -391,23 +391,23 @@ class _Module:
             self.tables,
         )
 
-    def bind(self, body: Iterable[Any]) -> None:
-        """Know a module's own names before any code that uses them is walked."""
+    def bind(self, body: Iterable[Any], instead: bool = False) -> None:
+        """Know a module's own names before any code that uses them is walked; `instead`: the first import of a name holds."""
         for node in body:
             kind = type(node)
             if kind is ast.FunctionDef or kind is ast.AsyncFunctionDef or kind is ast.ClassDef:
                 self.bound[node.name] = f"{self.module}.{node.name}"
             elif kind is ast.Import or kind is ast.ImportFrom:
-                self.import_(node, self.bound)
+                self.import_(node, self.bound, instead)
             elif kind is ast.Assign or kind is ast.AnnAssign:
                 self.bind_assigned(node)
             elif kind in _BLOCKS:
                 for name in ("body", "orelse", "handlers", "finalbody", "cases"):
                     inner = getattr(node, name, None)
                     if inner:
-                        self.bind(inner)
+                        self.bind(inner, instead or name == "handlers" or name == "orelse")
             elif kind is ast.ExceptHandler or kind is ast.match_case:
-                self.bind(node.body)
+                self.bind(node.body, instead)
             elif kind is _TYPE_ALIAS:
                 self.bound[node.name.id] = f"{self.module}.{node.name.id}"
 
@@ -449,12 +449,12 @@ class _Module:
             return f"{self.module}.{self.class_name}"
         return f"{self.module}.{name}" if self.stars else None
 
-    def import_(self, node: Any, scope: dict[str, Any]) -> None:
+    def import_(self, node: Any, scope: dict[str, Any], instead: bool = False) -> None:
         if type(node) is ast.Import:
             for alias in node.names:
                 self.imports[alias.name] = None
                 top = alias.name.partition(".")[0]
-                self.bind_import(alias.asname or top, alias.name if alias.asname else top, scope)
+                self.bind_import(alias.asname or top, alias.name if alias.asname else top, scope, instead)
             return
         source = node.module or ""
         if node.level:
@@ -470,10 +470,11 @@ class _Module:
             else:
                 target = f"{source}.{alias.name}"
                 self.imports[target] = None
-                self.bind_import(alias.asname or alias.name, target, scope)
+                self.bind_import(alias.asname or alias.name, target, scope, instead)
 
-    def bind_import(self, name: str, target: str, scope: dict[str, Any]) -> None:
-        scope[name] = target
+    def bind_import(self, name: str, target: str, scope: dict[str, Any], instead: bool) -> None:
+        if not instead or scope.get(name) is None:
+            scope[name] = target
         if scope is self.bound:
             self.names.setdefault(name, target)
 
@@ -1138,7 +1139,7 @@ class _Module:
 
     def import_here(self, node: ast.Import | ast.ImportFrom) -> None:
         if self.code.scope is not self.bound:
-            self.import_(node, self.code.scope)
+            self.import_(node, self.code.scope, True)
 
     def globals_(self, node: ast.Global) -> None:
         self.code.globals.update(node.names)
@@ -1414,8 +1415,10 @@ class _Module:
         if base[-1] not in ")]" and base.rpartition(".")[2] in _TRANSPARENT:
             inner = self.annotation(node)
             return inner[:-2] if inner and inner.endswith("()") else inner
-        if base[-1] not in ")]" and (base.rpartition(".")[2][:1].isupper() or base in _GENERIC_BUILTINS):
-            return base  # a generic class with its parameters
+        if base[-1] not in ")]":
+            name = base.rpartition(".")[2]
+            if (name[:1].isupper() and not name.isupper()) or base in _GENERIC_BUILTINS:
+                return base  # a generic class with its parameters
         if type(node.slice) is ast.Slice and base[0] in "[{":
             return base
         self.implied(base, "__getitem__")
@@ -1533,12 +1536,14 @@ class _Module:
             found = self.lookup(node.id)
             if found is None or found[-1] == ")":
                 return found
+            if found in _ANYTHING:
+                return None
             return found + "()" if found not in _SELF else self.own()
         if kind is ast.Attribute:
             found = self.peek(node)
             if found in _SELF:
                 return self.own()
-            return found + "()" if found and found[0] != "?" else None
+            return found + "()" if found and found[0] != "?" and found not in _ANYTHING else None
         if kind is ast.Constant:
             value = node.value
             if type(value) is not str or len(value) > MOST_TEXT:
@@ -1584,6 +1589,10 @@ class _Module:
 
 
 _SELF = frozenset(("typing.Self", "typing_extensions.Self"))
+_ANYTHING = frozenset(
+    ("builtins.object", "typing.Any", "typing_extensions.Any", "typing.Callable", "collections.abc.Callable")
+)
+"""Annotations that say nothing about what a value can do."""
 _TYPE_VARIABLES = frozenset(("TypeVar", "ParamSpec", "TypeVarTuple"))
 _LITERALS = frozenset((ast.List, ast.Tuple, ast.Set, ast.Dict))
 _CLASS_METHODS = frozenset(("__new__", "__init_subclass__", "__class_getitem__"))

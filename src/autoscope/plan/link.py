@@ -328,14 +328,18 @@ class Linker:
                     if name == "__getitem__" or found is None:
                         return found
                     return self.called(self.attribute(found, "__next__")) if found[0] == "i" else self.element(found)
-        return ("x", value + "[]") if kind == "x" else None
+        if kind == "c":
+            return what  # a generic class with its parameters
+        if kind != "x" or (value.startswith("builtins.") and not value.startswith("builtins.open")):
+            return None
+        return ("x", value + "[]")
 
     def attribute(self, what: Entity, name: str) -> Entity:
         if what is None:
             return None
         kind, value = what
         if kind == "x":
-            return ("x", f"{value}.{name}")
+            return ("x", f"{value}.{name}") if value != "builtins.object()" else None
         if kind == "m":
             return self.of_module(value, name)
         if kind == "i":
@@ -1014,12 +1018,9 @@ class Linker:
         order: list[int] = []
         state = bytearray(len(functions))
         back: set[tuple[int, int]] = set()
-        roots = dict(roots)
         for root in (*sorted(roots), *range(len(functions))):
             if state[root]:
                 continue
-            if root not in roots and functions[root].module not in tests:
-                roots[root] = 1.0
             state[root] = 1
             stack = [(root, iter(functions[root].callees))]
             while stack:
@@ -1038,7 +1039,16 @@ class Linker:
         order.reverse()
         circles = self.find_circles(order, {callee for _, callee in back})
         frequency = [0.0] * len(functions)
-        for index, weight in roots.items():
+        entered = {first for index, first in circles.items() if index in roots}
+        entered.update(
+            first
+            for index, first in circles.items()
+            if any(circles.get(caller) != first for caller in functions[index].callers)
+        )
+        alone = {
+            first: 1.0 for first in circles.values() if first not in entered and functions[first].module not in tests
+        }
+        for index, weight in {**alone, **roots}.items():
             frequency[index] = weight * (RECURSION if index in circles else 1.0)
         for index in order:
             own = frequency[index]
