@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "memory": [],
     "reconfigure": [],
     "macro": ["--rounds", "3", "--processes", "5"],
+    "estimate": [],
 }
 Results = dict[str, Any]
 """Name of a benchmark -> what it printed with `--json`."""
@@ -193,6 +195,15 @@ def _macro(results: Results) -> tuple[str, bool]:
     return said, off <= 1.01 and rate <= 1.07 and most <= 1.15
 
 
+def _estimate(results: Results) -> tuple[str, bool]:
+    rows = results["estimate"]["rows"]
+    limits = {"source": 5.0, "run": 1.5, "cprofile": 1.5}
+    far = [row for row in rows if not 1 / limits[row["from"]] <= row["factor"] <= limits[row["from"]]]
+    worst = max(rows, key=lambda row: abs(math.log(row["factor"])) / math.log(limits[row["from"]]))
+    said = f"{len(rows) - len(far)} of {len(rows)} plans, {worst['program']} {worst['strategy']} from {worst['from']}"
+    return f"{said} {worst['factor']:.2f}, the worst", not far
+
+
 ROWS: tuple[Row, ...] = (
     ("call of a function that is off", "1.00 x plain", _off),
     ("armed, not recorded, nothing being recorded", "1.35 x plain", _armed),
@@ -218,6 +229,7 @@ ROWS: tuple[Row, ...] = (
     ),
     ("start-up, traces nothing", "25 ms; 1 with nothing set", _startup),
     ("5,000 sites reconfigured", "20 ms", _reconfigure),
+    ("a plan's estimate / what was measured", "1.5 x with a profile, 5 x without", _estimate),
     ("whole programs, everything woven", "off 1.01, rate 0 1.07, none 1.15", _macro),
 )
 

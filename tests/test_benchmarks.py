@@ -23,6 +23,7 @@ SHORT = {
     "sustained": ["--seconds", "0.3"],
     "memory": ["--calls", "1000"],
     "reconfigure": ["--rounds", "2", "--sites", "100"],
+    "estimate": ["--processes", "1", "--seconds", "0.05", "--strategies", "balanced", "--shipped", "shop"],
 }
 
 
@@ -56,7 +57,7 @@ def said():
 def test_a_benchmark_prints_figures(name, said, benchmark):
     """Every row has a name of its own and a figure above zero, but for the differences of two."""
     found = list(benchmark("compare").figures(said(name)))
-    if name in ("sustained", "floor"):
+    if name in ("sustained", "floor", "estimate"):
         assert said(name)["rows"]
         return
     assert len({title for title, _ in found}) == len(found) > 1

@@ -233,6 +233,7 @@ class Running:
         finally:
             context.set_current(before)
         self.begun = True
+        self.cpu_before = time.process_time_ns() - weaver.Cost.cpu_ns
 
     def join_sdk(self, module: ModuleType | None = None) -> None:
         """See to it that a provider of the program's has our spans before it is flushed or shut down."""
@@ -357,7 +358,12 @@ class Running:
             "dropped": dropped + max(lost, default=0),
             "sampled_out": sites.counters.sampled_out,
             "exported": max((exporter.exported for exporter in exporters), default=0),
-            "cost": {"cpu_ns": cpu, "process_cpu_ns": process_cpu, "share": cpu / process_cpu if process_cpu else 0.0},
+            "cost": {
+                "cpu_ns": cpu,
+                "process_cpu_ns": process_cpu,
+                "before_cpu_ns": self.cpu_before,
+                "share": cpu / process_cpu if process_cpu else 0.0,
+            },
         }
 
     def flush(self, seconds: float) -> bool:
@@ -370,6 +376,8 @@ class Running:
     # Ending.
 
     begun = False
+    cpu_before = 0
+    """CPU time of this process before the program began, or was traced: nothing that spans could tell of. Weaving aside."""
     ending = 0
     """The thread that hands over everything for the last time."""
     hurried = False
@@ -543,6 +551,7 @@ class Running:
             return
         self.forks, self.over = RLock(), allocate_lock()
         self.ending, self.asked_to_end = 0, False
+        self.cpu_before = 0  # a child's CPU time begins anew
         self.drain.after_fork_child()
         self.guard.after_fork_child()
         util = sys.modules.get("multiprocessing.util")

@@ -45,7 +45,9 @@ def test_without_a_cache_it_is_only_printed(tmp_path):
 
     assert (b"", 0) == (done.stderr, done.code)
     lines = done.stdout.decode().splitlines()
-    assert list(cost.PRICES) == sorted((line.split()[0] for line in lines[1 : 1 + len(cost.PRICES)]), key=cost.PRICES.index)
+    assert list(cost.PRICES) == sorted(
+        (line.split()[0] for line in lines[1 : 1 + len(cost.PRICES)]), key=cost.PRICES.index
+    )
     assert "not kept: AUTOSCOPE_CACHE_DIR is empty, or there is no HOME; name a directory" == lines[-1]
     assert [] == tree(tmp_path)
 

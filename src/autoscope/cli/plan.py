@@ -47,8 +47,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the plan."""
-    from autoscope.plan import update
-
     target = arguments.output or arguments.update
     if arguments.update and arguments.plan:
         raise AutoscopeError("--update and --plan both name a plan: give the one to be changed to --update alone")
@@ -59,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     planning.check_strategy(arguments)
     costs = planning.cost_table()
     named = arguments.update or arguments.plan
-    previous = update.read_previous(named) if named else None
+    previous = planning.previous_plan(named) if named else None
     settings = planning.settings_of(arguments, costs, previous if arguments.update else None)
     if previous is not None:
         settings = planning.with_previous(settings, previous, arguments)
-    kept = update.kept_settings(previous, settings, _directory(target)) if previous is not None else {}
+    kept = planning.kept_settings(previous, settings, _directory(target)) if previous is not None else {}
     with planning.opened() as cache:
         tree = planning.read_tree(planning.paths_of(arguments, previous), arguments, cache)
         paths = _relative(planning.paths_of(arguments, previous), target)

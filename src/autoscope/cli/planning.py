@@ -124,14 +124,27 @@ def cost_table() -> CostTable:
     return cost.load(directory())
 
 
+def previous_plan(path: str) -> Previous:
+    """A plan file taken apart; loads YAML, which planning from nothing need not."""
+    from autoscope.plan.update import read_previous
+
+    return read_previous(path)
+
+
+def kept_settings(previous: Previous, settings: Settings, directory: str) -> dict[str, str]:
+    """Top-level settings of a plan that stay as its user wrote them."""
+    from autoscope.plan.update import kept_settings
+
+    return kept_settings(previous, settings, directory)
+
+
 def settings_of(arguments: argparse.Namespace, costs: CostTable, previous: Previous | None = None) -> Settings:
     """What the options, the environment and a plan file ask for; nearer ones win. `previous` is the plan that is updated or checked."""
     from autoscope.plan.planner import Settings
-    from autoscope.plan.update import read_previous
 
     before = previous
     if before is None and arguments.plan:
-        before = read_previous(arguments.plan)
+        before = previous_plan(arguments.plan)
     asked = argparse.Namespace(**vars(arguments))
     asked.strategy = None if arguments.strategy == AUTO else arguments.strategy
     asked.plan = before.path if before is not None else None
@@ -202,9 +215,8 @@ def profile_of(arguments: argparse.Namespace, costs: CostTable) -> Profile | Non
 
 
 IN_PLACE = 2 / 3
-"""Part of a recorded call's price that a run tells as its own: it measures the clock and the context in a loop that has them at hand."""
-STARTING_NS = 100e6
-"""CPU time of `autoscope run` before the program begins, which nothing in a run tells; a process that is traced by its environment takes less."""
+"""Part of the shipped price of a recorded call that a run tells as its own: it measures the clock and the context in a loop that has
+them at hand, at the machine's best moment."""
 
 
 def from_store(name: str, store: str, costs: CostTable) -> Profile:
@@ -212,6 +224,7 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
 
     Each recorded call stands for those that were dropped, of traces that were left out, and for those that its site's rate left out.
     """
+    from autoscope.plan.cost import shipped
     from autoscope.plan.profile import Row, from_run
     from autoscope.read.runs import open_run
 
@@ -234,11 +247,13 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
     process = float(cost.get("process_cpu_ns", 0))
     if process <= 0:  # killed before it could say
         return from_run(f"run {run.id}", rows, sum(found.own_ns for found in functions) * scale)
-    own = float(cost.get("cpu_ns", 0)) + recorded * costs.recorded * (1 - IN_PLACE)
+    untold = max(0.0, costs.recorded - IN_PLACE * shipped(sys.version_info[:2]).recorded)
+    own = float(cost.get("cpu_ns", 0)) + recorded * untold
     notes = []
     if recorded > stored:
         notes.append(f"{1 - stored / recorded:.0%} of the run's spans were dropped; the others stand for them.")
-    return from_run(f"run {run.id}", rows, process - min(STARTING_NS, process / 2), own_cpu_ns=own, notes=notes)
+    before = float(cost.get("before_cpu_ns", 0))
+    return from_run(f"run {run.id}", rows, process - before, own_cpu_ns=own, notes=notes)
 
 
 Place = tuple[str, str, int]

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-FORMAT = 2
+FORMAT = 3
 """To be raised when the same text would give another `Seen`."""
 ITERATIONS = 10.0
 """How often a loop is taken to run where its source does not say."""
@@ -43,7 +43,11 @@ class SeenFunction(NamedTuple):
     """(expression, first text among its arguments), outermost first."""
     statements: int
     cyclomatic: int
+    """As radon counts, but for these: the `else` of a loop or `try` is no branch; a case's guard is one; what an `assert` combines
+    counts; nested functions and lambdas are functions of their own."""
     cognitive: int
+    """As SonarSource's paper has it, with what it leaves open: an `else` of a loop counts one, of a `try` none; every condition of a
+    comprehension counts one; nested functions and lambdas are functions of their own, and begin at no depth."""
     loop_depth: int
     calls: dict[str, float]
     """Expression called -> times for one call; `shop.walk(visit)` is the parameter `visit` of `shop.walk`."""
@@ -271,6 +275,7 @@ class _Code:
         "breaks",
         "calls",
         "catches",
+        "caught",
         "changes",
         "cognitive",
         "depth",
@@ -322,6 +327,8 @@ class _Code:
         self.raises: list[str] = []
         self.catches: list[str] = []
         self.swallows: list[str] = []
+        self.caught: list[str] = []
+        """Names that handlers being walked give to what they caught."""
         self.changes: dict[str, None] = {}
         self.globals: set[str] = set()
         self.nonlocals: set[str] = set()
@@ -948,12 +955,14 @@ class _Module:
             name = node.func.id if type(node.func) is ast.Name else ""
             arguments = node.args
             if name == "range" and arguments:
-                bounds = [self.number(argument) for argument in arguments[:2]]
-                last = bounds[-1]
+                bounds = [self.number(argument) for argument in arguments[:3]]
+                last = bounds[-1] if len(bounds) < 3 else bounds[1]
                 if last is None:
                     return ITERATIONS
-                start = bounds[0] if len(bounds) == 2 and bounds[0] is not None else 0.0
-                return min(max(abs(last - start), 0.0), MOST_ITERATIONS)
+                start = bounds[0] if len(bounds) > 1 and bounds[0] is not None else 0.0
+                step = bounds[2] if len(bounds) == 3 else 1.0
+                times = (last - start) / step if step else abs(last - start)
+                return min(max(times, 0.0), MOST_ITERATIONS)
             if name in ("enumerate", "reversed", "sorted", "list", "tuple", "zip", "iter") and arguments:
                 return self.times(arguments[0])
         elif kind in (ast.Tuple, ast.List, ast.Set):
@@ -968,6 +977,9 @@ class _Module:
             return float(value) if type(value) in (int, float) and abs(value) < 1e12 else None
         if kind is ast.Name:
             return self.numbers.get(node.id)
+        if kind is ast.UnaryOp and type(node.op) is ast.USub:
+            found = self.number(node.operand)
+            return None if found is None else -found
         if kind is ast.BinOp:
             left, right = self.number(node.left), self.number(node.right)
             if left is None or right is None:
@@ -1072,7 +1084,11 @@ class _Module:
                 code.scope[handler.name] = None
             if not tells(handler):
                 code.swallows.extend(names)
+            if handler.name:
+                code.caught.append(handler.name)
             caught = self.at(handler.body, RARELY) and caught
+            if handler.name:
+                code.caught.pop()
         if left:
             self.dead(node.orelse)
         else:
@@ -1085,7 +1101,8 @@ class _Module:
         if type(node) is ast.Tuple:
             return [name for item in node.elts for name in self.exceptions(item)]
         self.visit(node)
-        return [last_name(node)]
+        name = last_name(node.value if type(node) is ast.Starred else node)
+        return [name] if name else []
 
     def raise_(self, node: ast.Raise) -> bool:
         code = self.code
@@ -1098,13 +1115,21 @@ class _Module:
         if node.cause is not None:
             self.visit(node.cause)
         code.weight = weight
-        code.raises.append(last_name(node.exc))
+        what: Any = node.exc
+        if type(what) is ast.Call and type(what.func) is ast.Attribute and what.func.attr == "with_traceback":
+            what = what.func.value
+        name = last_name(what)
+        code.raises.append("..." if type(what) is ast.Name and name in code.caught else name)
         return True
 
     def with_(self, node: ast.With | ast.AsyncWith) -> None:
         enter, leave = ("__aenter__", "__aexit__") if type(node) is ast.AsyncWith else ("__enter__", "__exit__")
         for item in node.items:
             what = self.visit(item.context_expr)
+            if what == "contextlib.suppress()" and type(item.context_expr) is ast.Call:
+                names = [name for word in item.context_expr.args for name in self.exceptions(word)]
+                self.code.catches += names
+                self.code.swallows += names
             if what:
                 self.count(f"{what}.{enter}")
                 self.count(f"{what}.{leave}")
@@ -1159,13 +1184,19 @@ class _Module:
             self.visit(node.msg)
             self.code.weight = weight
 
-    def delete(self, node: ast.Delete) -> None:
-        for target in node.targets:
-            if type(target) is ast.Attribute or type(target) is ast.Subscript:
-                what = self.visit(target.value)
-                if type(target) is ast.Subscript:
-                    self.implied(what, "__delitem__")
-                self.changed(target if type(target) is ast.Attribute else target.value)
+    def delete(self, node: Any) -> None:
+        targets: list[Any] = node.targets if type(node) is ast.Delete else node.elts
+        for target in targets:
+            kind = type(target)
+            if kind is ast.Tuple or kind is ast.List:
+                self.delete(target)
+            elif kind is ast.Attribute:
+                self.visit(target.value)
+                self.changed(target)
+            elif kind is ast.Subscript:
+                self.implied(self.visit(target.value), "__delitem__")
+                self.visit(target.slice)
+                self.changed(target.value)
 
     def nothing(self, node: ast.AST) -> None:
         """`pass`."""
@@ -1751,7 +1782,7 @@ def trivial(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def _sets(node: ast.stmt) -> bool:
-    """`self.x = y`, with nothing to be worked out; `super().__init__()`."""
+    """`self.x = y`, with nothing to be worked out."""
     if type(node) is ast.Assign:
         return _plain(node.value) and all(type(target) is ast.Attribute and _plain(target) for target in node.targets)
     if type(node) is ast.AnnAssign:
@@ -1781,7 +1812,7 @@ def _plain(node: Any, depth: int = 3) -> bool:
         return all(_plain(item, depth - 1) for item in node.values)
     if kind is ast.UnaryOp:
         return _plain(node.operand, depth - 1)
-    if kind is ast.BinOp:
+    if kind is ast.BinOp and type(node.op) is not ast.MatMult:
         return _plain(node.left, depth - 1) and _plain(node.right, depth - 1)
     if kind in (ast.Tuple, ast.List):
         return all(_plain(item, depth - 1) for item in node.elts)

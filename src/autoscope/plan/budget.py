@@ -190,10 +190,13 @@ def fit(
     shares: Mapping[int, float] | None = None,
 ) -> Fitted:
     """Choices within `budget`, a share of CPU time (None: no bound), or the declared minimum. `shares`: as for `choose_all`."""
+    if budget is None:
+        share = estimator.share(estimator.total(choices))
+        return Fitted(list(choices), [], share, share, False)
     fitting = _Fitting(facts, choices, priorities, estimator, shares or {})
     before = fitting.share()
     steps: list[Step] = []
-    if budget is not None and before > budget:
+    if before > budget:
         for step in fitting.steps():
             steps.append(step)
             if step.share <= budget:

@@ -134,11 +134,14 @@ def choose_all(
 
 def namesakes(facts: Facts) -> list[list[int]]:
     """Indices of functions that share a name, those of one name together; a `typing.overload` is none of them."""
-    found: dict[tuple[str, str], list[int]] = {}
+    first: dict[tuple[str, str], int] = {}
+    found: dict[int, list[int]] = {}
     for index, function in enumerate(facts.functions):
         if woven(function):
-            found.setdefault((function.module, function.qualname), []).append(index)
-    return [indices for indices in found.values() if len(indices) > 1]
+            one = first.setdefault((function.module, function.qualname), index)
+            if one != index:
+                found.setdefault(one, [one]).append(index)
+    return list(found.values())
 
 
 def nearest(choices: Sequence[Choice]) -> Choice:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from autoscope.errors import AutoscopeError
 from autoscope.plan.choose import DETAIL, Aim
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.model import is_glob, matches
 from autoscope.plan.values import did_you_mean, printable, shown
+
+if TYPE_CHECKING:
+    import subprocess
 
 KINDS = ("slow", "errors", "request", "diff")
 DEPTH = 3
@@ -163,6 +166,8 @@ def route_words(route: str) -> str:
 
 def git(directory: str, goal: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """What git answers. Raises AutoscopeError where there is none."""
+    import subprocess
+
     try:
         return subprocess.run(["git", "-C", directory, *arguments], capture_output=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -708,6 +708,8 @@ class Linker:
         if kinds:
             function.io = tuple(sorted(kinds))
         function.work_ns = work
+        if function.trivial in ("accessor", "constructor") and function.callees:
+            function.trivial = "delegation"  # to a property, or to what an operator calls
         if function.trivial == "delegation" and kinds:
             function.trivial = ""
 
@@ -1015,40 +1017,21 @@ class Linker:
         it, once. Of a circle that nothing outside calls, its first function is a root.
         """
         functions = self.functions
-        order: list[int] = []
-        state = bytearray(len(functions))
+        roots = dict(roots)
+        left = bytearray(len(functions))
         back: set[tuple[int, int]] = set()
-        for root in (*sorted(roots), *range(len(functions))):
-            if state[root]:
-                continue
-            state[root] = 1
-            stack = [(root, iter(functions[root].callees))]
-            while stack:
-                index, rest = stack[-1]
-                for callee in rest:
-                    if state[callee] == 1:
-                        back.add((index, callee))
-                    elif state[callee] == 0:
-                        state[callee] = 1
-                        stack.append((callee, iter(functions[callee].callees)))
-                        break
-                else:
-                    state[index] = 2
-                    order.append(index)
-                    stack.pop()
+        order = self.postorder(sorted(roots), left, back)
+        rest = [index for index, function in enumerate(functions) if not left[index] and function.module not in tests]
+        # Of what no root leads to, the last to be left is called by nothing else.
+        for index in reversed(self.postorder(rest, bytearray(left), set())):
+            if not left[index]:
+                roots[index] = 1.0
+                order += self.postorder([index], left, back)
+        order += self.postorder(range(len(functions)), left, back)
         order.reverse()
         circles = self.find_circles(order, {callee for _, callee in back})
         frequency = [0.0] * len(functions)
-        entered = {first for index, first in circles.items() if index in roots}
-        entered.update(
-            first
-            for index, first in circles.items()
-            if any(circles.get(caller) != first for caller in functions[index].callers)
-        )
-        alone = {
-            first: 1.0 for first in circles.values() if first not in entered and functions[first].module not in tests
-        }
-        for index, weight in {**alone, **roots}.items():
+        for index, weight in roots.items():
             frequency[index] = weight * (RECURSION if index in circles else 1.0)
         for index in order:
             own = frequency[index]
@@ -1063,6 +1046,33 @@ class Linker:
         for index, function in enumerate(functions):
             function.frequency = frequency[index]
             function.recursive = index in circles
+
+    def postorder(self, starts: Iterable[int], left: bytearray, back: set[tuple[int, int]]) -> list[int]:
+        """What `starts` lead to that is not in `left` yet, callees before callers; calls back up are added to `back`."""
+        functions = self.functions
+        order: list[int] = []
+        above: set[int] = set()
+        for start in starts:
+            if left[start]:
+                continue
+            left[start] = 1
+            above.add(start)
+            stack = [(start, iter(functions[start].callees))]
+            while stack:
+                index, rest = stack[-1]
+                for callee in rest:
+                    if not left[callee]:
+                        left[callee] = 1
+                        above.add(callee)
+                        stack.append((callee, iter(functions[callee].callees)))
+                        break
+                    if callee in above:
+                        back.add((index, callee))
+                else:
+                    above.discard(index)
+                    order.append(index)
+                    stack.pop()
+        return order
 
     def find_circles(self, order: list[int], turns: set[int]) -> dict[int, int]:
         """Function that may come to call itself -> the first, in `order`, of those that call each other so.

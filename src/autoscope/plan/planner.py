@@ -15,7 +15,6 @@ from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_l
 from autoscope.plan.choose import OFF, Choice, choose_all, entries_for
 from autoscope.plan.cost import CostTable, slowness
 from autoscope.plan.facts import Facts
-from autoscope.plan.load import parse, read_bytes
 from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
 from autoscope.plan.profile import Measured, Profile, assign
 from autoscope.plan.schema import Node, Table, read_layer
@@ -219,6 +218,8 @@ def check_overrides(facts: Facts, overrides: Plan) -> None:
 
 def place_of(path: str, module: str, qualname: str) -> Place:
     """Where an entry stands in a plan file or in what it extends; the file alone where that cannot be told."""
+    from autoscope.plan.load import parse, read_bytes
+
     try:
         root = parse(read_bytes(path), path)
         node: Node | None = root

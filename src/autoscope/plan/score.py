@@ -76,12 +76,15 @@ def is_boundary(function: Function) -> bool:
     return not BROAD.isdisjoint(function.catches)
 
 
+_LOG2 = tuple(math.log2(1 + count) for count in range(64))
+
+
 def score(function: Function, modules_calling: int, measured: Measured | None, whole_ns: float) -> Priority:
     """One function's priority. `whole_ns`: own time of all functions measured, 0 where nothing was."""
     parts: dict[str, float] = {}
     if function.role:
         parts["role"] = float(OF_ROLE.get(function.role, 0))
-    if is_boundary(function):
+    if function.catches and is_boundary(function):
         parts["error boundary"] = BOUNDARY
     if function.io:
         kinds = sorted((OF_IO.get(kind, 0) for kind in function.io), reverse=True)
@@ -92,9 +95,14 @@ def score(function: Function, modules_calling: int, measured: Measured | None, w
     if len(function.callees) > 2:
         parts["coordination"] = min(2.0 * (len(function.callees) - 2), 10.0)
     if function.callers:
-        parts["centrality"] = min(
-            2.0 * math.log2(1 + len(function.callers)) + 1.5 * math.log2(1 + modules_calling), 15.0
+        points = (
+            2.0 * _LOG2[len(function.callers)]
+            if len(function.callers) < 64
+            else 2.0 * math.log2(1 + len(function.callers))
         )
+        if modules_calling:
+            points += 1.5 * math.log2(1 + modules_calling)
+        parts["centrality"] = min(points, 15.0)
     if measured is not None and whole_ns > 0:
         parts["measured time"] = min(200.0 * measured.own_ns / whole_ns, 40.0)
     elif function.frequency > 1:
@@ -122,8 +130,12 @@ def score_all(facts: Facts, measured: Mapping[int, Measured]) -> list[Priority]:
     found = []
     for index, function in enumerate(functions):
         callers = function.callers
-        modules = len({functions[caller].module for caller in callers} - {function.module}) if len(callers) else 0
-        found.append(score(function, modules, measured.get(index), whole))
+        modules = 0
+        if len(callers) == 1:
+            modules = int(functions[callers[0]].module != function.module)
+        elif callers:
+            modules = len({functions[caller].module for caller in callers} - {function.module})
+        found.append(score(function, modules, measured.get(index) if measured else None, whole))
     return found
 
 
