@@ -1,6 +1,6 @@
 """The planner's estimates beside the truth: plans for real programs, and what these take under them.
 
-    python benchmarks/estimate.py [--json] [--processes N] [--seconds S] [--strategies S ...] [--shipped] [PROGRAM ...]
+    python benchmarks/estimate.py [--json] [--processes N] [--seconds S] [--strategy S] [--shipped] [PROGRAM ...]
 
 Before each program `autoscope calibrate` measures what tracing costs here and now (`--shipped`: it does not). For each strategy three
 plans are written: from the source alone, with `--profile` of a stored run (every function, nothing captured), with `--profile`
@@ -46,7 +46,6 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "nqueens": (),
     "float": (),
     "pyflate": (),
-    "generators": (),
     "async_tree": ("none",),
     "typing_runtime_protocols": (),
 }
@@ -278,7 +277,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4, help="CPU time of the plain program")
-    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
+    parser.add_argument("--strategy", action="append", choices=STRATEGIES, help="(repeatable; default: all)")
     parser.add_argument(
         "--shipped", action="store_true", help="with the shipped costs, not what `autoscope calibrate` says"
     )
@@ -300,7 +299,7 @@ def main() -> None:
             try:
                 if not arguments.shipped:
                     autoscope(program.place, "calibrate", "--quick")
-                found = rows_of(program, arguments.strategies, arguments.seconds, arguments.processes)
+                found = rows_of(program, arguments.strategy or list(STRATEGIES), arguments.seconds, arguments.processes)
             except RuntimeError as error:
                 print(f"{name}: could not be run: {error}", file=sys.stderr)
                 continue

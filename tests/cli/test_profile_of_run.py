@@ -112,12 +112,13 @@ def test_dropped_spans_are_stood_for(stored):
 
 
 def test_what_was_ours_is_taken_off(stored):
-    """What came before the program, what the run says of itself, the part of each call that it does not; and the doubt in that."""
+    """What came before the program, what the run says of itself, the part of each call and resumption that it does not; and the doubt in that."""
     figures = {"process_cpu_ns": 10**10, "cpu_ns": 10**9, "before_cpu_ns": 10**8}
-    before = change(stored, counters={"recorded": 1_000_000}, cost=figures)
+    run = open_run(str(stored))
+    before = change(stored, counters={"recorded": run.count_spans()}, cost=figures)
     try:
         found = from_store("", str(stored), COSTS)
-        own = 1e9 + 1e6 * COSTS.recorded * (1 - IN_PLACE)
+        own = 1e9 + run.count_spans() * COSTS.recorded * (1 - IN_PLACE) + (32 + 3 + 3) * COSTS.step
         assert 1e10 - 1e8 - own == pytest.approx(found.cpu_ns)
         assert 0.3 * own == pytest.approx(found.doubt_ns)
     finally:

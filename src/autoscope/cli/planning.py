@@ -248,7 +248,9 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
     if process <= 0:  # killed before it could say
         return from_run(f"run {run.id}", rows, sum(found.own_ns for found in functions) * scale)
     untold = max(0.0, costs.recorded - IN_PLACE * shipped(sys.version_info[:2]).recorded)
-    own = float(cost.get("cpu_ns", 0)) + recorded * untold
+    # Of resumptions it tells nothing; a coroutine that was resumed once cost what a function does.
+    suspended = sum(max(0.0, row.steps - row.calls * (row.kind == "coroutine")) for row in rows)
+    own = float(cost.get("cpu_ns", 0)) + recorded * untold + recorded / stored * suspended * costs.step
     notes = []
     if recorded > stored:
         notes.append(f"{1 - stored / recorded:.0%} of the run's spans were dropped; the others stand for them.")
