@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from autoscope.cli import planning
+from autoscope.cli import output, planning
 
 if TYPE_CHECKING:
     from autoscope.plan.facts import Facts
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         tree = planning.read_tree(list(arguments.paths) or ["."], arguments, cache)
         facts = planning.facts_of(tree, arguments, cache)
     if arguments.format == "json":
-        planning.write(json.dumps(as_dict(facts), indent=1) + "\n")
+        output.write(json.dumps(as_dict(facts), indent=1) + "\n")
     else:
         _table(facts)
     return 0
@@ -100,4 +100,4 @@ def _table(facts: Facts) -> None:
         for path, reason in facts.skipped:
             console.print(f"left out  {path}: {reason}", style="dim")
         console.print(f"{len(facts.functions):,} functions in {len(facts.modules):,} modules", style="dim")
-    planning.write(shown.get())
+    output.write(shown.get())

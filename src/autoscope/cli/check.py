@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 
-from autoscope.cli import planning
+from autoscope.cli import output, planning
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,12 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
         facts = planning.facts_of(tree, arguments, cache)
     found = check.check(previous, plan, facts, settings, costs)
     if arguments.format == "json":
-        planning.write(json.dumps(found.as_dict(), indent=2) + "\n")
+        output.write(json.dumps(found.as_dict(), indent=2) + "\n")
     else:
         lines = [
             f"{found.verdict}  distance {found.distance:g}  ({found.watched} watched, {found.wanted} would be today; "
             f"about {percent(found.share)} of CPU time)"
         ]
         lines += [f"  {item.severity:8}  {item.kind:9}  {item.target}: {item.detail}" for item in found.findings]
-        planning.write("\n".join(lines) + "\n")
+        output.write("\n".join(lines) + "\n")
     return 0 if found.verdict == check.ALIGNED else 1

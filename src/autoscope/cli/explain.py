@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from autoscope.cli import planning
+from autoscope.cli import output, planning
 from autoscope.errors import AutoscopeError
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def _why_not(planned: Planned, glob: str, form: str) -> int:
         if not planned.choices[index].watched
     ]
     if form == "json":
-        planning.write(json.dumps([{"name": name, "why": why} for name, why in found], indent=2) + "\n")
+        output.write(json.dumps([{"name": name, "why": why} for name, why in found], indent=2) + "\n")
     else:
         width = max((len(name) for name, _ in found), default=0)
-        planning.write("".join(f"{name:{min(width, 70)}}  {why}\n" for name, why in found))
+        output.write("".join(f"{name:{min(width, 70)}}  {why}\n" for name, why in found))
     if not found:
         planning.say(f"no function that {glob} matches is left out")
     return 0 if found else 1
@@ -93,13 +93,13 @@ def _explain(planned: Planned, target: str, form: str) -> int:
     # A function's own name means it alone, whatever is defined inside it.
     indices = [index for index in indices if planned.facts.functions[index].name == target] or indices
     if len({planned.facts.functions[index].name for index in indices}) > 1 and form == "text":
-        planning.write(_listing(planned, target, indices))
+        output.write(_listing(planned, target, indices))
         return 0
     found = [explain.explain(planned, index) for index in indices]
     if form == "json":
-        planning.write(json.dumps(found[0] if len(found) == 1 else found, indent=2) + "\n")
+        output.write(json.dumps(found[0] if len(found) == 1 else found, indent=2) + "\n")
     else:
-        planning.write("\n".join(map(_text, found)))
+        output.write("\n".join(map(_text, found)))
     return 0
 
 

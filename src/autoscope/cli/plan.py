@@ -9,7 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from autoscope.cli import planning
+from autoscope.cli import output, planning
 from autoscope.errors import AutoscopeError
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ def run(arguments: argparse.Namespace) -> int:
             if quick:
                 cache.store_plan(key, json.dumps([text, summary]).encode())
     if arguments.dry_run:
-        planning.write(changes)
+        output.write(changes)
         planning.say(summary + "\nnothing is written (--dry-run)")
         return 0
     _write(text, target, previous.newline if arguments.update and previous is not None else "\n")
     # Whoever reads the difference may have seen enough before its end: the file is there by now.
-    planning.write(changes)
+    output.write(changes)
     if target:
         planning.say(summary + f"\nwritten to {target}")
     return 0
@@ -109,7 +109,7 @@ def _plan(
 
     planned = planner.make(facts, settings, costs)
     if arguments.format == "json":
-        planning.write(json.dumps(planner.as_dict(planned), indent=2) + "\n")
+        output.write(json.dumps(planner.as_dict(planned), indent=2) + "\n")
         return None
     if arguments.format == "table":
         _table(planned)
@@ -165,7 +165,7 @@ def _relative(paths: list[str], target: str | None) -> list[str]:
 def _write(text: str, target: str | None, newline: str) -> None:
     """To a file, whole or not at all; to standard output where none is named."""
     if target is None:
-        planning.write(text)
+        output.write(text)
         return
     real = os.path.realpath(target)
     special = os.path.exists(real) and not os.path.isfile(real)  # a pipe, a terminal
@@ -232,4 +232,4 @@ def _table(planned: Planned) -> None:
                 console.print(line, style="dim")
         for path, reason in planned.facts.skipped:
             console.print(f"left out  {path}: {reason}", style="dim")
-    planning.write(shown.get())
+    output.write(shown.get())

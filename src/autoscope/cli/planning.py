@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from autoscope.cli import plan_options
+from autoscope.cli import output, plan_options
 from autoscope.errors import AutoscopeError
 from autoscope.weave import cache
 
@@ -32,7 +32,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tests", action="store_true", help="read test modules too, which are left out otherwise")
     parser.add_argument("--refresh", action="store_true", help="read and analyse every file anew")
     parser.add_argument(
-        "-j", "--jobs", metavar="N", type=_count, default=0, help="processes (default: one for each CPU)"
+        "-j", "--jobs", metavar="N", type=output.count, default=0, help="processes (default: one for each CPU)"
     )
 
 
@@ -53,16 +53,6 @@ def add_planning(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
     add_reading(parser)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_count.__name__ = "whole number above 0"  # argparse says `invalid … value`
 
 
 def directory() -> str | None:
@@ -302,12 +292,6 @@ def _rates(run: Run) -> dict[Place, float]:
 
 
 _SITES = "SELECT name, file, line, module, qualname FROM sites"
-
-
-def write(text: str) -> None:
-    """To standard output, whatever its encoding has no character for written as an escape."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def say(text: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import sys
 
+from autoscope.cli.output import count, write
 from autoscope.read.report import FORMATS, SORTS, arrange, build_report, render
 from autoscope.read.runs import open_run
 
@@ -24,18 +24,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
     parser.add_argument("--format", choices=FORMATS, default="table", help="(default: table)")
     parser.add_argument("--sort", choices=tuple(SORTS), default="own", help="what comes first (default: own)")
-    parser.add_argument("--limit", metavar="N", type=_count, help="show so many functions (default: 30 in a table)")
+    parser.add_argument("--limit", metavar="N", type=count, help="show so many functions (default: 30 in a table)")
     parser.set_defaults(command=run)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_count.__name__ = "whole number above 0"  # argparse says `invalid … value`
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,9 +39,3 @@ def run(args: argparse.Namespace) -> int:
     if hidden and args.format == "table" and not args.limit:
         write(f"and {hidden} more functions; --limit N shows more\n")
     return 0
-
-
-def write(text: str) -> None:
-    """To standard output, whatever its encoding has no character for written as an escape."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

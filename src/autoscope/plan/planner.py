@@ -12,7 +12,7 @@ from typing import Any
 from autoscope.errors import AutoscopeError, Place, PlanError
 from autoscope.plan import goals, write
 from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_load, static_load
-from autoscope.plan.choose import OFF, Choice, choose_all, entries_for
+from autoscope.plan.choose import OFF, Choice, choose_all
 from autoscope.plan.cost import CostTable, slowness
 from autoscope.plan.facts import Facts
 from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
@@ -462,8 +462,3 @@ def as_dict(planned: Planned) -> dict[str, Any]:
         ],
         "notes": planned.notes,
     }
-
-
-def explained_entries(plan: Plan, module: str, qualname: str) -> list[str]:
-    """The plan's entries that speak of a function, nearest first."""
-    return [name for name, _ in entries_for(plan, module, qualname)]
