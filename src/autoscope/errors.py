@@ -116,5 +116,14 @@ def from_a_signal(error: BaseException) -> bool:
     return False
 
 
+def pass_on(error: BaseException) -> None:
+    """Raise again what a signal handler of the program's raised, in place of an error that we deal with ourselves.
+
+    A handler may raise any class, `TimeoutError` for one, which is an `OSError`.
+    """
+    if from_a_signal(error):
+        raise error
+
+
 OURS = os.path.join(os.path.dirname(not_ours.__code__.co_filename), "")
 """What the names of all our files begin with."""

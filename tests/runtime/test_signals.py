@@ -208,3 +208,30 @@ def test_a_signal_while_something_is_being_woken(tmp_path, strategy, rate):
     ran = run(tmp_path, WAKING, strategy=strategy, env=env)
     assert (ran.out, ran.err) == (plain.out, "")
     assert (ran.out.count("True\n"), ran.out.count("None\n")) == (30, 15)
+
+
+@pytest.mark.parametrize("kind", ["Exception", "OSError", "ValueError"])
+@pytest.mark.parametrize("event", ["open /proc/self/status", "fcntl.fcntl"])
+def test_a_timeout_while_our_threads_are_started_reaches_the_program(tmp_path, event, kind):
+    """The first recorded call starts them; what a handler raises meanwhile may be an `OSError`, as `TimeoutError` is."""
+    source = f"""
+        import signal, sys
+        class Timeout({kind}): pass
+        def alarm(*_): raise Timeout
+        signal.signal(signal.SIGALRM, alarm)
+        struck = []
+        def hook(event, args):
+            if " ".join([event, *map(str, args)]).startswith({event!r}) and not struck:
+                struck.append(event)
+                signal.raise_signal(signal.SIGALRM)
+        sys.addaudithook(hook)
+        def work(x): return len("x")
+        seen = 0
+        for i in range(3):
+            try: work(i)
+            except Timeout: seen += 1
+        print(len(struck), seen)
+    """
+    ran = run(tmp_path, source, strategy="full_trace")
+    assert (ran.out, ran.err) == ("1 1\n", "")
+    assert len(ran.named("__main__.work")) >= 2

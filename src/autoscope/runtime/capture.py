@@ -35,6 +35,8 @@ from builtins import (
 )
 from itertools import islice
 
+from autoscope.errors import pass_on
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any
@@ -212,7 +214,8 @@ def _container(value: Any, kind: type, depth: int, left: list[int]) -> str:
     else:
         try:
             first = list(islice(value.items() if kind is dict else value, MOST_ITEMS))
-        except RuntimeError:
+        except RuntimeError as error:
+            pass_on(error)
             return f"<{kind.__name__} of {size}>"
     more = f", … ({size} items)" if size > len(first) else ""
     if kind is dict:

@@ -18,7 +18,7 @@ from _thread import get_native_id, start_new_thread
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import getattr, len, max, min, tuple
 
-from autoscope.errors import from_a_signal, notice
+from autoscope.errors import from_a_signal, notice, pass_on
 from autoscope.runtime import context, sites
 from autoscope.runtime.library import system
 from autoscope.runtime.sites import WIDTH, counters
@@ -371,7 +371,8 @@ def start_thread(run: Callable[[], None]) -> bool:
         _System.mask(_System.block, _System.signals)
         try:
             start_new_thread(run, ())
-        except RuntimeError:
+        except RuntimeError as error:
+            pass_on(error)
             return False
         return True
     finally:

@@ -23,6 +23,8 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 
+from autoscope.errors import pass_on
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -188,14 +190,16 @@ def _offered(entry: str, names: frozenset[str] | set[str]) -> list[str]:
         names = names.intersection([file.partition(".")[0] for file in os.listdir(entry or ".")])
     except NotADirectoryError:
         pass  # an archive, perhaps
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return []
     if not names:
         return []
     try:
         # Not by `sys.path_hooks`: one of ours waits there for the interpreter to ask about the script.
         find = FileFinder(entry or os.getcwd(), *_KINDS).find_spec if os.path.isdir(entry or ".") else _archive(entry)
-    except (ImportError, OSError):
+    except (ImportError, OSError) as error:
+        pass_on(error)
         return []
     found = []
     for name in names:

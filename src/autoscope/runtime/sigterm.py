@@ -25,6 +25,7 @@ from functools import partial
 from itertools import compress
 from time import sleep
 
+from autoscope.errors import pass_on
 from autoscope.runtime import context
 from autoscope.runtime.drain import FORK_SECONDS, acquire, ours, release, start_thread, stay_unknown, wait_for_end
 from autoscope.runtime.library import system
@@ -101,7 +102,8 @@ class Guard:
         if not self.in_place:
             try:
                 self.open()
-            except OSError:
+            except OSError as error:
+                pass_on(error)
                 return  # there are no more descriptors
         if not self.start():
             self.in_place = False
@@ -113,7 +115,8 @@ class Guard:
         try:
             # Past `signal.signal`, which would make a plain number of it.
             _signal.signal(SIGTERM, self.handler)
-        except ValueError:  # not the main thread
+        except ValueError as error:  # not the main thread
+            pass_on(error)
             any(map(partial(faulthandler.register, file=self.writer, all_threads=False), self.left_alone()))
         else:
             faulthandler.register(SIGTERM, file=self.writer, all_threads=False, chain=True)
@@ -211,7 +214,8 @@ class Guard:
         """Ask the thread to end, and wait."""
         try:
             system.write(self.writer, STOP)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return
         if acquire(self.gone, timeout=seconds):
             release(self.gone)
@@ -242,8 +246,9 @@ class Guard:
         try:
             if self.mine():
                 signal.signal(SIGTERM, signal.SIG_DFL)
-        except ValueError:
-            pass  # not the main thread: it stays, and does what the default does
+        except ValueError as error:
+            pass_on(error)
+            # Not the main thread: it stays, and does what the default does
 
     def die(self) -> None:
         """Of the signal, as the program would have. The process is at its end: the signal's number is all that counts."""
@@ -299,13 +304,15 @@ def caught() -> bool:
     """Whether the system calls a handler for SIGTERM: one in C, of an extension's, which Python knows nothing of."""
     try:
         file = system.open("/proc/self/status", os.O_RDONLY)
-    except Exception:  # whatever an audit hook of the program's raises
+    except Exception as error:  # whatever an audit hook of the program's raises
+        pass_on(error)
         return False  # not Linux
     try:
         text = system.read(file, 8192)
         start = text.index(b"SigCgt:") + 7
         return bool(int(text[start : text.index(b"\n", start)], 16) >> (SIGTERM - 1) & 1)
-    except ValueError:
+    except ValueError as error:
+        pass_on(error)
         return False
     finally:
         system.close(file)

@@ -21,7 +21,7 @@ from marshal import dumps, loads
 from types import CodeType
 
 from autoscope import __version__
-from autoscope.errors import from_a_signal, notice
+from autoscope.errors import from_a_signal, notice, pass_on
 from autoscope.runtime import library, sites
 from autoscope.runtime.spans import Clock
 from autoscope.weave import pack, weaver
@@ -149,7 +149,8 @@ class Cache:
         if self.usable is None:
             try:
                 status = library.system.stat(self.place)
-            except OSError:
+            except OSError as error:
+                pass_on(error)
                 return False
             self.usable = _trusted(status)
             if not self.usable:
@@ -167,15 +168,16 @@ class Cache:
         path = f"{self.place}/{key}"
         try:
             status, data = read(path)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return None
         if not _trusted(status):
             return None  # put there while others could write here
         if _Plain.now() - status.st_mtime > DAY:
             try:
                 library.system.utime(path)  # still in use
-            except OSError:
-                pass
+            except OSError as error:
+                pass_on(error)
         begin = len(HEAD) + 8
         content = memoryview(data)[begin:]
         if data[: len(HEAD)] != HEAD or data[len(HEAD) : begin] != digest(content):
@@ -219,7 +221,8 @@ class Cache:
                 if folder == os.path.dirname(folder):
                     break
                 folder = os.path.dirname(folder)
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             return 0o600
         self.open.add(os.path.dirname(file))
         return 0o644
@@ -240,7 +243,8 @@ class Cache:
                     return
             flags = system.O_WRONLY | system.O_CREAT | system.O_EXCL | system.O_CLOEXEC
             entry = system.open(other, flags, self.mode(file))
-        except OSError:
+        except OSError as error:
+            pass_on(error)
             self.writable = False
             return
         try:
@@ -257,7 +261,7 @@ class Cache:
                 system.unlink(other)
             except OSError:
                 pass
-            if not isinstance(error, OSError):
+            if not isinstance(error, OSError) or from_a_signal(error):
                 raise
             return
         self.stored += 1
@@ -267,8 +271,8 @@ class Cache:
     def discard(self, key: str) -> None:
         try:
             library.system.unlink(f"{self.place}/{key}")
-        except OSError:
-            pass
+        except OSError as error:
+            pass_on(error)
 
     def entries(self) -> list[tuple[float, int, str]]:
         """(time of last use, size, name) of everything of ours in the directory; what is half written included."""
@@ -280,11 +284,12 @@ class Cache:
                     if name[32 : 32 + len(SUFFIX)] == SUFFIX and not name[:32].strip("0123456789abcdef"):
                         try:
                             status = entry.stat(follow_symlinks=False)
-                        except OSError:
+                        except OSError as error:
+                            pass_on(error)
                             continue
                         found.append((status.st_mtime, status.st_size, entry.name))
-        except OSError:
-            pass
+        except OSError as error:
+            pass_on(error)
         return found
 
     def shrink(self, most: int) -> int:
