@@ -246,7 +246,7 @@ EXPLAINED = [
             "verdict   off",
             "dropped for the budget",
             "budget: rate, full_trace -> full_trace at 0.5\n",
-            "budget: level, balanced -> off\n",
+            "budget: level, full_trace -> off\n",
             "a larger budget than 0.001 %",
         ],
     ),

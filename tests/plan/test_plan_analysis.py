@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoscope.plan.analysis import MOST_EXPRESSION, SeenFunction, analyse, from_plain, to_plain
+from autoscope.plan.analysis import ITERATIONS, MOST_EXPRESSION, SeenFunction, analyse, from_plain, to_plain
 from autoscope.weave.choose import is_function, kind_of
 
 Found = tuple[str, int, str, tuple[str, ...]]
@@ -431,7 +431,7 @@ def test_an_awaited_delegation_is_one() -> None:
 WEIGHTS: dict[str, float] = {
     "g()": 1.0,
     "g(); g()": 2.0,
-    "for x in a: g()": 10.0,
+    "for x in a: g()": ITERATIONS,
     "for x in range(30): g()": 30.0,
     "for x in range(5, 30): g()": 25.0,
     "for x in range(0, 30, 3): g()": 10.0,
@@ -441,7 +441,7 @@ WEIGHTS: dict[str, float] = {
     "for x in 'ab', 'c': g()": 2.0,
     "for n, x in enumerate([1, 2, 3]): g()": 3.0,
     "for x in range(3):\n for y in range(4): g()": 12.0,
-    "while a: g()": 10.0,
+    "while a: g()": ITERATIONS,
     "return [g() for x in range(6)]": 6.0,
     "return [y for x in range(6) for y in g()]": 6.0,
     "if a: g()": 0.5,
@@ -459,7 +459,7 @@ WEIGHTS: dict[str, float] = {
 
 @pytest.mark.parametrize("text", WEIGHTS)
 def test_how_often_a_call_is_made(text: str) -> None:
-    """For one call of the function: loops as often as the source says, else ten times; one side of an `if` half the time."""
+    """For one call of the function: loops as often as the source says, else `ITERATIONS` times; one side of an `if` half the time."""
     inner = textwrap.indent(text, "    ")
     found = only(f"from shop import g\nLIMIT = 7\ndef f(a):\n{inner}")
 

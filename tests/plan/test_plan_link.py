@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscope.plan.analysis import analyse
+from autoscope.plan.analysis import ITERATIONS, analyse
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.link import MOST_CALLS, RECURSION, Linker, merge
 
@@ -454,7 +454,7 @@ class Many:
 def f(many: Many):
     for item in many: item.weigh()
 """
-    assert {"m.Item.weigh": 10.0, "m.Many.__iter__": 1.0, "m.Steps.__next__": 10.0} == called(
+    assert {"m.Item.weigh": ITERATIONS, "m.Many.__iter__": 1.0, "m.Steps.__next__": ITERATIONS} == called(
         linked({"m": text}), "m.f"
     )
 
@@ -482,14 +482,14 @@ def test_a_dispatch_table_calls_what_is_in_it(form: str) -> None:
     facts = linked({"m": functions + TABLES[form], "n": "from m import first, second\nT = {1: first, 2: second}\n"})
 
     weights = {name: weight for name, weight in called(facts, "m.f").items() if name in ("m.first", "m.second")}
-    whole = 10.0 if "for " in TABLES[form] else 1.0
+    whole = ITERATIONS if "for " in TABLES[form] else 1.0
     assert {"m.first": whole / 2, "m.second": whole / 2} == weights
 
 
 CALLBACKS: dict[str, tuple[str, dict[str, dict[str, float]]]] = {
     "called by who gets it": (
         "def each(todo, xs):\n    for x in xs: todo(x)\ndef g(x): pass\ndef f(xs): each(g, xs)",
-        {"m.f": {"m.each": 1.0}, "m.each": {"m.g": 10.0}},
+        {"m.f": {"m.each": 1.0}, "m.each": {"m.g": ITERATIONS}},
     ),
     "two share": (
         "def once(todo): todo()\ndef g(): pass\ndef h(): pass\ndef f():\n    once(g)\n    once(todo=h)",
@@ -507,14 +507,14 @@ CALLBACKS: dict[str, tuple[str, dict[str, dict[str, float]]]] = {
         "class C:\n    def __init__(self, todo): self.todo = todo\ndef g(): pass\ndef f(): C(g)",
         {"m.f": {"m.C.__init__": 1.0, "m.g": 1.0}},
     ),
-    "a key": ("def g(x): pass\ndef f(xs): sorted(xs, key=g)", {"m.f": {"m.g": 10.0}}),
-    "map": ("def g(x): pass\ndef f(xs): return list(map(g, xs))", {"m.f": {"m.g": 10.0}}),
+    "a key": ("def g(x): pass\ndef f(xs): sorted(xs, key=g)", {"m.f": {"m.g": ITERATIONS}}),
+    "map": ("def g(x): pass\ndef f(xs): return list(map(g, xs))", {"m.f": {"m.g": ITERATIONS}}),
     "lambda": (
         "def g(x): pass\ndef f(xs): return min(xs, key=lambda x: g(x))",
-        {"m.f": {"m.f.<locals>.<lambda>": 10.0}},
+        {"m.f": {"m.f.<locals>.<lambda>": ITERATIONS}},
     ),
     "somebody else's": ("import other\ndef g(): pass\ndef f(): other.later(g)", {"m.f": {"m.g": 1.0}}),
-    "in a loop": ("import other\ndef g(): pass\ndef f():\n    for x in 'ab': other.later(g)", {"m.f": {"m.g": 10.0}}),
+    "in a loop": ("import other\ndef g(): pass\ndef f():\n    for x in 'ab': other.later(g)", {"m.f": {"m.g": ITERATIONS}}),
 }
 
 
@@ -563,7 +563,7 @@ def test_a_decorated_function_runs_its_wrapper_too(form: str) -> None:
     text, expected = DECORATORS[form]
     facts = linked({"m": text + "\ndef f():\n    for x in 'ab': g()\n"})
 
-    assert {f"m.{name}": 10.0 for name in expected} == called(facts, "m.f")
+    assert {f"m.{name}": ITERATIONS for name in expected} == called(facts, "m.f")
 
 
 def test_an_entry_points_wrapper_runs_as_often_as_it() -> None:

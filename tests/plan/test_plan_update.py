@@ -70,6 +70,15 @@ def test_whatever_was_written_by_hand_survives(tmp_path, data, code):
     assert first == (tmp_path / "plan.yaml").read_text()
 
 
+def test_an_empty_entry_for_everything_stays_where_it_is(shop):  # noqa: F811
+    """The planner's own says more: the entry is its own from then on, and does not move when the plan is updated again."""
+    shop.plan.write_text('version: 1\nmodules:\n  # about ?hop\n  "?hop": {}\n  # about *\n  "*": {}\n')
+    assert shop.run("plan", shop.root / "shop", "--update", shop.plan, "--strategy", "minimal") == 0, shop.err
+    first = shop.plan.read_text()
+    assert "# about ?hop" in first and "# about *" in first
+    assert first == shop.updated()
+
+
 # By hand: the commands on a project.
 
 

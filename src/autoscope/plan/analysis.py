@@ -14,14 +14,18 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-FORMAT = 3
+FORMAT = 4
 """To be raised when the same text would give another `Seen`."""
-ITERATIONS = 10.0
-"""How often a loop is taken to run where its source does not say."""
+ITERATIONS = 3.0
+"""How often a loop is taken to run each time it is entered, where its source does not say. Counted in 1,344 loops of sympy, SQLAlchemy,
+Django, Flask, Jinja, sqlglot, docutils and the standard library at work: 2.0 on average, 2.1 as the geometric mean over loops, 5.4 over
+the 400 busiest."""
 BRANCH = 0.5
 """How often one side of an `if` is taken to run, to each time the `if` is."""
 RARELY = 0.02
 """The same for what handles an exception."""
+SEQUENCE, MAPPING, TEXT = 5.0, 10.0, 10.0
+"""What making a list, a mapping or a text takes beyond its parts, in parts of an expression."""
 MOST_ITERATIONS = 1e6
 MOST_EXPRESSION = 240
 """Characters of a dotted expression; longer ones are unknown (`x = x.next`, over and over, would grow without end)."""
@@ -1401,6 +1405,7 @@ class _Module:
         return "builtins.str()" if type(node.value) is str else None
 
     def joined(self, node: ast.JoinedStr) -> str | None:
+        self.code.nodes += self.code.weight * TEXT
         for value in node.values:
             if type(value) is ast.FormattedValue:
                 self.code.nodes += self.code.weight
@@ -1416,6 +1421,7 @@ class _Module:
                 self.visit(child)
 
     def sequence(self, node: Any) -> str | None:
+        self.code.nodes += self.code.weight * SEQUENCE
         inner = None
         for value in node.elts:
             found = self.visit(value)
@@ -1426,6 +1432,7 @@ class _Module:
         return "[]" + inner if inner and inner[0] not in "?[{" else "builtins.list()"
 
     def dictionary(self, node: ast.Dict) -> str | None:
+        self.code.nodes += self.code.weight * MAPPING
         for key in node.keys:
             if key is not None:
                 self.visit(key)

@@ -50,7 +50,7 @@ def io_kind(expression: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def work_ns(expression: str) -> float:
-    """CPU time in ns of one call of `expression`, waiting not counted, where one simple statement takes 30 ns.
+    """CPU time in ns of one call of `expression`, waiting not counted, where one simple statement takes 8 ns.
 
     A rough figure, meant to be right within a factor of a few on a small Linux machine.
     """
@@ -358,13 +358,13 @@ _WORK_BY_IO = {
     "console": 1_500.0,
 }
 """Of a call of that kind that `_WORK_LINES` does not have: system calls, the client's own Python, parsing the answer."""
-_ENTER_NS = 300.0
+_ENTER_NS = 150.0
 """Of entering or leaving a context; what it guards was paid for when it was made."""
-_UNKNOWN_BUILTIN_NS = 150.0
+_UNKNOWN_BUILTIN_NS = 100.0
 """Mostly exceptions being made."""
 _UNKNOWN_LIBRARY_NS = 1_000.0
 """A Python function of some twenty statements with what it calls."""
-_UNKNOWN_METHOD_NS = 80.0
+_UNKNOWN_METHOD_NS = 40.0
 """Of an unknown object: nearly always a list, dict or str."""
 
 # The tables.
@@ -1109,7 +1109,7 @@ tqdm.tqdm: write
 """`[kind]`; `none` for what a longer prefix takes out."""
 
 _WORK_LINES = """
-[40 | Nothing but an operation on what is in memory: a little more than a statement.]
+[15 | Nothing but an operation on what is in memory: a little more than a statement.]
 builtins: len isinstance issubclass id callable ord chr abs bool type hash hasattr getattr setattr iter next cast
 typing: cast TYPE_CHECKING assert_never get_origin get_args overload final
 time: time monotonic perf_counter time_ns perf_counter_ns monotonic_ns process_time
@@ -1120,7 +1120,7 @@ operator: *
 re.Match(): *
 datetime.timedelta(): *
 datetime.date(): *
-[80]
+[35]
 builtins: super int float round min max divmod pow bytes slice tuple
 builtins.str(): *
 builtins.dict(): *
@@ -1134,7 +1134,7 @@ math: *
 collections.deque(): *
 collections.defaultdict(): *
 collections.OrderedDict(): *
-[200 | Allocates, or goes once through a few values.]
+[100 | Allocates, or goes once through a few values.]
 builtins: str repr dict list set frozenset format object property enumerate zip reversed map filter bytearray memoryview
 builtins: complex vars dir
 builtins.str(): join format split replace encode rsplit splitlines translate format_map partition

@@ -15,10 +15,12 @@ from autoscope.plan import catalogue
 from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction
 from autoscope.plan.facts import ENTRIES, Facts, Function, Module, is_test
 
-NODE_NS = 9.0
-"""CPU time of one part of an expression or statement, on the machine of the shipped cost table."""
-CALL_NS = 45.0
+NODE_NS = 4.0
+"""CPU time of one part of an expression or statement once it is warm, on the machine of the shipped cost table."""
+CALL_NS = 30.0
 """Of calling a Python function."""
+MAKE_NS = 120.0
+"""Of making the object that an `__init__` is given."""
 RECURSION = 5.0
 """How often a recursive function is taken to call itself for one call from outside."""
 MOST_CALLS = 1e9
@@ -697,6 +699,8 @@ class Linker:
         """What it does itself: kinds of I/O, and work."""
         kinds: dict[str, None] = {}
         work = CALL_NS + seen.nodes * NODE_NS
+        if function.name == "__init__":
+            work += MAKE_NS
         prices = self.prices
         for word, weight in function.calls.items():
             found = prices.get(word)

@@ -159,7 +159,9 @@ def with_user(
             entry.functions[qualname] = Entry(inner, by_user=True)
     # Of globs of equal length the later is nearer, so the user's keep their order; that of names says nothing.
     named = sorted(name for name in modules if not is_glob(name))
-    globs = [name for name in modules if is_glob(name) and name not in own] + [name for name in own if is_glob(name)]
+    # An empty one where the planner has its own says nothing, and is not the user's when this is read again.
+    of_user = [name for name in own if is_glob(name) and (modules[name].own.by_user or modules[name].functions)]
+    globs = [name for name in modules if is_glob(name) and name not in of_user] + of_user
     modules = {name: modules[name] for name in [*globs[:1], *named, *globs[1:]]}
     farther = Layer(modules=user.modules)
     told = [key for key in every if told_of(user, *key) is not None]
