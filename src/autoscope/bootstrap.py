@@ -347,10 +347,11 @@ class Running:
         lost = [exporter.dropped for exporter in exporters]
         process_cpu = time.process_time_ns()
         behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in exporters)
-        lean, full = calls.costs()
+        lean, full, root = calls.costs()
         entered = min(sites.counters.entered, recorded)
-        in_calls = (recorded - entered) * lean + entered * full + sites.counters.capture_ns
-        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + in_calls
+        in_calls = (recorded - entered) * lean + entered * full
+        more = sites.counters.roots * root + sites.counters.capture_ns
+        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + in_calls + more
         return {
             "woven": len(sites.sites),
             "armed": sites.watched(),
@@ -360,6 +361,7 @@ class Running:
             "exported": max((exporter.exported for exporter in exporters), default=0),
             "cost": {
                 "cpu_ns": cpu,
+                "in_calls_ns": in_calls,
                 "process_cpu_ns": process_cpu,
                 "before_cpu_ns": self.cpu_before,
                 "share": cpu / process_cpu if process_cpu else 0.0,

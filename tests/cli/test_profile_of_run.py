@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_kit import python, write
 
-from autoscope.cli.planning import IN_PLACE, from_store
+from autoscope.cli.planning import from_store
 from autoscope.errors import AutoscopeError
 from autoscope.plan import cost
 from autoscope.read.runs import open_run
@@ -112,13 +112,14 @@ def test_dropped_spans_are_stood_for(stored):
 
 
 def test_what_was_ours_is_taken_off(stored):
-    """What came before the program, what the run says of itself, the part of each call and resumption that it does not; and the doubt in that."""
-    figures = {"process_cpu_ns": 10**10, "cpu_ns": 10**9, "before_cpu_ns": 10**8}
+    """What came before the program, what the run says of itself, the part of each call and resumption that it does not, and calls left out by a rate; and the doubt in that."""
+    figures = {"process_cpu_ns": 10**10, "cpu_ns": 10**9, "before_cpu_ns": 10**8, "in_calls_ns": 700}
     run = open_run(str(stored))
     before = change(stored, counters={"recorded": run.count_spans()}, cost=figures)
     try:
         found = from_store("", str(stored), COSTS)
-        own = 1e9 + run.count_spans() * COSTS.recorded * (1 - IN_PLACE) + (32 + 3 + 3) * COSTS.step
+        often = next(found.calls for found in run.functions() if found.name == "__main__.often")
+        own = 1e9 + run.count_spans() * COSTS.recorded - 700 + (32 + 3 + 3) * COSTS.step + often * COSTS.thinned
         assert 1e10 - 1e8 - own == pytest.approx(found.cpu_ns)
         assert 0.3 * own == pytest.approx(found.doubt_ns)
     finally:

@@ -204,17 +204,11 @@ def profile_of(arguments: argparse.Namespace, costs: CostTable) -> Profile | Non
     return from_store(name, arguments.store or os.environ.get("AUTOSCOPE_STORE") or ".autoscope", costs)
 
 
-IN_PLACE = 2 / 3
-"""Part of the shipped price of a recorded call that a run tells as its own: it measures the clock and the context in a loop that has
-them at hand, at the machine's best moment."""
-
-
 def from_store(name: str, store: str, costs: CostTable) -> Profile:
     """A stored run as a profile. Raises AutoscopeError where there is no such run, or nothing in it.
 
     Each recorded call stands for those that were dropped, of traces that were left out, and for those that its site's rate left out.
     """
-    from autoscope.plan.cost import shipped
     from autoscope.plan.profile import Row, from_run
     from autoscope.read.runs import open_run
 
@@ -237,10 +231,12 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
     process = float(cost.get("process_cpu_ns", 0))
     if process <= 0:  # killed before it could say
         return from_run(f"run {run.id}", rows, sum(found.own_ns for found in functions) * scale)
-    untold = max(0.0, costs.recorded - IN_PLACE * shipped(sys.version_info[:2]).recorded)
     # Of resumptions it tells nothing; a coroutine that was resumed once cost what a function does.
     suspended = sum(max(0.0, row.steps - row.calls * (row.kind == "coroutine")) for row in rows)
-    own = float(cost.get("cpu_ns", 0)) + recorded * untold + recorded / stored * suspended * costs.step
+    # Nor of calls that a site's own rate left out.
+    left_out = sum(row.calls * (1.0 / rates.get(row[:3], 1.0) - 1.0) for row in rows)
+    own = float(cost.get("cpu_ns", 0)) + max(0.0, recorded * costs.recorded - float(cost.get("in_calls_ns", 0)))
+    own += recorded / stored * (suspended * costs.step + left_out * costs.thinned)
     notes = []
     if recorded > stored:
         notes.append(f"{1 - stored / recorded:.0%} of the run's spans were dropped; the others stand for them.")

@@ -116,6 +116,7 @@ def root(parent: Any) -> Span | Unsampled | None:
             identity = _bits(72) << 56 | randomness
         else:
             identity = _bits(128)
+        sites.counters.roots += 1
         return Trace(identity, 0, tracestate, 3, *this_thread(), inherited), switches.next()
     except Exception as error:
         _give_up(error)

@@ -217,7 +217,7 @@ MANY = 1 << 62
 class Counters:
     """What happened, counted; read by `stats()` and written with the run."""
 
-    __slots__ = ("capture_ns", "dropped", "entered", "marks", "taken")
+    __slots__ = ("capture_ns", "dropped", "entered", "marks", "roots", "taken")
 
     def __init__(self) -> None:
         self.capture_ns = 0
@@ -227,6 +227,8 @@ class Counters:
         """Calls that were recorded or sampled out with a `Call`; the others need none."""
         self.marks = repeat(context.UNSAMPLED, MANY)
         """Marks of traces that are decided against, one taken for each: what is left of them is the count."""
+        self.roots = 0
+        """Traces begun here that are recorded."""
         self.taken = 0
 
     @property
