@@ -3,7 +3,7 @@
     python benchmarks/estimate.py [--json] [--processes N] [--seconds S] [--strategy S] [--shipped] [PROGRAM ...]
 
 Before each program `autoscope calibrate` measures what tracing costs here and now (`--shipped`: it does not). For each strategy three
-plans are written: from the source alone, with `--profile` of a stored run (every function at a rate of 0.05, nothing captured), with `--profile`
+plans are written: from the source alone, with `--profile` of a stored run (every function, nothing captured), with `--profile`
 of a cProfile run, each the quietest of three. What a plan says of itself is the estimate. Then the program runs plain and under the
 plan, into a store, in processes of its own by turns, plain before and after each. Each does its work once and then again for
 about `--seconds` of plain CPU time, fewer times where the plan is dear. Counted is the CPU time of process and children from the
@@ -51,8 +51,6 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
 STRATEGIES = ("balanced", "full_trace")
 LIMITS = {"source": 5.0, "run": 1.5, "cprofile": 1.5}
 """What an estimate is made from -> how far it may be off, as a factor either way."""
-PROFILED = 0.05
-"""The rate of each function in a run that is a profile: so it takes little, and little has to be taken off."""
 MOST_RUNS = 2000
 LEAST = 0.01
 """A share from which on it matters."""
@@ -168,11 +166,12 @@ def profiles(program: Program, runs: int, times: int) -> dict[str, Path | str | 
     modules = {name: rule for name, rule in document["modules"].items() if name != "*"}
     for rule in modules.values():
         rule.pop("functions", None)
-        rule |= {"rate": PROFILED, "capture": {"args": False, "return": False}}
+        rule["capture"] = {"args": False, "return": False}
     document["modules"] = {"*": {"level": "off"}, **modules}
     document.pop("provenance")
     plain.write_text(yaml.safe_dump(document, sort_keys=False))
-    some = affordable(program, plain, runs)
+    # So that starting up, which is in a profile and not in what is measured, weighs little.
+    some = affordable(program, plain, 4 * runs)
     found: dict[str, Path | str | None] = {"source": None, "run": quietest_run(program, plain, some, times)}
     if program.name != "shop":
         found["cprofile"] = quietest_profile(program, runs, times)
