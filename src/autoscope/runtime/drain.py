@@ -46,6 +46,8 @@ else:
 
 DEFAULT_QUEUE = 1 << 17
 """Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
+TICK_SECONDS = 0.1
+"""The thread looks round at least so often, however seldom it hands records over."""
 FORK_SECONDS = 2.0
 """A fork waits so long at most for a thread of ours to end."""
 CHUNK = 4096
@@ -62,6 +64,7 @@ class Drain:
         interval: float = 0.1,
         queue: int = DEFAULT_QUEUE,
         at_start: Callable[[], None] | None = None,
+        each_tick: Callable[[], None] | None = None,
         each_second: Callable[[], None] | None = None,
         at_end: Callable[[], None] | None = None,
     ) -> None:
@@ -70,6 +73,10 @@ class Drain:
         self.queue = queue
         self.at_start = at_start
         """Called by the thread that records first, when the drain's thread was started."""
+        self.each_tick = each_tick
+        """Called whenever the drain's thread has woken, at least every `TICK_SECONDS`."""
+        self.taps: list[Callable[[Any], bool]] = []
+        """Each is shown what is handed over, until it gives False."""
         self.each_second = each_second
         """Called about once a second in the drain's thread."""
         self.at_end = at_end
@@ -100,6 +107,8 @@ class Drain:
         sites.records.extend(record)
         sites.switches.append = sites.records.extend
         self.start()
+        if self.at_start is not None and not self.closed:
+            self.at_start()
 
     def start(self) -> None:
         if self.closed or not self.gone.acquire(blocking=False):
@@ -116,8 +125,6 @@ class Drain:
         if not started:  # what is left goes at exit
             self.running = False
             release(self.gone)
-        if self.at_start is not None:
-            self.at_start()
 
     def run(self) -> None:
         stay_unknown()
@@ -125,13 +132,18 @@ class Drain:
         context.set_current(context.Unsampled())
         self.native = get_native_id()
         try:
-            looked = Clock.monotonic()
+            looked = drained = Clock.monotonic()
             more = False
             while not self.stopping and not self.deserted():
-                if self.bell.acquire(timeout=0 if more else self.interval) and self.stopping:
+                if self.bell.acquire(timeout=0 if more else min(self.interval, TICK_SECONDS)) and self.stopping:
                     break
                 stay_unknown()
-                more = self.drain()
+                now = Clock.monotonic()
+                if more or now - drained >= self.interval - TICK_SECONDS / 2:
+                    drained = now
+                    more = self.drain()
+                if self.each_tick is not None:
+                    self.each_tick()
                 self.cpu_ns = Clock.thread_cpu()
                 if self.each_second is not None and Clock.monotonic() - looked >= 1.0:
                     looked = Clock.monotonic()
@@ -199,6 +211,8 @@ class Drain:
                 if not chunk:
                     continue
             counters.taken += len(chunk)
+            if self.taps:
+                self.taps[:] = [tap for tap in self.taps if tap(chunk)]
             if self.exporters is None:
                 self.exporters = self.make_exporters()
             for exporter in self.exporters:

@@ -108,6 +108,11 @@ LATE = frozenset(
 
 SENDING = (
     "ast",
+    "_socket",
+    "autoscope.control.live",
+    "autoscope.control.server",
+    "autoscope.control.verbs",
+    "autoscope.control.watch",
     "autoscope.export.destinations",
     "autoscope.export.store",
     "autoscope.export.wire",

@@ -77,7 +77,7 @@ def rewriter() -> Any:
     return _parts
 
 
-_MARKED = "balanced"
+MARKED = "balanced"
 """The level of a function marked `@autoscope.trace` where the plan has none for it."""
 
 
@@ -115,14 +115,18 @@ class Weaver:
         self.path = os.environ.get("AUTOSCOPE_WEAVE", "") or ("bytecode" if BYTECODE else "ast")
         """`bytecode` or `ast`; the variable is for our own tests."""
         self.cache = cache if self.path == "bytecode" else None
+        self.changes: list[Any] = []
+        """What was said of functions while the program runs (`control.live.Change`), oldest first."""
+        self.marked: set[Site] = set()
+        """Functions that are woven because their author marked them."""
 
     def rule(self, module: str, code: CodeType, qualname: str | None = None, mark: str = "") -> Rule | None:
         """What the plan wants of this function, None for nothing; the reason goes to `left_alone`. `mark`: what its author wrote on it."""
         name = qualname or code.co_qualname
-        rule = self.plan.rule_for(module, name)
+        rule = self.plan.rule_for(module, name, self.nearer(module, name))
         if mark and not rule.named and not self.plan.refuses(module, name):
             if mark == "trace":
-                return rule._replace(level=_MARKED if rule.level == "off" else rule.level, rate=1.0, named=True)
+                return rule._replace(level=MARKED if rule.level == "off" else rule.level, rate=1.0, named=True)
             left_alone.append((module, name, MARKED_NEVER))
             return None
         if rule.level == "off":
@@ -134,6 +138,13 @@ class Weaver:
             left_alone.append((module, name, reason))
             return None
         return rule
+
+    def nearer(self, module: str, qualname: str) -> list[Any]:
+        """What changes say of a function, nearest first."""
+        if not self.changes:
+            return []
+        name = f"{module}.{qualname}"
+        return [change.rule for change in reversed(self.changes) if change.matches(name)]
 
     def name_main(self, path: str) -> None:
         """Take what the plan says of the script's module by name, `app` or `tools.app`, as said of `__main__`, which it runs as."""
@@ -183,6 +194,8 @@ class Weaver:
         if rule is None:
             return off
         site = self.site(module, code, qualname or code.co_qualname, "bytecode", rule)
+        if mark == "trace":
+            self.marked.add(site)
         try:
             traced: CodeType = recode.recode(off, site, capture=site.parameters, returns=rule.capture.returns)
         except Exception as error:
