@@ -297,6 +297,7 @@ class Running:
     plan_file: Any = None
     plan_path = ""
     """The file the plan was read from, where it can be followed."""
+    plan_seen: Any = None
     offered = False
     """Whether this process can be changed from outside."""
 
@@ -317,6 +318,7 @@ class Running:
         source = self.plan.source
         if source and source[0] != "<" and os.path.isfile(source):
             self.plan_path = _absolute(source)
+            self.plan_seen = library.stamp(self.plan_path)
         self.drain.start()
 
     def each_tick(self) -> None:
@@ -329,6 +331,8 @@ class Running:
         self.verbs.tick()
         if self._live is not None:
             self._live.expire()
+        waiting = self._live is not None and any(change.until is not None for change in self.weave.changes)
+        self.drain.busy = bool(self.server.clients or self.drain.taps or waiting)
 
     def open_control(self) -> None:
         from autoscope.control.server import Server
@@ -343,7 +347,7 @@ class Running:
         if self.plan_path:
             from autoscope.control.watch import PlanFile
 
-            self.plan_file = PlanFile(self.plan_path, self.read_plan, self.adopt)
+            self.plan_file = PlanFile(self.plan_path, self.plan_seen, self.read_plan, self.adopt)
 
     def read_plan(self) -> Plan:
         """The plan as its file has it now. Raises AutoscopeError."""
@@ -363,7 +367,12 @@ class Running:
         if self.plan_file is not None:
             self.plan_file.check()
         self.look_round()
-        self.write_meta("counters", "cost")
+        if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
+            self.told = told
+            self.write_meta("counters", "cost")
+
+    told: Any = None
+    """What was counted when the store was told last."""
 
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
@@ -627,6 +636,8 @@ class Running:
         """In a forked child: changes made before hold on; the socket is the parent's."""
         if self.server is not None:
             self.server.close(remove=False)
+        if self.plan_file is not None:
+            self.plan_seen = self.plan_file.seen
         self.server = self.verbs = self.plan_file = None
         self.drain.taps.clear()
         if self._live is not None:

@@ -6,6 +6,7 @@ import os
 import time
 
 import pytest
+
 from program_kit import end, start
 
 PROGRAM = """
@@ -63,7 +64,7 @@ def program(tmp_path):
     yield found
     if found.process.poll() is None:
         found.process.kill()
-        found.process.wait()
+        found.process.communicate()
 
 
 def test_what_is_saved_holds(program, tmp_path):

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from program_kit import end, start
 
 PROGRAM = """
@@ -184,8 +185,7 @@ def test_clients_that_do_not_behave(program):
 def test_more_clients_than_are_served(program):
     many = [program.connect() for _ in range(16)]
     time.sleep(0.3)
-    with pytest.raises((TimeoutError, BlockingIOError)):
-        late = program.connect()
+    with program.connect() as late, pytest.raises((TimeoutError, BlockingIOError)):
         late.settimeout(0.5)
         late.sendall(b'{"verb": "info"}\n')
         late.recv(1)

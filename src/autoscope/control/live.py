@@ -19,7 +19,7 @@ from typing import Any
 from autoscope.errors import AutoscopeError
 from autoscope.runtime import context, sampling, sites
 from autoscope.runtime.sites import Site
-from autoscope.weave import attach, weaver
+from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import wants
 from autoscope.weave.weaver import Weaver
 
@@ -118,8 +118,8 @@ class Live:
         with self.lock:
             plan.prepare()
             before, self.weave.plan = self.weave.plan, plan
-            main = sys.modules.get("__main__")
-            file = None if main is None else main.__dict__.get("__file__")
+            script = sys.modules.get("__main__")
+            file = None if script is None else script.__dict__.get("__file__")
             if type(file) is str:
                 self.weave.name_main(file)
             if before.redact != plan.redact:
@@ -129,7 +129,7 @@ class Live:
                 for site in sites.sites:
                     site.keys = None
             sampling.set_rate(plan.sampling.rate)
-            self.refresh(matcher("*"))
+            self.refresh(matcher("*"), before.strategy != plan.strategy)
             # Modules nobody wanted so far.
             for name, module in attach.loaded_unseen(self.weave, self.wants).items():
                 if name != "__main__":
@@ -141,8 +141,11 @@ class Live:
 
     # What follows from them.
 
-    def refresh(self, matches: Matches) -> int:
-        """Have what holds for these functions be in force; how many there are."""
+    def refresh(self, matches: Matches, all_left_alone: bool = False) -> int:
+        """Have what holds for these functions be in force; how many there are.
+
+        `all_left_alone`: functions that are not woven may be wanted now, whatever the reason was.
+        """
         with self.lock:
             swaps: dict[int, tuple[CodeType, CodeType]] = {}
             anew: dict[str, None] = {}
@@ -169,9 +172,12 @@ class Live:
                 else:
                     sites.arm(site)
                 site.level = rule.level
-            for module, qualname, _ in weaver.left_alone:
-                if module not in anew and matches(f"{module}.{qualname}") and self.left_alone_wrongly(module, qualname):
-                    anew[module] = None
+            for module, qualname, reason in weaver.left_alone:
+                if module not in anew and matches(f"{module}.{qualname}"):
+                    rule = self.weave.plan.rule_for(module, qualname, self.weave.nearer(module, qualname))
+                    wanted = rule.named or (self.selected(module) and (all_left_alone or reason == weaver.OFF))
+                    if rule.level != "off" and wanted:
+                        anew[module] = None
             if not self.is_off:
                 self.swap(swaps, at)
                 for module in anew:
@@ -185,8 +191,7 @@ class Live:
         weave = self.weave
         nearer = weave.nearer(site.module, site.qualname)
         rule = weave.plan.rule_for(site.module, site.qualname, nearer)
-        module = sys.modules.get(site.module)
-        if not rule.named and site.module != "__main__" and module is not None and not self.wants(site.module, module):
+        if not rule.named and not self.selected(site.module):
             return rule._replace(level="off")
         if site in weave.marked and not rule.named and not weave.plan.refuses(site.module, site.qualname):
             return rule._replace(level=weaver.MARKED if rule.level == "off" else rule.level, rate=1.0)
@@ -201,10 +206,15 @@ class Live:
                 return rule._replace(level="off")
         return rule
 
-    def left_alone_wrongly(self, module: str, qualname: str) -> bool:
-        """Whether a function that is not woven may have to be."""
-        rule = self.weave.plan.rule_for(module, qualname, self.weave.nearer(module, qualname))
-        return bool(rule.level != "off")
+    def selected(self, module: str) -> bool:
+        """Whether the plan has functions of this module watched that nobody names."""
+        found = sys.modules.get(module)
+        if found is None:
+            return True
+        file = found.__dict__.get("__file__")
+        if module == "__main__" and type(file) is str:
+            return main.selected(self.weave, file)
+        return self.wants(module, found)
 
     def recapture(self, site: Site, capture: Any) -> bool:
         """Capture something else; False where that takes another twin."""
@@ -253,6 +263,7 @@ class Live:
         weaver.left_alone[:] = [entry for entry in weaver.left_alone if entry[0] != name]
         off = {id(site.off): site for site in old if site._off is not None}
         made: dict[int, tuple[CodeType, CodeType]] = {}
+        self.weave.named_only = not self.selected(name)
         count = len(sites.sites)
         inside: dict[tuple[str, int], CodeType] = {}
         for function in list(attach.functions_of(module)):
@@ -285,6 +296,7 @@ class Live:
                     part = inside.get((code.co_qualname, code.co_firstlineno))
                     if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
                         thing.__code__ = part
+        self.weave.named_only = False
         new_sites = sites.sites[count:]
         for site in old:
             sites.disarm(site)
@@ -304,6 +316,7 @@ class Live:
             from autoscope.weave.restore import author, author_code
 
             given: dict[int, tuple[CodeType, CodeType]] = {}
+            self.off_codes = given
             half = {
                 id(site._off): author(site)
                 for site in sites.sites
@@ -320,7 +333,6 @@ class Live:
                         thing.__code__ = new
                         given[id(new)] = new, code
                         count += 1
-            self.off_codes = given
             return count
 
     def on(self) -> int:
@@ -330,6 +342,13 @@ class Live:
                 return 0
             self.is_off = False
             given, self.off_codes = self.off_codes, {}
+            # Meanwhile the one or the other may have been turned on or off.
+            for site in sites.sites:
+                if site.traced is not None:
+                    now = site.traced if site.level != "off" else site.off
+                    for code in (site._off, site.author):
+                        if code is not None and now is not None:
+                            given[id(code)] = code, now
             count = swap_everywhere(given)
             sites.go_on()
             self.refresh(matcher("*"))

@@ -291,7 +291,7 @@ def _number(request: dict[str, Any], key: str) -> float | None:
 
 def _rule(request: dict[str, Any]) -> Any:
     """What a request says of functions."""
-    from autoscope.plan.model import CapturePatch, FunctionRule
+    from autoscope.plan.model import STATES, CapturePatch, FunctionRule
 
     level = request.get("level")
     if level is not None and not isinstance(level, str):
@@ -307,8 +307,8 @@ def _rule(request: dict[str, Any]) -> Any:
     for name, value in (("return", returns), ("exceptions", exceptions)):
         if value is not None and not isinstance(value, bool):
             raise AutoscopeError(f"capture.{name}={value!r}: true or false is needed")
-    if state is not None and not isinstance(state, str):
-        raise AutoscopeError(f"capture.state={state!r}: a text is needed")
+    if state is not None and state not in STATES:
+        raise AutoscopeError(f"capture.state={state!r}: it is one of {', '.join(STATES)}")
     rate = _number(request, "rate")
     if (level, rate, args, returns, exceptions, state) == (None,) * 6:
         raise AutoscopeError("nothing to set: rate=, level=, capture.args=, capture.return=, capture.exceptions=")

@@ -47,7 +47,9 @@ else:
 DEFAULT_QUEUE = 1 << 17
 """Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
 TICK_SECONDS = 0.1
-"""The thread looks round at least so often, however seldom it hands records over."""
+"""The thread looks round at least so often while something is recorded, however seldom it hands records over."""
+IDLE_SECONDS = 0.5
+"""The same while nothing is."""
 FORK_SECONDS = 2.0
 """A fork waits so long at most for a thread of ours to end."""
 CHUNK = 4096
@@ -106,7 +108,10 @@ class Drain:
         """Stands in for the buffer's `append` while there is no thread."""
         sites.records.extend(record)
         sites.switches.append = sites.records.extend
-        self.start()
+        if self.running:
+            release(self.bell)
+        else:
+            self.start()
         if self.at_start is not None and not self.closed:
             self.at_start()
 
@@ -135,10 +140,15 @@ class Drain:
             looked = drained = Clock.monotonic()
             more = False
             while not self.stopping and not self.deserted():
-                if self.bell.acquire(timeout=0 if more else min(self.interval, TICK_SECONDS)) and self.stopping:
+                wait = 0 if more else IDLE_SECONDS if self.quiet() else min(self.interval, TICK_SECONDS)
+                rung = self.bell.acquire(timeout=wait)
+                if self.stopping:
                     break
                 stay_unknown()
                 now = Clock.monotonic()
+                if rung:
+                    drained = now
+                    continue  # the first record in a while: more will come
                 if more or now - drained >= self.interval - TICK_SECONDS / 2:
                     drained = now
                     more = self.drain()
@@ -158,6 +168,25 @@ class Drain:
         if self.deserted() and self.at_end is not None:
             self.at_end()
         ours.discard(get_ident())
+
+    def quiet(self) -> bool:
+        """Whether nothing is recorded, and nobody is waiting for anything: then the thread may sleep longer, and is woken."""
+        if sites.records or self.busy or self.of_a_thread:
+            return False
+        if sites.switches.append == sites.records.extend:
+            sites.switches.append = self.ring
+            return not sites.records  # one may have come before that
+        return sites.switches.append in (self.ring, self.first)
+
+    busy = False
+    """Somebody waits for what the next look round brings."""
+
+    def ring(self, record: Any) -> None:
+        """Stands in for the buffer's `append` while the thread sleeps longer than usual."""
+        sites.records.extend(record)
+        if sites.switches.append == self.ring:
+            sites.switches.append = sites.records.extend
+        release(self.bell)
 
     def deserted(self) -> bool:
         """Whether this process has no thread left but ours.

@@ -43,6 +43,7 @@ Site.read_back = _read_back
 
 MARK = "__autoscope__"
 """Attribute of a function its author marked: `trace` or `never`."""
+OFF = "off in the plan"
 MARKED_NEVER = "marked @autoscope.never"
 
 unsure: set[str] = set()
@@ -117,6 +118,8 @@ class Weaver:
         self.cache = cache if self.path == "bytecode" else None
         self.changes: list[Any] = []
         """What was said of functions while the program runs (`control.live.Change`), oldest first."""
+        self.named_only = False
+        """While a module is woven that the plan does not select, for a function in it that is meant by name."""
         self.marked: set[Site] = set()
         """Functions that are woven because their author marked them."""
 
@@ -129,8 +132,8 @@ class Weaver:
                 return rule._replace(level=MARKED if rule.level == "off" else rule.level, rate=1.0, named=True)
             left_alone.append((module, name, MARKED_NEVER))
             return None
-        if rule.level == "off":
-            left_alone.append((module, name, "off in the plan"))
+        if rule.level == "off" or (self.named_only and not rule.named):
+            left_alone.append((module, name, OFF))
             return None
         choose, _ = rewriter()
         reason = "" if rule.named else choose.left_out(code, rule.level)
