@@ -122,10 +122,7 @@ def update(
     from autoscope.plan.schema import change_from
 
     said = {"level": level, "rate": rate, "capture": capture}
-    words = {key: value for key, value in said.items() if value is not None}
-    if not words:
-        raise AutoscopeError("update(): nothing to change; give level, rate or capture")
-    rule = change_from(words, "update()")
+    rule = change_from({key: value for key, value in said.items() if value is not None}, "update()")
     if bootstrap.running is None:
         return 0
     count: int = bootstrap.running.live.change(target, rule, for_)[1]

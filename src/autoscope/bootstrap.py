@@ -311,7 +311,11 @@ class Running:
         return self._live
 
     def offer(self) -> None:
-        """Have the drain's thread follow the plan file and answer on the control socket, from now on."""
+        """Have the drain's thread follow the plan file and answer on the control socket.
+
+        It begins with the first record, as ever: until then a process has nothing of ours. But one that records nothing because
+        its rate is 0 is the one that somebody wants to turn on, and has the thread from the start.
+        """
         if os.environ.get("AUTOSCOPE_CONTROL", "1") in ("", "0") or os.name != "posix":
             return
         self.offered = True
@@ -319,7 +323,12 @@ class Running:
         if source and source[0] != "<" and os.path.isfile(source):
             self.plan_path = _absolute(source)
             self.plan_seen = library.stamp(self.plan_path)
-        self.drain.start()
+        self.from_start = not self.plan.sampling.rate
+        if self.from_start:
+            self.drain.start()
+
+    from_start = False
+    """Whether there is a thread before something is recorded."""
 
     def each_tick(self) -> None:
         """In the drain's thread, several times a second."""
@@ -628,7 +637,7 @@ class Running:
         if self is running and self.forks._is_owned():  # type: ignore[attr-defined]
             self.drain.after_fork_parent()
             self.guard.after_fork_parent()
-            if self.offered:
+            if self.drain.was_running or self.from_start:
                 self.drain.start()
             self.forks.release()
 
@@ -643,7 +652,7 @@ class Running:
         if self._live is not None:
             self._live.after_fork()
         # Where a thread forked, the process is to end with that: a thread of ours only when there is something to hand over.
-        if self.offered and not self.drain.of_a_thread:
+        if (self.from_start or self.weave.changes) and not self.drain.of_a_thread:
             self.drain.start()
 
     def after_fork_child(self) -> None:

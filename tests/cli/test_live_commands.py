@@ -10,6 +10,7 @@ import time
 
 import pytest
 from cli_kit import python
+
 from program_kit import end, start
 
 PROGRAM = """
@@ -28,7 +29,9 @@ while not os.path.exists("stop"):
 
 def autoscope(*words, **env):
     """One command; its output as JSON where that was asked for."""
-    done = python("-m", "autoscope", *words, cwd=os.getcwd(), env={"XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"], **env})
+    done = python(
+        "-m", "autoscope", *words, cwd=os.getcwd(), env={"XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"], **env}
+    )
     return done
 
 
@@ -177,7 +180,10 @@ def test_a_process_means_its_children_too(family):
     assert [1, 1] == [answer["sites"] for answer in told("set", "--service", "family", "__main__.work", "rate=0.75")]
     assert list(family.rates().values()) == [[0.75], [0.75]]
     (_, child) = sorted(family.pids)
-    assert [child] == [answer["pid"] for answer in told("set", str(max(set(family.pids) - {int(family.pid)})), "__main__.work", "rate=0.1")]
+    assert [child] == [
+        answer["pid"]
+        for answer in told("set", str(max(set(family.pids) - {int(family.pid)})), "__main__.work", "rate=0.1")
+    ]
 
 
 WRONG = {
@@ -189,7 +195,7 @@ WRONG = {
     ("set", "PID", "*", "rate=1", "for=soon"): b"for",
     ("set", "PID", "*", "level=loud"): b"level",
     ("set", "PID", "*", "capture.args=3x"): b"capture.args",
-    ("set", "PID", "--all", "*", "rate=1"): b"give one of them",
+    ("set", "PID", "*", "rate=1", "--all"): b"give one of them",
     ("set", "PID", "nothing", "--revert"): b"name no function",
     ("off", "1"): b"process 1 is not traced",
     ("off", "x"): b"no process id",

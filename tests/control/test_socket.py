@@ -247,12 +247,12 @@ def test_a_forked_child_has_a_socket_of_its_own(tmp_path):
 
 
 def test_without_control(tmp_path):
-    """`AUTOSCOPE_CONTROL=0`: no socket, no thread before something is recorded."""
+    """`AUTOSCOPE_CONTROL=0`: no socket. Otherwise, where the rate is 0, a thread from the start."""
     source = """
         import os, time
-        time.sleep(0.4)
+        time.sleep(0.7)
         print(len(os.listdir("/proc/self/task")), os.path.exists(os.environ["XDG_RUNTIME_DIR"] + f"/autoscope/{os.getpid()}.sock"))
     """
     for value, told in (("0", "1 False\n"), ("1", "2 True\n")):
-        ran = end(tmp_path, start(tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_CONTROL": value}))
+        ran = end(tmp_path, start(tmp_path, source, env={"AUTOSCOPE_CONTROL": value, "AUTOSCOPE_RATE": "0"}))
         assert (ran.out, ran.err) == (told, "")

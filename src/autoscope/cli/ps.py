@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import sys
 from typing import Any
 
 from autoscope.cli import output
@@ -36,10 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         table = Table(box=None, pad_edge=False)
         for name in ("pid", "age", "service", "strategy", "watched", "spans", "cost", "budget", "state", "command"):
-            table.add_column(name, overflow="fold" if name == "command" else "ellipsis")
+            table.add_column(name, no_wrap=True)
         for process in found:
             table.add_row(*_cells(process))
-        Console(soft_wrap=True, highlight=False).print(table)
+        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
     return 0 if found else 1
 
 

@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             from rich.console import Console
 
-            Console(soft_wrap=True, highlight=False).print(table(found, arguments.sort, arguments.filter))
+            console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+            console.print(table(found, arguments.sort, arguments.filter))
         return 0 if any(process["sites"] for process in found) else 1
     return watch(arguments, processes)
 
@@ -110,7 +111,8 @@ def table(found: list[dict[str, Any]], sort: str, text: str) -> Group:
         )
     shown = Table(box=None, pad_edge=False)
     for name in COLUMNS:
-        shown.add_column(name, justify="left" if name in ("function", "level") else "right", no_wrap=True)
+        left = name in ("function", "level")
+        shown.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=None if left else 7)
     ordered = sorted(
         (row for row in rows(found) if text in row["function"]),
         key=lambda row: row["function"] if sort == "function" else -row[sort],

@@ -26,6 +26,8 @@ from autoscope.weave.weaver import Weaver
 LEVELS = ("off", "minimal", "balanced", "full_trace")
 SLICE_SECONDS = 0.001
 """So long functions are given other code before other threads are let in."""
+MOST_BLOCKS = 400_000
+"""Pieces of memory up to which all objects are looked through, for functions that no module holds: some milliseconds."""
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 
@@ -246,7 +248,8 @@ class Live:
                 if monotonic() - began > SLICE_SECONDS:
                     sleep(0)
                     began = monotonic()
-        if any("<locals>" in old.co_qualname for old, _ in swaps.values()):
+        # Closures, and what modules hold no longer. The list is made in one go, in which nobody else runs.
+        if any("<locals>" in old.co_qualname for old, _ in swaps.values()) or sys.getallocatedblocks() < MOST_BLOCKS:
             swap_everywhere(swaps)
 
     def weave_anew(self, module: ModuleType, matches: Matches) -> int:

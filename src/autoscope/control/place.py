@@ -6,6 +6,8 @@ import os
 import stat
 from typing import Any
 
+from autoscope.runtime.library import system
+
 LONGEST_PATH = 100
 """Bytes of a socket's path that every system takes."""
 
@@ -18,7 +20,7 @@ def directory(environ: Any, user: int) -> str:
     base = environ.get("XDG_RUNTIME_DIR") or ""
     if base.startswith("/") and len(os.fsencode(base)) < LONGEST_PATH - 30:
         try:
-            status = os.stat(base)
+            status = system.stat(base)
         except OSError:
             pass
         else:
@@ -30,7 +32,7 @@ def directory(environ: Any, user: int) -> str:
 def trusted(path: str, user: int) -> bool:
     """Whether a directory is the user's own, and nobody else may enter it."""
     try:
-        status = os.lstat(path)
+        status = system.lstat(path)
     except OSError:
         return False
     return stat.S_ISDIR(status.st_mode) and status.st_uid == user and not stat.S_IMODE(status.st_mode) & 0o077

@@ -62,7 +62,7 @@ class Server:
     def open(self) -> None:
         """Listen. Raises OSError where that cannot be."""
         sockets = library("_socket")
-        user = os.geteuid()
+        user = system.geteuid()
         folder = place.directory(os.environ, user)
         try:
             system.mkdir(folder, 0o700)
@@ -72,7 +72,7 @@ class Server:
             raise PermissionError(
                 errno.EPERM, "it must be a directory of the user's that nobody else may enter", folder
             )
-        path = f"{folder}/{os.getpid()}.sock"
+        path = f"{folder}/{system.getpid()}.sock"
         listening = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
             try:
@@ -138,7 +138,7 @@ class Server:
         connection.setblocking(False)
         if hasattr(sockets, "SO_PEERCRED"):
             peer = connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, struct.calcsize("3i"))
-            if struct.unpack("3i", peer)[1] not in (0, os.geteuid()):
+            if struct.unpack("3i", peer)[1] not in (0, system.geteuid()):
                 connection.close()
                 return
         self.clients.append(Client(connection))

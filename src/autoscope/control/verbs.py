@@ -12,6 +12,7 @@ from autoscope.control.live import Live, matcher
 from autoscope.control.server import LATER
 from autoscope.errors import AutoscopeError
 from autoscope.runtime import sites
+from autoscope.runtime.library import system
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 
@@ -146,8 +147,8 @@ class Verbs:
         counts = running.stats()
         return {
             "protocol": PROTOCOL,
-            "pid": os.getpid(),
-            "ppid": os.getppid(),
+            "pid": system.getpid(),
+            "ppid": system.getppid(),
             "argv": list(sys.orig_argv),
             "service": os.environ.get("OTEL_SERVICE_NAME", ""),
             "python": sys.version.split()[0],
@@ -181,7 +182,7 @@ class Verbs:
         matches = matcher(_text(request, "target", "*"))
         found = [site for site in sites.sites if matches(site.name)]
         return {
-            "pid": os.getpid(),
+            "pid": system.getpid(),
             "off": self.live.is_off,
             "sites": [_told(site) for site in found],
             "changes": self.changes(),
@@ -190,20 +191,20 @@ class Verbs:
     def set(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         """A change; `for`: seconds."""
         number, count = self.live.change(_text(request, "target"), _rule(request), _number(request, "for"))
-        return {"pid": os.getpid(), "number": number, "sites": count}
+        return {"pid": system.getpid(), "number": number, "sites": count}
 
     def revert(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         """Changes taken back: one by its number, or all."""
         numbers = [change.number for change in self.running.weave.changes]
         if request.get("number") is not None:
             numbers = [number for number in numbers if number == request["number"]]
-        return {"pid": os.getpid(), "reverted": sum(self.live.revert(number) for number in numbers)}
+        return {"pid": system.getpid(), "reverted": sum(self.live.revert(number) for number in numbers)}
 
     def off(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        return {"pid": os.getpid(), "functions": self.live.off()}
+        return {"pid": system.getpid(), "functions": self.live.off()}
 
     def on(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        return {"pid": os.getpid(), "functions": self.live.on()}
+        return {"pid": system.getpid(), "functions": self.live.on()}
 
     def top(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         """What was seen of each function since the last time this was asked."""
@@ -246,11 +247,11 @@ class Verbs:
         number, count = self.live.change(target, rule, seconds)
         if not count:
             self.live.revert(number)
-            raise AutoscopeError(f"no function is called {target}: `autoscope get {os.getpid()}` lists them")
+            raise AutoscopeError(f"no function is called {target}: `autoscope get {system.getpid()}` lists them")
 
         def done(answer: dict[str, Any]) -> None:
             self.live.revert(number)
-            reply({"pid": os.getpid(), **answer})
+            reply({"pid": system.getpid(), **answer})
 
         snapshot = Snapshot(matcher(target), calls, monotonic() + seconds, done)
         self.snapshots.append(snapshot)

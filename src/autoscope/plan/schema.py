@@ -233,7 +233,10 @@ def change_from(words: Mapping[str, Any], where: str) -> FunctionRule:
     `where` stands before what is wrong.
     """
     place = Place(where)
-    return FunctionRule(*_rule(_rule_table(from_python(words, place), "", ("level", "rate", "capture")), ""))
+    rule = FunctionRule(*_rule(_rule_table(from_python(words, place), "", ("level", "rate", "capture")), ""))
+    if rule == FunctionRule():
+        raise refuse("", "nothing to change", "give a level, a rate, or what to capture", place)
+    return rule
 
 
 def _level(text: str, name: str, place: Place) -> str:

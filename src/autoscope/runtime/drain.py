@@ -1,6 +1,6 @@
 """The drain: takes finished calls out of the buffer and hands them to the exporters, in a thread of its own.
 
-The thread is started by the first recorded call, not before; a process that records nothing has no thread. It is a
+The thread is started by the first recorded call, or at once where the rate is 0; else a process that records nothing has none. It is a
 bare `_thread`, so `threading.enumerate()`, trace and profile hooks and the wait for threads at exit know nothing of it.
 It stops around `fork`, so that no lock of ours is held in a child and `os.fork` finds the threads it would have found.
 """
@@ -138,17 +138,17 @@ class Drain:
         self.native = get_native_id()
         try:
             looked = drained = Clock.monotonic()
-            more = False
+            more = rung = False
             while not self.stopping and not self.deserted():
-                wait = 0 if more else IDLE_SECONDS if self.quiet() else min(self.interval, TICK_SECONDS)
+                idle = not more and not rung and self.quiet()
+                wait = 0 if more else IDLE_SECONDS if idle else min(self.interval, TICK_SECONDS)
                 rung = self.bell.acquire(timeout=wait)
                 if self.stopping:
                     break
                 stay_unknown()
                 now = Clock.monotonic()
                 if rung:
-                    drained = now
-                    continue  # the first record in a while: more will come
+                    drained = now  # the first record in a while: more will come
                 if more or now - drained >= self.interval - TICK_SECONDS / 2:
                     drained = now
                     more = self.drain()
@@ -281,7 +281,7 @@ class Drain:
     owner = 0
     """The thread that is handing over because it was told to: a signal's handler in it must not wait for it."""
     frozen = False
-    forking = False
+    forking = was_running = False
     native = 0
     """The system's number of our thread."""
 
@@ -319,6 +319,7 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends. It is waited for: what it is importing, a child could never import."""
         self.forking = True
+        self.was_running = self.running
         self.in_a_thread = get_native_id() != system.getpid()
         self.stop(FORK_SECONDS)
         for settle in _each(self.exporters, "before_fork"):
