@@ -29,10 +29,9 @@ while not os.path.exists("stop"):
 
 def autoscope(*words, **env):
     """One command; its output as JSON where that was asked for."""
-    done = python(
+    return python(
         "-m", "autoscope", *words, cwd=os.getcwd(), env={"XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"], **env}
     )
-    return done
 
 
 def told(*words):
