@@ -15,21 +15,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from autoscope.plan.model import Plan
-from autoscope.runtime import control, sampling, sites
+from autoscope.control.live import Live
+from autoscope.plan.model import FunctionRule, Plan
+from autoscope.runtime import sampling, sites
 from autoscope.weave.weaver import Weaver
 
 
-def program(count: int) -> dict[str, Any]:
-    """A module of many functions, woven."""
+def program(count: int) -> tuple[dict[str, Any], Live]:
+    """A module of many functions, woven, and what changes them."""
     text = "\n".join(f"def f{number}(x, y=1):\n    z = x + y\n    return z * {number}" for number in range(count))
     weave = Weaver(Plan(strategy="full_trace", include=("bench",)))
-    names: dict[str, Any] = {"__name__": "bench"}
+    module = sys.modules["bench"] = ModuleType("bench")
+    names = module.__dict__
     exec(weave.module_code(compile(text, "<benchmark>", "exec"), "bench", lambda: text), names)
-    return names
+    return names, Live(weave)
 
 
 class Caller(threading.Thread):
@@ -58,13 +60,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--sites", type=int, default=5000)
     arguments = parser.parse_args()
-    names = program(arguments.sites)
+    names, live = program(arguments.sites)
     sites.switches.append = lambda record: None
     changes: dict[str, Callable[[], Any]] = {
-        "update('*', rate=0.5)": lambda: control.update("*", rate=0.5),
-        "update('*', rate=1.0)": lambda: control.update("*", rate=1.0),
-        "update('*', level='off')": lambda: control.update("*", level="off"),
-        "update('*', level='full_trace')": lambda: control.update("*", level="full_trace"),
+        "update('*', rate=0.5)": lambda: live.change("*", FunctionRule(rate=0.5)),
+        "update('*', rate=1.0)": lambda: live.change("*", FunctionRule(rate=1.0)),
+        "update('*', level='off')": lambda: live.change("*", FunctionRule("off")),
+        "update('*', level='full_trace')": lambda: live.change("*", FunctionRule("full_trace")),
         "all at rest (rate 0)": sites.rest,
         "all awake": lambda: sampling.set_rate(1.0),
     }

@@ -20,12 +20,15 @@ for _name in [name for name in os.environ if name.startswith(("AUTOSCOPE_", "OTE
     del os.environ[_name]
 # One code cache for the whole suite, and not the user's; what pip has stays where it is.
 os.environ.setdefault("PIP_CACHE_DIR", os.path.expanduser("~/.cache/pip"))
+# And sockets of its own: `autoscope ps` in a test sees the suite's processes alone.
+_runtime = os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="asr-")
 _cache = os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="autoscope-cache-")
 
 
 def _remove(owner: int = os.getpid()) -> None:
     if os.getpid() == owner:
         shutil.rmtree(_cache, ignore_errors=True)
+        shutil.rmtree(_runtime, ignore_errors=True)
 
 
 atexit.register(_remove)

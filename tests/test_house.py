@@ -18,7 +18,8 @@ ALLOWED = {
     "__init__": ({"errors"}, {"bootstrap", "plan", "runtime"}),
     "__main__": ({"cli"}, set()),
     "errors": (set(), set()),
-    "bootstrap": ({"errors", "runtime", "weave"}, {"__init__", "export", "plan", "read"}),
+    "bootstrap": ({"errors", "runtime", "weave"}, {"__init__", "control", "export", "plan", "read"}),
+    "control": ({"control", "errors", "runtime", "weave"}, {"plan", "runtime", "weave"}),
     "plan": ({"errors", "plan"}, {"errors", "plan", "__init__"}),
     "weave": ({"__init__", "errors", "runtime", "weave"}, {"errors", "runtime", "weave"}),
     "runtime": ({"errors", "runtime"}, {"errors", "runtime"}),
@@ -26,7 +27,7 @@ ALLOWED = {
     "read": ({"__init__", "errors", "read", "export.runs"}, {"errors", "read", "export.runs", "runtime.spans"}),
     "cli": (
         {"__init__", "errors", "cli", "read", "weave"},
-        {"__init__", "errors", "cli", "plan", "read", "weave", "export", "bootstrap"},
+        {"__init__", "errors", "cli", "control", "plan", "read", "weave", "export", "bootstrap"},
     ),
 }
 """plan -> (file) -> weave -> runtime -> export -> (file) -> read: each room knows those it hands over to, none behind it.

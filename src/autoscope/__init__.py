@@ -39,6 +39,7 @@ __all__ = [
     "flush",
     "install",
     "never",
+    "pause",
     "stats",
     "trace",
     "update",
@@ -113,16 +114,40 @@ def update(
 ) -> int:
     """Change running sites whose names match the glob `target`; returns how many.
 
-    `rate` (0 to 1) thins a site's calls; `level="off"` gives the author's code back, any other level the traced code.
-    Raises `AutoscopeError` for a rate or level that does not exist, and for what cannot be changed live yet.
+    `rate` (0 to 1) thins a site's calls; `level="off"` gives the author's code back, any other level the traced code;
+    `capture` is a mapping as in a plan (`{"args": True, "return": True}`). What is said wins over the plan, also for functions
+    that are imported later, for `for_` seconds or, without, for good. Raises `AutoscopeError` for what cannot be.
     """
-    from autoscope.runtime import control
+    from autoscope import bootstrap
+    from autoscope.plan.schema import change_from
 
-    if capture is not None or for_ is not None:
-        raise AutoscopeError(
-            "update(capture=…) and update(for_=…) cannot be done live yet: change the plan and restart"
-        )
-    return control.update(target, level=level, rate=rate)
+    said = {"level": level, "rate": rate, "capture": capture}
+    rule = change_from({key: value for key, value in said.items() if value is not None}, "update()")
+    if bootstrap.running is None:
+        return 0
+    count: int = bootstrap.running.live.change(target, rule, for_)[1]
+    if for_ is not None:
+        bootstrap.running.drain.start()  # which takes it back
+    return count
+
+
+class pause:
+    """Record nothing in this process while its body runs, in no thread: a context manager, which may be entered again inside.
+
+    Calls that began before are recorded when they end.
+    """
+
+    def __enter__(self) -> None:
+        from autoscope.runtime import sites
+
+        sites.pause()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        from autoscope.runtime import sites
+
+        sites.go_on()
 
 
 def trace(function: Thing) -> Thing:

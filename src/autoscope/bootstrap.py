@@ -184,6 +184,7 @@ class Running:
             interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 100) / 1000,
             queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
             at_start=self.at_first_record,
+            each_tick=self.each_tick,
             each_second=self.each_second,
             at_end=self.at_exit,
         )
@@ -234,6 +235,7 @@ class Running:
             context.set_current(before)
         self.begun = True
         self.cpu_before = time.process_time_ns() - weaver.Cost.cpu_ns
+        self.offer()
 
     def join_sdk(self, module: ModuleType | None = None) -> None:
         """See to it that a provider of the program's has our spans before it is flushed or shut down."""
@@ -280,22 +282,111 @@ class Running:
         """Whether the plan selects a module that is loaded already."""
         # `__dict__`, because a module of the program's may compute its attributes.
         file = module.__dict__.get("__file__")
-        return wants(self.plan, name, file if type(file) is str else None)
+        return wants(self.weave.plan, name, file if type(file) is str else None)
 
     def at_first_record(self) -> None:
         """Since the start, or since a fork: there is something to lose."""
         if not self.drain.of_a_thread:  # such a process ends with its last thread, which must not be ours
             self.guard.watch()
 
+    # Live.
+
+    _live: Any = None
+    server: Any = None
+    verbs: Any = None
+    plan_file: Any = None
+    plan_path = ""
+    """The file the plan was read from, where it can be followed."""
+    plan_seen: Any = None
+    offered = False
+    """Whether this process can be changed from outside."""
+
+    @property
+    def live(self) -> Any:
+        """What is changed while the program runs; imported when the first change is made."""
+        if self._live is None:
+            from autoscope.control.live import Live
+
+            self._live = Live(self.weave)
+        return self._live
+
+    def offer(self) -> None:
+        """Have the drain's thread follow the plan file and answer on the control socket.
+
+        It begins with the first record, as ever: until then a process has nothing of ours. But one that records nothing because
+        its rate is 0 is the one that somebody wants to turn on, and has the thread from the start.
+        """
+        if os.environ.get("AUTOSCOPE_CONTROL", "1") in ("", "0") or os.name != "posix":
+            return
+        self.offered = True
+        source = self.plan.source
+        if source and source[0] != "<" and os.path.isfile(source):
+            self.plan_path = _absolute(source)
+            self.plan_seen = library.stamp(self.plan_path)
+        self.from_start = not self.plan.sampling.rate
+        if self.from_start:
+            self.drain.start()
+
+    from_start = False
+    """Whether there is a thread before something is recorded."""
+
+    def each_tick(self) -> None:
+        """In the drain's thread, several times a second."""
+        if not self.offered or not self.begun:
+            return
+        if self.verbs is None:
+            self.open_control()
+        self.server.poll()
+        self.verbs.tick()
+        if self._live is not None:
+            self._live.expire()
+        waiting = self._live is not None and any(change.until is not None for change in self.weave.changes)
+        self.drain.busy = bool(self.server.clients or self.drain.taps or waiting)
+
+    def open_control(self) -> None:
+        from autoscope.control.server import Server
+        from autoscope.control.verbs import Verbs
+
+        self.verbs = Verbs(self)
+        self.server = Server(self.verbs.table)
+        try:
+            self.server.open()
+        except OSError as error:
+            notice("control-unavailable", f"this process cannot be changed from outside: {error}")
+        if self.plan_path:
+            from autoscope.control.watch import PlanFile
+
+            self.plan_file = PlanFile(self.plan_path, self.plan_seen, self.read_plan, self.adopt)
+
+    def read_plan(self) -> Plan:
+        """The plan as its file has it now. Raises AutoscopeError."""
+        from autoscope.plan.resolve import resolve
+
+        return resolve(plan_file=self.plan_path, environ=os.environ)
+
+    def adopt(self, plan: Plan) -> None:
+        self.plan = plan
+        self.live.adopt(plan)
+        for warning in (*plan.warnings, *not_heeded(plan)):
+            notice("plan", warning)
+        notice("plan-adopted", f"{self.plan_path} was changed; the plan is in force")
+
     def each_second(self) -> None:
         """In the drain's thread: what a process that is killed would otherwise take with it."""
+        if self.plan_file is not None:
+            self.plan_file.check()
         self.look_round()
-        self.write_meta("counters", "cost")
+        if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
+            self.told = told
+            self.write_meta("counters", "cost")
+
+    told: Any = None
+    """What was counted when the store was told last."""
 
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
-        if not self.begun:
-            return  # they are being woven
+        if not self.begun or (self._live is not None and self._live.is_off):
+            return  # they are being woven, or are to be left alone
         for name, module in attach.loaded_unseen(self.weave, self.wants).items():
             if name == "__main__":
                 continue
@@ -448,6 +539,8 @@ class Running:
             self.drain.exporters = self.exporters()
         self.write_meta()
         self.drain.close(seconds)
+        if self.server is not None:
+            self.server.close()
         if summary:
             self.print_summary()
 
@@ -546,7 +639,23 @@ class Running:
         if self is running and self.forks._is_owned():  # type: ignore[attr-defined]
             self.drain.after_fork_parent()
             self.guard.after_fork_parent()
+            if self.drain.was_running or self.from_start:
+                self.drain.start()
             self.forks.release()
+
+    def inherit(self) -> None:
+        """In a forked child: changes made before hold on; the socket is the parent's."""
+        if self.server is not None:
+            self.server.close(remove=False)
+        if self.plan_file is not None:
+            self.plan_seen = self.plan_file.seen
+        self.server = self.verbs = self.plan_file = None
+        self.drain.taps.clear()
+        if self._live is not None:
+            self._live.after_fork()
+        # Where a thread forked, the process is to end with that: a thread of ours only when there is something to hand over.
+        if (self.from_start or self.weave.changes) and not self.drain.of_a_thread:
+            self.drain.start()
 
     def after_fork_child(self) -> None:
         if self is not running:
@@ -556,6 +665,7 @@ class Running:
         self.cpu_before = 0  # a child's CPU time begins anew
         self.drain.after_fork_child()
         self.guard.after_fork_child()
+        self.inherit()
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
             # A child of multiprocessing ends by os._exit, past atexit; its own finalizers run before.

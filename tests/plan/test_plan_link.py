@@ -514,7 +514,10 @@ CALLBACKS: dict[str, tuple[str, dict[str, dict[str, float]]]] = {
         {"m.f": {"m.f.<locals>.<lambda>": ITERATIONS}},
     ),
     "somebody else's": ("import other\ndef g(): pass\ndef f(): other.later(g)", {"m.f": {"m.g": 1.0}}),
-    "in a loop": ("import other\ndef g(): pass\ndef f():\n    for x in 'ab': other.later(g)", {"m.f": {"m.g": ITERATIONS}}),
+    "in a loop": (
+        "import other\ndef g(): pass\ndef f():\n    for x in 'ab': other.later(g)",
+        {"m.f": {"m.g": ITERATIONS}},
+    ),
 }
 
 

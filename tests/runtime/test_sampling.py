@@ -27,12 +27,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-import autoscope
+from autoscope.control.live import Live
 from autoscope.export import bridge
 from autoscope.export.console import ConsoleExporter
 from autoscope.export.settings import Settings
 from autoscope.export.store import StoreExporter, new_run_id
 from autoscope.export.wire import Encoder
+from autoscope.plan.model import FunctionRule
 from autoscope.plan.resolve import resolve_mapping
 from autoscope.read.formats import span_attributes
 from autoscope.read.runs import open_run
@@ -60,6 +61,7 @@ def weave(request):
         )
         weaver = Weaver(settled)
         weaver.path = path
+        weave.weaver = weaver
         sampling.set_rate(settled.sampling.rate)
         module = ModuleType("program")
         source = textwrap.dedent(source)
@@ -413,7 +415,7 @@ def test_a_rate_changed_live(weave):
     """`update(rate=…)` is in force at the next call, both ways."""
     program = weave(TREE)
     for rate, expected in ((0.0, {("leaf", "root"): 4, ("root", None): 1}), (1.0, WHOLE)):
-        assert autoscope.update("program.branch", rate=rate) == 1
+        assert Live(weave.weaver).change("program.branch", FunctionRule(rate=rate))[1] == 1
         sites.records.clear()
         program.root()
         assert family() == expected

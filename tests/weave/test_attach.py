@@ -246,7 +246,7 @@ def test_off_and_on_again(case):
         assert case.plain.__code__ is code
         case.call_all()
         assert recorded() == []
-        autoscope.update("case_attach.plain", level="balanced")
+        autoscope.update("case_attach.plain", level="full_trace")
         assert case.plain.__code__ is traced
         case.call_all()
         assert recorded() == ["plain"]
@@ -275,7 +275,9 @@ def test_the_rate_of_a_site(case):
         assert "plain" in recorded()
 
 
-@pytest.mark.parametrize("wrong", [{"level": "loud"}, {"rate": 2}, {"rate": -1}, {"capture": {}}, {"for_": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"level": "loud"}, {"rate": 2}, {"rate": -1}, {"capture": {}}, {"for_": 1}, {"rate": 1, "for_": 0}]
+)
 def test_what_cannot_be_changed_is_refused(case, wrong):
     with install(), pytest.raises(autoscope.AutoscopeError):
         autoscope.update("*", **wrong)

@@ -163,6 +163,17 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
         # Nowhere of ours to put it: the variable holds the plan itself, so that nothing need be cleared away.
         file = text
     environment["AUTOSCOPE_PLAN"] = file
+    # Where the plan's file is read again because it was changed, these still win over it.
+    given = {
+        "STRATEGY": arguments.strategy,
+        "INCLUDE": ",".join(arguments.include),
+        "EXCLUDE": ",".join(arguments.exclude),
+        "RATE": arguments.rate,
+        "BUDGET": arguments.budget,
+    }
+    for name, value in given.items():
+        if value:
+            environment[f"AUTOSCOPE_{name}"] = str(value)
     environment["AUTOSCOPE_PREFIX"] = sys.prefix
     if not arguments.quiet:
         environment["AUTOSCOPE_SUMMARY"] = str(os.getpid())

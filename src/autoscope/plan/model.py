@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NamedTuple
 else:
     from autoscope.plan.tuples import NamedTuple
@@ -154,9 +154,12 @@ class Plan(_Settings):
 
     _lookup: _Lookup
 
-    def rule_for(self, module: str, qualname: str) -> Rule:
-        """What this plan comes to for one function; `docs/plan.md`, "Which value wins", is the law."""
-        return self.lookup().rule_for(module, qualname)
+    def rule_for(self, module: str, qualname: str, nearer: Sequence[FunctionRule] = ()) -> Rule:
+        """What this plan comes to for one function; `docs/plan.md`, "Which value wins", is the law.
+
+        `nearer`: what is said beside the plan and wins over it, nearest first.
+        """
+        return self.lookup().module(module).rule_for(qualname, nearer)
 
     def selects(self, module: str) -> bool | None:
         """Whether a module is watched; None where the plan leaves it to whether it is the application's own."""
@@ -308,9 +311,6 @@ class _Lookup:
             known = self.modules[module] = _Module(self.plan, self.entries(module))
         return known
 
-    def rule_for(self, module: str, qualname: str) -> Rule:
-        return self.module(module).rule_for(qualname)
-
     def rules(self, module: str) -> Callable[[str], Rule]:
         """`rule_for` of one module, for many functions."""
         return self.module(module).rule_for
@@ -351,11 +351,11 @@ class _Module:
         self.otherwise = _settle(self.outer, False)
         """The rule for a function nobody mentions."""
 
-    def rule_for(self, qualname: str) -> Rule:
-        if not self.exact:
+    def rule_for(self, qualname: str, nearer: Sequence[FunctionRule] = ()) -> Rule:
+        if not self.exact and not nearer:
             return self.otherwise
-        found: list[FunctionRule | ModuleRule] = []
-        named = False
+        found: list[FunctionRule | ModuleRule] = [*nearer]
+        named = any(rule.level is not None for rule in nearer)
         for functions, patterns in zip(self.exact, self.patterns, strict=True):
             exact = functions.get(qualname)
             if exact is not None:

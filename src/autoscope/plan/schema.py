@@ -227,6 +227,18 @@ def _rule(told: Told, path: str) -> tuple[str | None, float | None, CapturePatch
     return _read(told, "level", path, _level), _read(told, "rate", path, parse_rate), _capture(told, path)
 
 
+def change_from(words: Mapping[str, Any], where: str) -> FunctionRule:
+    """`level`, `rate` and `capture` as a plan has them of a function, given as Python values. Raises PlanError.
+
+    `where` stands before what is wrong.
+    """
+    place = Place(where)
+    rule = FunctionRule(*_rule(_rule_table(from_python(words, place), "", ("level", "rate", "capture")), ""))
+    if rule == FunctionRule():
+        raise refuse("", "nothing to change", "give a level, a rate, or what to capture", place)
+    return rule
+
+
 def _level(text: str, name: str, place: Place) -> str:
     """A tool that writes YAML 1.1 turns `off` into `false`."""
     return "off" if text.lower() in _FALSE else parse_word(text, LEVELS, name, place)

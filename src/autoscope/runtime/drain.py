@@ -1,6 +1,6 @@
 """The drain: takes finished calls out of the buffer and hands them to the exporters, in a thread of its own.
 
-The thread is started by the first recorded call, not before; a process that records nothing has no thread. It is a
+The thread is started by the first recorded call, or at once where the rate is 0; else a process that records nothing has none. It is a
 bare `_thread`, so `threading.enumerate()`, trace and profile hooks and the wait for threads at exit know nothing of it.
 It stops around `fork`, so that no lock of ours is held in a child and `os.fork` finds the threads it would have found.
 """
@@ -46,6 +46,10 @@ else:
 
 DEFAULT_QUEUE = 1 << 17
 """Records that may wait before the newest are dropped (`OTEL_BSP_MAX_QUEUE_SIZE`)."""
+TICK_SECONDS = 0.1
+"""The thread looks round at least so often while something is recorded, however seldom it hands records over."""
+IDLE_SECONDS = 0.5
+"""The same while nothing is."""
 FORK_SECONDS = 2.0
 """A fork waits so long at most for a thread of ours to end."""
 CHUNK = 4096
@@ -62,6 +66,7 @@ class Drain:
         interval: float = 0.1,
         queue: int = DEFAULT_QUEUE,
         at_start: Callable[[], None] | None = None,
+        each_tick: Callable[[], None] | None = None,
         each_second: Callable[[], None] | None = None,
         at_end: Callable[[], None] | None = None,
     ) -> None:
@@ -70,6 +75,10 @@ class Drain:
         self.queue = queue
         self.at_start = at_start
         """Called by the thread that records first, when the drain's thread was started."""
+        self.each_tick = each_tick
+        """Called whenever the drain's thread has woken, at least every `TICK_SECONDS`."""
+        self.taps: list[Callable[[Any], bool]] = []
+        """Each is shown what is handed over, until it gives False."""
         self.each_second = each_second
         """Called about once a second in the drain's thread."""
         self.at_end = at_end
@@ -99,7 +108,12 @@ class Drain:
         """Stands in for the buffer's `append` while there is no thread."""
         sites.records.extend(record)
         sites.switches.append = sites.records.extend
-        self.start()
+        if self.running:
+            release(self.bell)
+        else:
+            self.start()
+        if self.at_start is not None and not self.closed:
+            self.at_start()
 
     def start(self) -> None:
         if self.closed or not self.gone.acquire(blocking=False):
@@ -116,8 +130,6 @@ class Drain:
         if not started:  # what is left goes at exit
             self.running = False
             release(self.gone)
-        if self.at_start is not None:
-            self.at_start()
 
     def run(self) -> None:
         stay_unknown()
@@ -125,13 +137,23 @@ class Drain:
         context.set_current(context.Unsampled())
         self.native = get_native_id()
         try:
-            looked = Clock.monotonic()
-            more = False
+            looked = drained = Clock.monotonic()
+            more = rung = False
             while not self.stopping and not self.deserted():
-                if self.bell.acquire(timeout=0 if more else self.interval) and self.stopping:
+                idle = not more and not rung and self.quiet()
+                wait = 0 if more else IDLE_SECONDS if idle else min(self.interval, TICK_SECONDS)
+                rung = self.bell.acquire(timeout=wait)
+                if self.stopping:
                     break
                 stay_unknown()
-                more = self.drain()
+                now = Clock.monotonic()
+                if rung:
+                    drained = now  # the first record in a while: more will come
+                if more or now - drained >= self.interval - TICK_SECONDS / 2:
+                    drained = now
+                    more = self.drain()
+                if self.each_tick is not None:
+                    self.each_tick()
                 self.cpu_ns = Clock.thread_cpu()
                 if self.each_second is not None and Clock.monotonic() - looked >= 1.0:
                     looked = Clock.monotonic()
@@ -146,6 +168,25 @@ class Drain:
         if self.deserted() and self.at_end is not None:
             self.at_end()
         ours.discard(get_ident())
+
+    def quiet(self) -> bool:
+        """Whether nothing is recorded, and nobody is waiting for anything: then the thread may sleep longer, and is woken."""
+        if sites.records or self.busy or self.of_a_thread:
+            return False
+        if sites.switches.append == sites.records.extend:
+            sites.switches.append = self.ring
+            return not sites.records  # one may have come before that
+        return sites.switches.append in (self.ring, self.first)
+
+    busy = False
+    """Somebody waits for what the next look round brings."""
+
+    def ring(self, record: Any) -> None:
+        """Stands in for the buffer's `append` while the thread sleeps longer than usual."""
+        sites.records.extend(record)
+        if sites.switches.append == self.ring:
+            sites.switches.append = sites.records.extend
+        release(self.bell)
 
     def deserted(self) -> bool:
         """Whether this process has no thread left but ours.
@@ -199,6 +240,8 @@ class Drain:
                 if not chunk:
                     continue
             counters.taken += len(chunk)
+            if self.taps:
+                self.taps[:] = [tap for tap in self.taps if tap(chunk)]
             if self.exporters is None:
                 self.exporters = self.make_exporters()
             for exporter in self.exporters:
@@ -238,7 +281,7 @@ class Drain:
     owner = 0
     """The thread that is handing over because it was told to: a signal's handler in it must not wait for it."""
     frozen = False
-    forking = False
+    forking = was_running = False
     native = 0
     """The system's number of our thread."""
 
@@ -276,6 +319,7 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends. It is waited for: what it is importing, a child could never import."""
         self.forking = True
+        self.was_running = self.running
         self.in_a_thread = get_native_id() != system.getpid()
         self.stop(FORK_SECONDS)
         for settle in _each(self.exporters, "before_fork"):

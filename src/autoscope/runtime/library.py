@@ -41,6 +41,16 @@ def root() -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def stamp(path: str) -> tuple[int, int, int, int] | None:
+    """What changes when a file's content does; None where there is no file."""
+    try:
+        status = system.stat(path)
+    except OSError as error:
+        pass_on(error)
+        return None
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
+
+
 ROOT = root()
 """The one we started in."""
 
@@ -108,6 +118,11 @@ LATE = frozenset(
 
 SENDING = (
     "ast",
+    "_socket",
+    "autoscope.control.live",
+    "autoscope.control.server",
+    "autoscope.control.verbs",
+    "autoscope.control.watch",
     "autoscope.export.destinations",
     "autoscope.export.store",
     "autoscope.export.wire",

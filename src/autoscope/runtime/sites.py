@@ -326,6 +326,10 @@ def new_site(
 
 _resting: dict[Site, None] | None = None
 """Sites that would be armed, while no call can come to be recorded at all; None while one can."""
+_reasons: set[str] = set()
+"""Why none can: there is no rate, or there is a pause."""
+paused = 0
+"""How many pauses there are, one in another."""
 
 
 def arm(site: Site) -> None:
@@ -343,25 +347,42 @@ def disarm(site: Site) -> None:
         _resting.pop(site, None)
 
 
-def rest() -> None:
+def rest(reason: str = "rate") -> None:
     """Nothing can be recorded: the rate is zero, and nobody else begins traces. Every function costs the test of its switch.
 
-    Not to be called once a trace has begun, whose calls are recorded whatever becomes of the rate.
+    Not for the rate once a trace has begun, whose calls are recorded whatever becomes of that.
     """
     global _resting
+    _reasons.add(reason)
     if _resting is None:
         _resting = dict.fromkeys([site for site in sites if site.armed])
         for site in list(_resting):
             site.armed = False
 
 
-def wake() -> None:
-    """A trace may begin from now on."""
+def wake(reason: str = "rate") -> None:
+    """A trace may begin from now on, if nothing else is against it."""
     global _resting
-    if _resting is not None:
+    _reasons.discard(reason)
+    if _resting is not None and not _reasons:
         resting, _resting = _resting, None
         for site in resting:
             site.armed = True
+
+
+def pause() -> None:
+    """Record nothing, in no thread, until `go_on` was called as often."""
+    global paused
+    paused += 1
+    rest("pause")
+
+
+def go_on() -> None:
+    """Take one `pause` back."""
+    global paused
+    paused = max(paused - 1, 0)
+    if not paused:
+        wake("pause")
 
 
 def watched() -> int:
@@ -385,6 +406,9 @@ def after_fork() -> None:
 
 def reset() -> None:
     """Forget everything: for tests."""
+    global paused
+    paused = 0
+    _reasons.clear()
     wake()
     sites.clear()
     records.clear()

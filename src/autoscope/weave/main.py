@@ -59,7 +59,7 @@ def first_of_path() -> list[str]:
 
 def take_over(weave: Weaver, path: str) -> bool:
     """Arrange for the script at `path` to run woven; False, and nothing is arranged, where it runs as it is."""
-    if not _selected(weave, path):
+    if not selected(weave, path):
         return False
     try:
         with open(path, "rb") as file:
@@ -195,9 +195,9 @@ def weave_spawned(weave: Weaver, spawn: ModuleType) -> None:
         if sys._getframe(2).f_globals is not spawn.__dict__:
             return found  # the program's own use of runpy
         code = found[0] if isinstance(found, tuple) else found
-        selected = _selected(weave, path)
+        wanted = selected(weave, path)
         weaver.seen["__mp_main__"] = "main"
-        if not selected:
+        if not wanted:
             return found
 
         def source() -> bytes:
@@ -211,7 +211,7 @@ def weave_spawned(weave: Weaver, spawn: ModuleType) -> None:
     runpy._get_code_from_file = _get_code_from_file
 
 
-def _selected(weave: Weaver, path: str) -> bool:
+def selected(weave: Weaver, path: str) -> bool:
     """Whether the plan wants the script; it may speak of it as `__main__` or, as its author does, by its file's name."""
     weave.name_main(path)
     stem = os.path.splitext(os.path.basename(path))[0]

@@ -43,6 +43,7 @@ Site.read_back = _read_back
 
 MARK = "__autoscope__"
 """Attribute of a function its author marked: `trace` or `never`."""
+OFF = "off in the plan"
 MARKED_NEVER = "marked @autoscope.never"
 
 unsure: set[str] = set()
@@ -77,7 +78,7 @@ def rewriter() -> Any:
     return _parts
 
 
-_MARKED = "balanced"
+MARKED = "balanced"
 """The level of a function marked `@autoscope.trace` where the plan has none for it."""
 
 
@@ -115,18 +116,24 @@ class Weaver:
         self.path = os.environ.get("AUTOSCOPE_WEAVE", "") or ("bytecode" if BYTECODE else "ast")
         """`bytecode` or `ast`; the variable is for our own tests."""
         self.cache = cache if self.path == "bytecode" else None
+        self.changes: list[Any] = []
+        """What was said of functions while the program runs (`control.live.Change`), oldest first."""
+        self.named_only = False
+        """While a module is woven that the plan does not select, for a function in it that is meant by name."""
+        self.marked: set[Site] = set()
+        """Functions that are woven because their author marked them."""
 
     def rule(self, module: str, code: CodeType, qualname: str | None = None, mark: str = "") -> Rule | None:
         """What the plan wants of this function, None for nothing; the reason goes to `left_alone`. `mark`: what its author wrote on it."""
         name = qualname or code.co_qualname
-        rule = self.plan.rule_for(module, name)
+        rule = self.plan.rule_for(module, name, self.nearer(module, name))
         if mark and not rule.named and not self.plan.refuses(module, name):
             if mark == "trace":
-                return rule._replace(level=_MARKED if rule.level == "off" else rule.level, rate=1.0, named=True)
+                return rule._replace(level=MARKED if rule.level == "off" else rule.level, rate=1.0, named=True)
             left_alone.append((module, name, MARKED_NEVER))
             return None
-        if rule.level == "off":
-            left_alone.append((module, name, "off in the plan"))
+        if rule.level == "off" or (self.named_only and not rule.named):
+            left_alone.append((module, name, OFF))
             return None
         choose, _ = rewriter()
         reason = "" if rule.named else choose.left_out(code, rule.level)
@@ -134,6 +141,13 @@ class Weaver:
             left_alone.append((module, name, reason))
             return None
         return rule
+
+    def nearer(self, module: str, qualname: str) -> list[Any]:
+        """What changes say of a function, nearest first."""
+        if not self.changes:
+            return []
+        name = f"{module}.{qualname}"
+        return [change.rule for change in reversed(self.changes) if change.matches(name)]
 
     def name_main(self, path: str) -> None:
         """Take what the plan says of the script's module by name, `app` or `tools.app`, as said of `__main__`, which it runs as."""
@@ -183,6 +197,8 @@ class Weaver:
         if rule is None:
             return off
         site = self.site(module, code, qualname or code.co_qualname, "bytecode", rule)
+        if mark == "trace":
+            self.marked.add(site)
         try:
             traced: CodeType = recode.recode(off, site, capture=site.parameters, returns=rule.capture.returns)
         except Exception as error:

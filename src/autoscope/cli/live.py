@@ -1,0 +1,63 @@
+"""What the commands for running processes share: which processes are meant, asking each, saying what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from autoscope.cli import output
+from autoscope.errors import AutoscopeError
+
+MANY = ("off", "on")
+
+
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """Add the words that say which processes are meant."""
+    parser.add_argument(
+        "pid", metavar="PID", nargs="?", help="the process, its children with it (default: the only one there is)"
+    )
+    parser.add_argument("--all", action="store_true", help="every traced process of this user")
+    parser.add_argument("--service", metavar="NAME", help="those with this OTEL_SERVICE_NAME")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
+
+
+def chosen(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The processes that are meant. Raises AutoscopeError where there are none."""
+    from autoscope.control import client
+
+    if sum((arguments.pid is not None, arguments.all, arguments.service is not None)) > 1:
+        raise AutoscopeError("PID, --all and --service say three different things: give one of them")
+    return client.chosen(arguments.pid, arguments.all, arguments.service)
+
+
+def tell(
+    arguments: argparse.Namespace,
+    request: dict[str, Any],
+    say: Callable[[dict[str, Any]], str],
+    found: Callable[[dict[str, Any]], int] = lambda answer: 1,
+    seconds: float | None = None,
+) -> int:
+    """Ask each process, print what it answers; 0 if one of them found something, 2 where one did not answer."""
+    from autoscope.control import client
+
+    answers: list[dict[str, Any]] = []
+    refused = 0
+    for process in chosen(arguments):
+        try:
+            answers.append(client.ask(process["socket"], request, **({} if seconds is None else {"seconds": seconds})))
+        except client.Gone:
+            continue  # it ended meanwhile
+        except AutoscopeError as error:
+            refused += 1
+            print(f"autoscope: {error}", file=sys.stderr)
+    if arguments.format == "json":
+        output.write(json.dumps(answers, indent=2) + "\n")
+    else:
+        for answer in answers:
+            output.write(f"{answer['pid']}: {say(answer)}\n")
+    if refused:
+        return 2
+    return 0 if any(found(answer) for answer in answers) else 1

@@ -1,0 +1,151 @@
+"""The plan file of a running process: what is saved holds within a second, what cannot be used changes nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from program_kit import end, start
+
+PROGRAM = """
+import os, sys, time, autoscope, helper
+def work(x): return len([x]) + helper.help(x)
+print("ready", flush=True)
+for line in sys.stdin:
+    if line == "round\\n":
+        autoscope.flush()
+        before = autoscope.stats()["recorded"]
+        for i in range(10): work(i)
+        autoscope.flush()
+        print(autoscope.stats()["recorded"] - before, flush=True)
+"""
+HELPER = "def help(x):\n    return len([x, x])\n"
+PLAN = "version: 1\nstrategy: full_trace\n"
+SECONDS = 1.0
+
+
+class Program:
+    """A traced program that tells how many spans ten rounds make."""
+
+    def __init__(self, folder, plan):
+        (folder / "helper.py").write_text(HELPER)
+        env = {"AUTOSCOPE_PLAN": str(plan), "AUTOSCOPE_STRATEGY": None}
+        self.folder = folder
+        self.process = start(folder, PROGRAM, env=env, stdin=-1)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def spans(self):
+        self.process.stdin.write("round\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def becomes(self, expected, within=SECONDS):
+        """How many seconds it took until ten rounds make so many spans."""
+        began = time.monotonic()
+        while self.spans() != expected:
+            assert time.monotonic() - began < within + 2.0, f"still {self.spans()} spans instead of {expected}"
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.stdin = None
+        return end(self.folder, self.process)
+
+
+@pytest.fixture
+def program(tmp_path):
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    found = Program(tmp_path, tmp_path / "plan.yaml")
+    assert found.spans() == 20
+    time.sleep(0.5)
+    yield found
+    if found.process.poll() is None:
+        found.process.kill()
+        found.process.communicate()
+
+
+def test_what_is_saved_holds(program, tmp_path):
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(PLAN + "modules: {helper: {level: off}}\n")
+    program.becomes(10)
+    plan.write_text(PLAN + "exclude: [helper, __main__]\n")
+    program.becomes(0)
+    plan.write_text(PLAN + "sampling: {rate: 0}\n")
+    time.sleep(1.2)
+    assert program.spans() == 0
+    plan.write_text(PLAN)
+    program.becomes(20)
+    ran = program.end()
+    assert ran.err.count("plan-adopted") == 1  # said once
+    assert len({span.name for span in ran.spans}) == 2
+
+
+def test_a_file_put_in_its_place(program, tmp_path):
+    (tmp_path / "new.yaml").write_text(PLAN + "modules: {helper: {level: off}}\n")
+    os.replace(tmp_path / "new.yaml", tmp_path / "plan.yaml")
+    program.becomes(10)
+
+
+def test_deleted_and_written_again(program, tmp_path):
+    (tmp_path / "plan.yaml").unlink()
+    time.sleep(1.3)
+    assert program.spans() == 20
+    (tmp_path / "plan.yaml").write_text(PLAN + "modules: {helper: {level: off}}\n")
+    program.becomes(10)
+    assert "refused" not in program.end().err
+
+
+@pytest.mark.parametrize(
+    "broken", ["version: 1\nstrategy: [\n", "version: 1\nstrategie: balanced\n", "", "version: 9\n", "\xff"]
+)
+def test_a_broken_file_changes_nothing(program, tmp_path, broken):
+    """It is said once, in one line with the place; the next sound one holds."""
+    (tmp_path / "plan.yaml").write_bytes(broken.encode("latin-1"))
+    time.sleep(2.4)
+    assert program.spans() == 20 or not broken
+    (tmp_path / "plan.yaml").write_text(PLAN + "modules: {helper: {level: off}}\n")
+    program.becomes(10)
+    told = [line for line in program.end().err.splitlines() if "plan-refused" in line]
+    assert len(told) == 1 and "plan.yaml" in told[0] or not broken
+
+
+def test_a_link_that_leads_elsewhere(tmp_path):
+    """As Kubernetes changes a ConfigMap: the file is a link through a directory's link, which is replaced."""
+    for name, text in (("one", PLAN), ("two", PLAN + "modules: {helper: {level: off}}\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "plan.yaml").write_text(text)
+    (tmp_path / "data").symlink_to("one")
+    (tmp_path / "plan.yaml").symlink_to("data/plan.yaml")
+    program = Program(tmp_path, tmp_path / "plan.yaml")
+    assert program.spans() == 20
+    (tmp_path / "data.new").symlink_to("two")
+    os.replace(tmp_path / "data.new", tmp_path / "data")
+    program.becomes(10)
+    program.end()
+
+
+def test_under_run_options_still_win(tmp_path):
+    """What was given on the command line wins over the file, when that is read again too."""
+    import subprocess
+    import sys
+
+    from program_kit import environment
+
+    (tmp_path / "helper.py").write_text(HELPER)
+    (tmp_path / "app.py").write_text(PROGRAM)
+    (tmp_path / "plan.yaml").write_text("version: 1\nstrategy: balanced\n")
+    words = ["run", "--quiet", "--plan", "plan.yaml", "--strategy", "full_trace", "--exclude", "helper", "app.py"]
+    program = Program.__new__(Program)
+    program.process = subprocess.Popen(
+        [sys.executable, "-m", "autoscope", *words],
+        cwd=tmp_path, env=environment(tmp_path / "store", plain=True), stdin=-1, stdout=-1, text=True,
+    )  # fmt: skip
+    assert program.process.stdout.readline() == "ready\n"
+    assert program.spans() == 10
+    (tmp_path / "plan.yaml").write_text("version: 1\nstrategy: minimal\nsampling: {rate: 1}\ncapture: {args: false}\n")
+    time.sleep(1.5)
+    assert program.spans() == 10
+    program.process.communicate()
