@@ -639,8 +639,6 @@ class Running:
         if self is running and self.forks._is_owned():  # type: ignore[attr-defined]
             self.drain.after_fork_parent()
             self.guard.after_fork_parent()
-            if self.drain.was_running or self.from_start:
-                self.drain.start()
             self.forks.release()
 
     def inherit(self) -> None:

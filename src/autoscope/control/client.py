@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -103,10 +102,8 @@ def processes() -> list[dict[str, Any]]:
 
 
 def _clear(path: str) -> None:
-    # A process that begins this moment binds before it listens: what is younger than that is left.
     try:
-        if time.time() - os.lstat(path).st_mtime > 1.0:
-            os.unlink(path)
+        os.unlink(path)
     except OSError:
         pass  # cleared by somebody else
 

@@ -73,14 +73,16 @@ class Server:
                 errno.EPERM, "it must be a directory of the user's that nobody else may enter", folder
             )
         path = f"{folder}/{system.getpid()}.sock"
+        unready = f"{folder}/.{system.getpid()}"
         listening = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
         try:
             try:
-                system.unlink(path)  # of a process before us that had our number
+                system.unlink(unready)  # of a process before us that had our number
             except FileNotFoundError:
                 pass
-            listening.bind(path)
+            listening.bind(unready)
             listening.listen(MOST_CLIENTS)
+            system.rename(unready, path)  # who sees it is answered
             fcntl = library("fcntl")
             high = fcntl.fcntl(listening.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH)
             self.listening = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM, 0, high)

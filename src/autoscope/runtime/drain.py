@@ -281,7 +281,7 @@ class Drain:
     owner = 0
     """The thread that is handing over because it was told to: a signal's handler in it must not wait for it."""
     frozen = False
-    forking = was_running = False
+    forking = False
     native = 0
     """The system's number of our thread."""
 
@@ -319,7 +319,6 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends. It is waited for: what it is importing, a child could never import."""
         self.forking = True
-        self.was_running = self.running
         self.in_a_thread = get_native_id() != system.getpid()
         self.stop(FORK_SECONDS)
         for settle in _each(self.exporters, "before_fork"):
