@@ -334,14 +334,22 @@ class Running:
         """In the drain's thread, several times a second."""
         if not self.offered or not self.begun:
             return
-        if self.verbs is None:
-            self.open_control()
-        self.server.poll()
-        self.verbs.tick()
-        if self._live is not None:
-            self._live.expire()
+        try:
+            if self.verbs is None:
+                self.open_control()
+            if self.plan_file is not None:
+                self.plan_file.check()
+            self.server.poll()
+            self.verbs.tick()
+            if self._live is not None:
+                self._live.expire()
+        except Exception as error:
+            if "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            self.offered = False
+            notice("control-failed", f"this process cannot be changed any longer: {type(error).__name__}: {error}")
         waiting = self._live is not None and any(change.until is not None for change in self.weave.changes)
-        self.drain.busy = bool(self.server.clients or self.drain.taps or waiting)
+        self.drain.busy = self.offered and bool(self.server.clients or self.drain.taps or waiting)
 
     def open_control(self) -> None:
         from autoscope.control.server import Server
@@ -360,6 +368,15 @@ class Running:
 
     def read_plan(self) -> Plan:
         """The plan as its file has it now. Raises AutoscopeError."""
+        from importlib.util import find_spec
+
+        if "yaml" not in sys.modules:
+            # What the program would be given under that name: a module of its own is not to be executed by us.
+            found = find_spec("yaml")
+            if found is None or not os.path.exists(os.path.join(os.path.dirname(found.origin or ""), "cyaml.py")):
+                raise AutoscopeError(
+                    f"{self.plan_path}: PyYAML is not what this program imports as `yaml`; start it anew"
+                )
         from autoscope.plan.resolve import resolve
 
         return resolve(plan_file=self.plan_path, environ=os.environ)
@@ -373,8 +390,6 @@ class Running:
 
     def each_second(self) -> None:
         """In the drain's thread: what a process that is killed would otherwise take with it."""
-        if self.plan_file is not None:
-            self.plan_file.check()
         self.look_round()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
@@ -613,6 +628,8 @@ class Running:
         if self.finder in sys.meta_path:
             sys.meta_path.remove(self.finder)
         weaver.give_back()
+        if self._live is not None:
+            self._live.end()
         if "wrapt" in sys.modules:
             from autoscope.weave import wrap
 

@@ -292,3 +292,22 @@ def test_changes_while_threads_call(installed):
     for thread in threads:
         thread.join()
     assert (wrong, len(ends)) == ([], 2)
+
+
+def test_who_runs_on_in_an_old_twin_makes_functions_that_are_recorded(tmp_path):
+    """A loop that began before a change of captures: what it defines afterwards is watched, and off when that is said."""
+    from program_kit import run
+
+    source = """
+        import autoscope
+        def maker():
+            for turn in range(4):
+                def inner(x): return len([x])
+                inner(turn)
+                if turn == 0: autoscope.update("*", capture={"args": True})
+                if turn == 2: autoscope.update("*", level="off")
+        maker()
+    """
+    ran = run(tmp_path, source, strategy="balanced")
+    assert (ran.out, ran.err) == ("", "")
+    assert len([span for span in ran.spans if span.name.endswith("inner")]) == 3

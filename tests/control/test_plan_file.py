@@ -149,3 +149,30 @@ def test_under_run_options_still_win(tmp_path):
     time.sleep(1.5)
     assert program.spans() == 10
     program.process.communicate()
+
+
+def test_a_yaml_of_the_programs_own_is_not_executed(tmp_path):
+    """Under `autoscope run` no YAML is there until the plan's file changes; what the program has by that name is not ours to import."""
+    import subprocess
+    import sys
+
+    from program_kit import environment
+
+    (tmp_path / "helper.py").write_text(HELPER)
+    (tmp_path / "app.py").write_text(PROGRAM)
+    (tmp_path / "yaml.py").write_text("print('executed', flush=True)\n")
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    (tmp_path / "elsewhere").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "autoscope", "run", "--quiet", "--plan", "../plan.yaml", "../app.py"],
+        cwd=tmp_path / "elsewhere", env=environment(tmp_path / "store", plain=True), stdin=-1, stdout=-1, stderr=-1, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "ready\n"
+    process.stdin.write("round\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "20\n"
+    (tmp_path / "plan.yaml").write_text(PLAN + "exclude: [helper]\n")
+    time.sleep(1.5)
+    out, err = process.communicate("round\n", timeout=30)
+    assert out == "20\n" and "executed" not in err
+    assert [line for line in err.splitlines() if "plan-refused" in line and "PyYAML" in line]

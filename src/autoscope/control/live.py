@@ -65,6 +65,8 @@ class Live:
         """While everything is off: the identity of a function's code -> (that, what it was)."""
         self.is_off = False
         self.cache = weave.cache
+        self.before: dict[str, list[Site]] = {}
+        """Module -> the functions it had before it was last woven anew: who runs on in an old twin still makes functions of its parts."""
 
     def after_fork(self) -> None:
         self.lock = RLock()
@@ -152,13 +154,14 @@ class Live:
             swaps: dict[int, tuple[CodeType, CodeType]] = {}
             anew: dict[str, None] = {}
             at: set[str] = set()
-            count = 0
-            for site in list(sites.sites):
+            count = len([site for site in sites.sites if matches(site.name)])
+            outlived = self.outlived()
+            for site in [*sites.sites, *outlived]:
                 if not matches(site.name):
                     continue
-                count += 1
                 rule = self.rule(site)
-                if rule.level != "off" and rule.capture != site.capture and not self.recapture(site, rule.capture):
+                other = rule.level != "off" and rule.capture != site.capture and site not in outlived
+                if other and not self.recapture(site, rule.capture):
                     anew[site.module] = None
                     continue
                 if rule.rate != site.rate:
@@ -187,6 +190,16 @@ class Live:
                     if found is not None and type(found) is ModuleType:
                         count += self.weave_anew(found, matches)
             return count
+
+    def outlived(self) -> dict[Site, None]:
+        """Functions as they were before their modules were woven anew."""
+        return dict.fromkeys([site for before in self.before.values() for site in before])
+
+    def end(self) -> None:
+        """What runs on in an old twin is not recorded either."""
+        for site in self.outlived():
+            sites.disarm(site)
+        self.before.clear()
 
     def rule(self, site: Site) -> Any:
         """What holds for a function that is woven."""
@@ -301,8 +314,9 @@ class Live:
                         thing.__code__ = part
         self.weave.named_only = False
         new_sites = sites.sites[count:]
-        for site in old:
+        for site in self.before.get(name, ()):
             sites.disarm(site)
+        self.before[name] = old
         gone = set(map(id, old))
         sites.sites[:] = [site for site in sites.sites if id(site) not in gone]
         return sum(1 for site in new_sites if matches(site.name)) - sum(1 for site in old if matches(site.name))
@@ -346,7 +360,7 @@ class Live:
             self.is_off = False
             given, self.off_codes = self.off_codes, {}
             # Meanwhile the one or the other may have been turned on or off.
-            for site in sites.sites:
+            for site in [*self.outlived(), *sites.sites]:
                 if site.traced is not None:
                     now = site.traced if site.level != "off" else site.off
                     for code in (site._off, site.author):

@@ -241,7 +241,7 @@ class Drain:
                     continue
             counters.taken += len(chunk)
             if self.taps:
-                self.taps[:] = [tap for tap in self.taps if tap(chunk)]
+                self.taps[:] = [tap for tap in self.taps if _shown(tap, chunk)]
             if self.exporters is None:
                 self.exporters = self.make_exporters()
             for exporter in self.exporters:
@@ -356,6 +356,17 @@ class Drain:
     """Whether a thread other than the main one forked last."""
     of_a_thread = False
     """Whether this process was forked by such a thread."""
+
+
+def _shown(tap: Callable[[Any], bool], records: Any) -> bool:
+    """Whether a tap wants to see more; one that fails does not."""
+    try:
+        return tap(records)
+    except Exception as error:
+        if "AUTOSCOPE_STRICT" in os.environ:
+            raise
+        notice("control-failed", f"somebody who watched is told nothing more: {type(error).__name__}: {error}")
+        return False
 
 
 def _each(exporters: list[Any] | None, name: str) -> list[Any]:
