@@ -40,8 +40,8 @@ CENTRAL = 8
 """Callers from which on a function is central, where it has work to do."""
 HOT_SHARE = 0.01
 """Share of all measured own time from which on a function is watched whatever else it is."""
-RATES = ((100.0, 1.0), (1_000.0, 0.5), (10_000.0, 0.1))
-"""Estimated calls up to which a function that is no entry point has this rate; above all, `RAREST`."""
+RATES = ((10.0, 1.0), (30.0, 0.5), (100.0, 0.1))
+"""Estimated calls up to which a function that is no entry point has this rate; above all, `RAREST`. Two, three and four loops deep."""
 RAREST = 0.01
 LIFE_CYCLE = frozenset(
     ("__init__", "__post_init__", "__new__", "__call__", "__enter__", "__exit__", "__aenter__", "__aexit__")

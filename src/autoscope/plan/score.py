@@ -106,7 +106,7 @@ def score(function: Function, modules_calling: int, measured: Measured | None, w
     if measured is not None and whole_ns > 0:
         parts["measured time"] = min(200.0 * measured.own_ns / whole_ns, 40.0)
     elif function.frequency > 1:
-        parts["hotness"] = min(1.5 * math.log10(function.frequency), 8.0)
+        parts["hotness"] = min(3.0 * math.log10(function.frequency), 8.0)
     total = sum(parts.values())
     # What cannot take time tells nothing, unless it is where work begins.
     if function.trivial and function.role not in OF_ENTRY:
