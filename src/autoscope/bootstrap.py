@@ -293,7 +293,7 @@ class Running:
 
     _live: Any = None
     server: Any = None
-    verbs: Any = None
+    _verbs: Any = None
     plan_file: Any = None
     plan_path = ""
     """The file the plan was read from, where it can be followed."""
@@ -335,12 +335,13 @@ class Running:
         if not self.offered or not self.begun:
             return
         try:
-            if self.verbs is None:
+            if self.server is None:
                 self.open_control()
             if self.plan_file is not None:
                 self.plan_file.check()
             self.server.poll()
-            self.verbs.tick()
+            if self._verbs is not None:
+                self._verbs.tick()
             if self._live is not None:
                 self._live.expire()
         except Exception as error:
@@ -353,10 +354,8 @@ class Running:
 
     def open_control(self) -> None:
         from autoscope.control.server import Server
-        from autoscope.control.verbs import Verbs
 
-        self.verbs = Verbs(self)
-        self.server = Server(self.verbs.table)
+        self.server = Server(self.verbs)
         try:
             self.server.open()
         except OSError as error:
@@ -365,6 +364,15 @@ class Running:
             from autoscope.control.watch import PlanFile
 
             self.plan_file = PlanFile(self.plan_path, self.plan_seen, self.read_plan, self.adopt)
+
+    def verbs(self) -> dict[str, Any]:
+        """What is answered on the control socket; imported when somebody asks."""
+        if self._verbs is None:
+            from autoscope.control.verbs import Verbs
+
+            self._verbs = Verbs(self)
+        table: dict[str, Any] = self._verbs.table
+        return table
 
     def read_plan(self) -> Plan:
         """The plan as its file has it now. Raises AutoscopeError."""
@@ -664,7 +672,7 @@ class Running:
             self.server.close(remove=False)
         if self.plan_file is not None:
             self.plan_seen = self.plan_file.seen
-        self.server = self.verbs = self.plan_file = None
+        self.server = self._verbs = self.plan_file = None
         self.drain.taps.clear()
         if self._live is not None:
             self._live.after_fork()

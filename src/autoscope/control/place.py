@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
 
 from autoscope.runtime.library import system
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_PATH = 100
 """Bytes of a socket's path that every system takes."""

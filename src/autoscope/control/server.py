@@ -11,14 +11,17 @@ import errno
 import os
 import struct
 from time import monotonic
-from typing import TYPE_CHECKING, Any
 
 from autoscope.control import place
 from autoscope.errors import AutoscopeError, notice
 from autoscope.runtime.library import library, system
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    Verb = Callable[[dict[str, Any], Callable[[Any], None]], Any]
 
 MOST_BYTES = 64 * 1024
 """Length of a request."""
@@ -29,8 +32,6 @@ HIGH = 200
 """Our descriptors' numbers begin here: the program's files have the numbers they have without us."""
 LATER = object()
 """What a verb answers that will do so later."""
-
-Answer = Any
 
 
 class Client:
@@ -50,9 +51,9 @@ class Client:
 
 
 class Server:
-    """`verbs`: name -> what answers it, given the request and a function that sends an answer later."""
+    """`verbs` gives, when the first request is there: name -> what answers it, given that and a function that sends an answer later."""
 
-    def __init__(self, verbs: dict[str, Callable[[dict[str, Any], Callable[[Answer], None]], Answer]]) -> None:
+    def __init__(self, verbs: Callable[[], dict[str, Verb]]) -> None:
         self.verbs = verbs
         self.clients: list[Client] = []
         self.listening: Any = None
@@ -199,9 +200,10 @@ class Server:
             self.reply(client, {"error": "a request is one line of JSON"})
             return
         verb = request.get("verb") if isinstance(request, dict) else None
-        asked = self.verbs.get(verb) if isinstance(verb, str) else None
+        verbs = self.verbs()
+        asked = verbs.get(verb) if isinstance(verb, str) else None
         if asked is None:
-            self.reply(client, {"error": f"no such verb: it is one of {', '.join(self.verbs)}"})
+            self.reply(client, {"error": f"no such verb: it is one of {', '.join(verbs)}"})
             return
         try:
             found = asked(request, lambda later: self.reply(client, later))
@@ -216,7 +218,7 @@ class Server:
         else:
             self.reply(client, found)
 
-    def reply(self, client: Client, answer: Answer) -> None:
+    def reply(self, client: Client, answer: Any) -> None:
         client.waiting = False
         client.came = monotonic()
         client.left = library("json").dumps(answer).encode("ascii") + b"\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from random import Random
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +47,6 @@ class Watch:
     def __init__(self) -> None:
         self.began = self.asked = monotonic()
         self.seen: dict[Site, Seen] = {}
-        self.random = Random(1)
 
     def __call__(self, records: Iterable[Record]) -> bool:
         """Whether to go on."""
@@ -65,7 +63,7 @@ class Watch:
             if len(entry.times) < MOST_TIMES:
                 entry.times.append(duration)
             else:
-                place = self.random.randrange(entry.calls)
+                place = int(sites.random.random() * entry.calls)
                 if place < MOST_TIMES:
                     entry.times[place] = duration
         return monotonic() - self.asked < WATCHED_SECONDS

@@ -6,13 +6,13 @@ is deleted and written again are all seen. What cannot be used is said once, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from autoscope.errors import AutoscopeError, notice
 from autoscope.runtime.library import stamp
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 class PlanFile:
