@@ -26,8 +26,8 @@ from autoscope.weave.weaver import Weaver
 LEVELS = ("off", "minimal", "balanced", "full_trace")
 SLICE_SECONDS = 0.001
 """So long functions are given other code before other threads are let in."""
-MOST_BLOCKS = 400_000
-"""Pieces of memory up to which all objects are looked through, for functions that no module holds: some milliseconds."""
+MOST_BLOCKS = 4_000_000
+"""Pieces of memory up to which all objects are looked through, for functions that no module holds."""
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 

@@ -148,7 +148,8 @@ class Drain:
                 stay_unknown()
                 now = Clock.monotonic()
                 if rung:
-                    drained = now  # the first record in a while: more will come
+                    drained = now
+                    continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
                 if more or now - drained >= self.interval - TICK_SECONDS / 2:
                     drained = now
                     more = self.drain()

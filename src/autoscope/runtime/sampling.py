@@ -7,7 +7,7 @@ import sys
 from _thread import get_ident
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import MemoryError, RecursionError, type
+from builtins import MemoryError, RecursionError, dict, getattr, type
 
 from autoscope.errors import not_ours, notice
 from autoscope.runtime import context, sites
@@ -128,8 +128,9 @@ def this_thread() -> tuple[int, str]:
     ident = get_ident()
     # Not current_thread(): in a thread C code made, that would add a dummy to threading.enumerate().
     threading = sys.modules.get("threading")
-    thread = threading._active.get(ident) if threading is not None else None
-    name = thread.__dict__.get("_name", "") if thread is not None else "MainThread" if threading is None else ""
+    active = getattr(threading, "_active", None)  # a program may have a module of its own by that name
+    thread = active.get(ident) if type(active) is dict else None
+    name = thread.__dict__.get("_name", "") if thread is not None else "MainThread" if active is None else ""
     return ident, name
 
 
