@@ -6,7 +6,8 @@ Three times, and the rooms of each:
 - import time steps aside: `weave` (modules in, woven modules out), `bootstrap`;
 - call time costs almost nothing: `runtime` (a call in, a record out);
 
-then `export` (records to OTLP or the local store) and, afterwards, `read` (the store to a report).
+then `export` (records to OTLP or the local store) and, afterwards, `read` (the store to a report). `control` reaches into a running
+process: changes of functions, the plan file followed, the socket the command line asks.
 
 This module is the front door. Importing it loads none of them.
 """
