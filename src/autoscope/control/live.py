@@ -25,7 +25,7 @@ from autoscope.weave.weaver import Weaver
 
 LEVELS = ("off", "minimal", "balanced", "full_trace")
 SLICE_SECONDS = 0.001
-"""So long functions are given other code before other threads are let in."""
+"""So long functions are looked through and changed before other threads are let in."""
 MOST_BLOCKS = 4_000_000
 """Pieces of memory up to which all objects are looked through, for functions that no module holds."""
 LONGEST_SECONDS = 7 * 86_400.0
@@ -156,9 +156,13 @@ class Live:
             at: set[str] = set()
             count = len([site for site in sites.sites if matches(site.name)])
             outlived = self.outlived()
+            began = monotonic()
             for site in [*sites.sites, *outlived]:
                 if not matches(site.name):
                     continue
+                if monotonic() - began > SLICE_SECONDS:
+                    sleep(0)
+                    began = monotonic()
                 rule = self.rule(site)
                 other = rule.level != "off" and rule.capture != site.capture and site not in outlived
                 if other and not self.recapture(site, rule.capture):
