@@ -21,7 +21,7 @@ from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
 from autoscope.weave import attach, cache, main, weaver
-from autoscope.weave.finder import Finder, wants
+from autoscope.weave.finder import Finder, wants_loaded
 from autoscope.weave.weaver import Weaver
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -280,9 +280,7 @@ class Running:
 
     def wants(self, name: str, module: ModuleType) -> bool:
         """Whether the plan selects a module that is loaded already."""
-        # `__dict__`, because a module of the program's may compute its attributes.
-        file = module.__dict__.get("__file__")
-        return wants(self.weave.plan, name, file if type(file) is str else None)
+        return wants_loaded(self.weave.plan, name, module)
 
     def at_first_record(self) -> None:
         """Since the start, or since a fork: there is something to lose."""

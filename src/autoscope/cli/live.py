@@ -11,8 +11,6 @@ from typing import Any
 from autoscope.cli import output
 from autoscope.errors import AutoscopeError
 
-MANY = ("off", "on")
-
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """Add the words that say which processes are meant."""

@@ -7,23 +7,23 @@ twin, so another capture, and a function that was left alone so far, is woven an
 
 from __future__ import annotations
 
+import gc
 import sys
 from _thread import RLock
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import translate
 from re import compile as pattern
 from time import monotonic, sleep
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from autoscope.errors import AutoscopeError
-from autoscope.runtime import context, sampling, sites
+from autoscope.runtime import capture, context, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.weave import attach, main, weaver
-from autoscope.weave.finder import wants
+from autoscope.weave.finder import wants_loaded
 from autoscope.weave.weaver import Weaver
 
-LEVELS = ("off", "minimal", "balanced", "full_trace")
 SLICE_SECONDS = 0.001
 """So long functions are looked through and changed before other threads are let in."""
 MOST_BLOCKS = 4_000_000
@@ -32,6 +32,7 @@ LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 
 Matches = Callable[[str], object]
+Thing = TypeVar("Thing")
 
 
 class Change:
@@ -78,6 +79,8 @@ class Live:
 
         `rule` is a `plan.model.FunctionRule`. Raises AutoscopeError for what cannot be.
         """
+        from autoscope.plan.model import LEVELS
+
         if rule.level is not None and rule.level not in LEVELS:
             raise AutoscopeError(f"no level {rule.level!r}: it is one of {', '.join(LEVELS)}")
         if rule.rate is not None and not 0.0 <= rule.rate <= 1.0:
@@ -127,8 +130,6 @@ class Live:
             if type(file) is str:
                 self.weave.name_main(file)
             if before.redact != plan.redact:
-                from autoscope.runtime import capture
-
                 capture.set_redact(plan.redact)
                 for site in sites.sites:
                     site.keys = None
@@ -140,8 +141,7 @@ class Live:
                     attach.attach(self.weave, module, "in place, with another plan")
 
     def wants(self, name: str, module: ModuleType) -> bool:
-        file = module.__dict__.get("__file__")
-        return wants(self.weave.plan, name, file if type(file) is str else None)
+        return wants_loaded(self.weave.plan, name, module)
 
     # What follows from them.
 
@@ -156,13 +156,9 @@ class Live:
             at: set[str] = set()
             count = len([site for site in sites.sites if matches(site.name)])
             outlived = self.outlived()
-            began = monotonic()
-            for site in [*sites.sites, *outlived]:
+            for site in in_slices([*sites.sites, *outlived]):
                 if not matches(site.name):
                     continue
-                if monotonic() - began > SLICE_SECONDS:
-                    sleep(0)
-                    began = monotonic()
                 rule = self.rule(site)
                 other = rule.level != "off" and rule.capture != site.capture and site not in outlived
                 if other and not self.recapture(site, rule.capture):
@@ -191,7 +187,7 @@ class Live:
                 self.swap(swaps, at)
                 for module in anew:
                     found = sys.modules.get(module)
-                    if found is not None and type(found) is ModuleType:
+                    if type(found) is ModuleType:
                         count += self.weave_anew(found, matches)
             return count
 
@@ -253,18 +249,10 @@ class Live:
         """Give functions other code objects. By identity: two functions may have equal code."""
         if not swaps:
             return
-        began = monotonic()
         for name in modules:
             module = sys.modules.get(name)
-            if type(module) is not ModuleType:
-                continue
-            for function in attach.functions_of(module):
-                entry = swaps.get(id(function.__code__))
-                if entry is not None:
-                    function.__code__ = entry[1]
-                if monotonic() - began > SLICE_SECONDS:
-                    sleep(0)
-                    began = monotonic()
+            if type(module) is ModuleType:
+                give(attach.functions_of(module), swaps)
         # Closures, and what modules hold no longer. The list is made in one go, in which nobody else runs.
         if any("<locals>" in old.co_qualname for old, _ in swaps.values()) or sys.getallocatedblocks() < MOST_BLOCKS:
             swap_everywhere(swaps)
@@ -301,15 +289,10 @@ class Live:
             new = self.weave.code(author, name, qualname, True, mark if mark in ("trace", "never") else "")
             made[id(code)] = code, new
             _parts(new, inside)
-        for function in attach.functions_of(module):
-            entry = made.get(id(function.__code__))
-            if entry is not None:
-                function.__code__ = entry[1]
+        give(attach.functions_of(module), made)
         if inside:
             # Closures that live: each is given the part of its maker's twin that it would be made of now.
             namespace = module.__dict__
-            import gc
-
             for thing in gc.get_objects():
                 if type(thing) is FunctionType and thing.__globals__ is namespace:
                     code = thing.__code__
@@ -344,8 +327,6 @@ class Live:
                 if site._off is not None and site._off is not site.author
             }
             count = 0
-            import gc
-
             for thing in gc.get_objects():
                 if type(thing) is FunctionType:
                     code = thing.__code__
@@ -396,13 +377,25 @@ def _parts(code: CodeType, found: dict[tuple[str, int], CodeType]) -> None:
 
 def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     """The same for every function the garbage collector knows: closures, and what no module holds."""
-    import gc
+    return give((thing for thing in gc.get_objects() if type(thing) is FunctionType), swaps)
 
+
+def give(functions: Iterable[FunctionType], swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
+    """Give these functions other code objects, by the identity of those they have; how many there were."""
     count = 0
-    for thing in gc.get_objects():
-        if type(thing) is FunctionType:
-            entry = swaps.get(id(thing.__code__))
-            if entry is not None:
-                thing.__code__ = entry[1]
-                count += 1
+    for function in in_slices(functions):
+        entry = swaps.get(id(function.__code__))
+        if entry is not None:
+            function.__code__ = entry[1]
+            count += 1
     return count
+
+
+def in_slices(things: Iterable[Thing]) -> Iterator[Thing]:
+    """One after the other, with other threads let in between."""
+    began = monotonic()
+    for thing in things:
+        yield thing
+        if monotonic() - began > SLICE_SECONDS:
+            sleep(0)
+            began = monotonic()

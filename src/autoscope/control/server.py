@@ -15,6 +15,7 @@ from time import monotonic
 from autoscope.control import place
 from autoscope.errors import AutoscopeError, notice
 from autoscope.runtime.library import library, system
+from autoscope.runtime.sigterm import HIGH
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ MOST_BYTES = 64 * 1024
 MOST_CLIENTS = 16
 PATIENCE_SECONDS = 5.0
 """So long a client may take over its request, and over reading what it is answered."""
-HIGH = 200
-"""Our descriptors' numbers begin here: the program's files have the numbers they have without us."""
 LATER = object()
 """What a verb answers that will do so later."""
 

@@ -171,6 +171,13 @@ def wants(plan: Plan, name: str, file: str | None) -> bool:
     return (not _standard(name) and own(file)) if selected is None else selected
 
 
+def wants_loaded(plan: Plan, name: str, module: ModuleType) -> bool:
+    """Whether a plan selects a module that is loaded already."""
+    # `__dict__`, because a module of the program's may compute its attributes.
+    file = module.__dict__.get("__file__")
+    return wants(plan, name, file if type(file) is str else None)
+
+
 def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:
     existing = loader.__dict__.get("get_code")
     if existing is not None:
