@@ -20,6 +20,7 @@ from autoscope.errors import AutoscopeError, from_a_signal, notice, notices, say
 from autoscope.runtime import calls, capture, context, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
+from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, cache, main, weaver
 from autoscope.weave.finder import Finder, wants_loaded
 from autoscope.weave.weaver import Weaver
@@ -207,6 +208,8 @@ class Running:
         if not self.plan.sampling.rate and "opentelemetry.context" not in sys.modules:
             sites.rest()
         capture.set_redact(self.plan.redact)
+        if self.plan.budget_overhead is not None:
+            self.drain.make_steer = self.keep_budget
         self.drain.arm()
         # The last to be registered is the first to run, so the program's own handlers are still traced.
         atexit.register(self.at_exit)
@@ -372,6 +375,35 @@ class Running:
         table: dict[str, Any] = self._verbs.table
         return table
 
+    def keep_budget(self) -> Any:
+        """What keeps to the plan's budget, made by the drain's thread."""
+        from autoscope.runtime.budget import Budget
+        from autoscope.weave import pace
+
+        share = self.plan.budget_overhead
+        assert share is not None
+        found = Budget(share, self.own_cpu, pace if pace.KNOWN else None, self.tell_decision)
+        found.is_exempt = self.is_asked_for
+        return found
+
+    def own_cpu(self) -> int:
+        """Nanoseconds of CPU time our threads have used; to be asked in the drain's."""
+        behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
+        return Clock.thread_cpu() + behind
+
+    def is_asked_for(self, site: Any) -> bool:
+        """Whether somebody wants to see this function for a time."""
+        return any(change.until is not None and change.matches(site.name) for change in self.weave.changes)
+
+    def tell_decision(self, decision: dict[str, Any]) -> None:
+        if self.drain.exporters is None:
+            self.drain.exporters = self.exporters()
+        told = {key: value for key, value in decision.items() if key != "time_ns"}
+        for exporter in self.drain.exporters:
+            put = getattr(exporter, "put_event", None)
+            if put is not None:
+                put("autoscope.budget", decision["time_ns"], told)
+
     def read_plan(self) -> Plan:
         """The plan as its file has it now. Raises AutoscopeError."""
         from importlib.util import find_spec
@@ -442,7 +474,7 @@ class Running:
     def meta(self) -> dict[str, Any]:
         """What this process knows of itself, as the store's meta values."""
         counts = self.stats()
-        return {
+        known = {
             "counters": {key: counts[key] for key in ("recorded", "dropped", "sampled_out", "exported")},
             "sites": {key: counts[key] for key in ("woven", "armed")},
             "cost": counts["cost"],
@@ -450,6 +482,9 @@ class Running:
             "modules": dict(weaver.seen),
             "notices": [list(entry) for entry in notices],
         }
+        if self.drain.steer is not None:
+            known["budget"] = self.drain.steer.describe()
+        return known
 
     def stats(self) -> dict[str, Any]:
         """Counters of this process; times in nanoseconds."""
@@ -711,8 +746,6 @@ def _absolute(path: str) -> str:
 def not_heeded(plan: Plan) -> list[str]:
     """What a plan asks for that is read and checked, but not in force in this version: said, never silently missed."""
     asked = []
-    if plan.budget_overhead is not None:
-        asked.append("budget")
     if plan.sampling.keep_errors or plan.sampling.keep_slower_than_ns is not None:
         asked.append("sampling.keep")
     if plan.sampling.fold_under_ns is not None:

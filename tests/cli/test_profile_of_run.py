@@ -79,7 +79,7 @@ def test_resumptions_are_those_that_were(stored):
 def test_a_sites_rate_is_scaled_back(stored):
     """Each recorded call of a site at 0.5 stands for two."""
     run = open_run(str(stored))
-    recorded = next(found.calls for found in run.functions() if found.name == "__main__.often")
+    recorded = next(found.recorded for found in run.functions() if found.name == "__main__.often")
 
     assert 0 < recorded < 200
     assert 2 * recorded == measured(stored, "often").calls
@@ -118,7 +118,7 @@ def test_what_was_ours_is_taken_off(stored):
     before = change(stored, counters={"recorded": run.count_spans()}, cost=figures)
     try:
         found = from_store("", str(stored), COSTS)
-        often = next(found.calls for found in run.functions() if found.name == "__main__.often")
+        often = next(found.recorded for found in run.functions() if found.name == "__main__.often")
         own = 1e9 + run.count_spans() * COSTS.recorded - 700 + (32 + 3 + 3) * COSTS.step + often * COSTS.thinned
         assert 1e10 - 1e8 - own == pytest.approx(found.cpu_ns)
         assert 0.3 * own == pytest.approx(found.doubt_ns)

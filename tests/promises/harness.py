@@ -16,12 +16,13 @@ from typing import Any
 
 from autoscope.plan.model import CapturePatch, Plan
 from autoscope.runtime import context, sampling, sites
-from autoscope.runtime.sites import Site
-from autoscope.weave import pack, weaver
+from autoscope.runtime.pacing import Pacer
+from autoscope.runtime.sites import Site, site_of
+from autoscope.weave import pace, pack, weaver
 from autoscope.weave.weaver import Weaver, give_back
 
 PATHS = ("bytecode", "ast") if weaver.BYTECODE else ("ast",)
-STATES = ((True, ("captured",)), (False, ("recorded", "sampled out", "disarmed", "off")))
+STATES = ((True, ("captured", "paced")), (False, ("recorded", "sampled out", "paced", "disarmed", "off")))
 """Whether arguments and results are captured, and what is done with code woven so."""
 FILE = "<case>"
 
@@ -77,6 +78,17 @@ def weave(source: str, code: CodeType, path: str, captures: bool) -> CodeType:
     return woven
 
 
+def paced(code: CodeType) -> CodeType:
+    """Woven code with every twin in it paced: one call in two is looked at, by chance."""
+    inner = tuple([paced(part) if type(part) is CodeType else part for part in code.co_consts])
+    code = code.replace(co_consts=inner)
+    site = site_of(code)
+    if site is None or site.path != "bytecode":
+        return code
+    site.paced = pace.paced(site, code, Pacer(2.0, 10_000).pace)
+    return site.paced
+
+
 def run(prelude: CodeType, code: CodeType, state: str = "plain", trace: bool = False) -> tuple[Seen, ModuleType]:
     """Run a case's module, plain or woven."""
     module = ModuleType("case")
@@ -88,7 +100,7 @@ def run(prelude: CodeType, code: CodeType, state: str = "plain", trace: bool = F
     sys.modules["case"] = module
     try:
         exec(prelude, module.__dict__)
-        exec(code, module.__dict__)
+        exec(paced(code) if state == "paced" else code, module.__dict__)
         if state == "off":
             give_back()
             sites.records.clear()  # of calls while the module was executed
@@ -149,6 +161,8 @@ def _compare(source: str, prelude: Prelude, trace: bool, paths: tuple[str, ...],
         for captures, states in STATES:
             woven = prelude.begin(path, captures), weave(source, code, path, captures)
             for state in states:
+                if state == "paced" and (path != "bytecode" or not pace.KNOWN):
+                    continue
                 try:
                     recorded += _check(woven, path, state, trace, plain, expected, ignored)
                 except AssertionError:
@@ -189,7 +203,7 @@ def _check(
     if seen.looks:
         assert seen.looks == plain.looks, (path, state)
     recorded = len(sites.recorded())
-    if state in ("captured", "recorded"):
+    if state in ("captured", "recorded", "paced"):
         gc.collect()  # a generator abandoned in a cycle ends, and is recorded, when it is collected
         # One that ignores GeneratorExit is destroyed where it stands: it never ends, so it is not recorded.
         _whole(sites.recorded(), all_ended=not ignored)

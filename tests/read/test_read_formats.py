@@ -92,9 +92,9 @@ def test_chrome(stored):
 
 
 def test_collapsed(stored):
-    """Own nanoseconds along the path; the 20 that no child covers are the root's."""
+    """Own nanoseconds along the path, of a trace that stands for two; the 20 that no child covers are the root's."""
     assert written(stored, "collapsed") == (
-        "shop.checkout 20000\nshop.checkout;shop.pay 50000\nshop.checkout;shop.ship 50000\n"
+        "shop.checkout 40000\nshop.checkout;shop.pay 100000\nshop.checkout;shop.ship 100000\n"
     )
 
 
@@ -107,8 +107,8 @@ def test_speedscope(stored):
     assert {
         ";".join(names[frame] for frame in sample): weight
         for sample, weight in zip(profile["samples"], profile["weights"], strict=True)
-    } == {"shop.checkout": 20_000, "shop.checkout;shop.pay": 50_000, "shop.checkout;shop.ship": 50_000}
-    assert profile["endValue"] == 120_000
+    } == {"shop.checkout": 40_000, "shop.checkout;shop.pay": 100_000, "shop.checkout;shop.ship": 100_000}
+    assert profile["endValue"] == 240_000
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -6,15 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscope.read.functions import grow_tree, percentile
+from autoscope.read.functions import adjusted_count, grow_tree, percentile
 
 GENERATOR = 3
 """The site that is a generator in every case here."""
 
 
-def measure(rows, running=None):
-    """Site -> (calls, own, total)."""
-    tree = grow_tree(sorted(rows, key=lambda row: (row[3], row[0])), running, frozenset({GENERATOR}))
+def measure(rows, running=None, weight=None):
+    """Site -> (calls, own, total); `weight`: what each span stands for."""
+    ordered = [(*row, weight) for row in sorted(rows, key=lambda row: (row[3], row[0]))]
+    tree = grow_tree(ordered, running, frozenset({GENERATOR}))
     found = {}
     for path in tree.paths:
         calls, own, total = found.get(path.site, (0, 0, 0))
@@ -74,6 +75,45 @@ def test_figures_are_those_of_the_definition(forest):
 
     assert found == measure_naively(rows, running)
     assert all(own >= 0 for _, own, _ in found.values())
+
+
+@settings(max_examples=100, deadline=None)
+@given(forests(), st.sampled_from([2.0, 8.0, 1024.0]))
+def test_spans_that_stand_for_several(forest, weight):
+    """If each stands for eight, there were eight times as many calls, and they took eight times as long."""
+    rows, running = forest
+
+    assert measure(rows, running, weight) == {
+        site: tuple(weight * value for value in values) for site, values in measure(rows, running).items()
+    }
+
+
+def test_a_rare_child_stands_for_those_that_were_not_recorded():
+    """A call of 100 that was recorded for sure, with one of ten children of 5: 50 are its own."""
+    tree = grow_tree([(1, 0, 0, 0, 100, None), (2, 1, 1, 10, 5, 10.0)])
+
+    assert {path.site: (path.calls, path.own_ns, path.total_ns) for path in tree.paths} == {
+        0: (1, 50, 100),
+        1: (10, 50, 50),
+    }
+
+
+@pytest.mark.parametrize(
+    ("tracestate", "count"),
+    [
+        ("ot=th:0", None),
+        ("ot=th:8", 2.0),
+        ("ot=th:c", 4.0),
+        ("vendor=1,ot=rv:1;th:c", 4.0),
+        ("", None),
+        (None, None),
+        ("ot=th:zz", None),
+        ("vendor=th:8", None),
+    ],
+)
+def test_a_traces_rate_is_in_its_state(tracestate, count):
+    """OpenTelemetry's consistent probability sampling: `th` is the share that was rejected."""
+    assert adjusted_count(tracestate) == count
 
 
 def test_recursion_is_not_counted_twice():

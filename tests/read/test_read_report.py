@@ -125,6 +125,7 @@ def test_json_has_units_in_its_names_and_whole_names(stored):
         "line": 3,
         "kind": "function",
         "calls": 1,
+        "recorded": 1,
         "errors": 0,
         "own_ns": 7_000_000,
         "total_ns": 10_000_000,
@@ -235,7 +236,7 @@ def test_files_that_cannot_be_read_are_named(stored):
     assert report.spans == 3
     assert [re.sub(" could.*read: ", "|", note) for note in report.notes] == [
         "7-0.db|file is not a database; it is left out",
-        "9-0.db|a newer autoscope wrote it (layout 7, known are up to 1); it is left out",
+        "9-0.db|a newer autoscope wrote it (layout 7, known are up to 2); it is left out",
     ]
 
 

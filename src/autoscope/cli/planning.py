@@ -207,7 +207,7 @@ def profile_of(arguments: argparse.Namespace, costs: CostTable) -> Profile | Non
 def from_store(name: str, store: str, costs: CostTable) -> Profile:
     """A stored run as a profile. Raises AutoscopeError where there is no such run, or nothing in it.
 
-    Each recorded call stands for those that were dropped, of traces that were left out, and for those that its site's rate left out.
+    Each recorded call stands for those that were not, as the report has it, and for those that were dropped.
     """
     from autoscope.plan.profile import Row, from_run
     from autoscope.read.runs import open_run
@@ -218,23 +218,26 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
         raise AutoscopeError(f"--profile {name}: the run has no calls; name one that has, or a cProfile file")
     meta = run.meta
     cost, counters = meta.get("cost", {}), meta.get("counters", {})
-    stored = float(sum(found.calls for found in functions))
+    stored = float(sum(found.recorded for found in functions))
     recorded = max(float(counters.get("recorded", 0)), stored)
-    scale = recorded / stored / (float(run.info.get("rate") or 1.0))
+    scale = recorded / stored
     rates, steps = _rates(run), _steps(run)
     rows = []
     for found in functions:
         place = (found.name, found.file, found.line)
-        each = scale / rates.get(place, 1.0)
         times = found.calls, found.own_ns, found.total_ns
-        rows.append(Row(*place, found.kind, *times, each, steps.get(place, 0.0)))
+        share = found.recorded / found.calls if found.calls else 1.0
+        rows.append(Row(*place, found.kind, *times, scale, steps.get(place, 0.0) / share))
     process = float(cost.get("process_cpu_ns", 0))
     if process <= 0:  # killed before it could say
         return from_run(f"run {run.id}", rows, sum(found.own_ns for found in functions) * scale)
     # Of resumptions it tells nothing; a coroutine that was resumed once cost what a function does.
-    suspended = sum(max(0.0, row.steps - row.calls * (row.kind == "coroutine")) for row in rows)
+    suspended = sum(
+        max(0.0, steps.get((one.name, one.file, one.line), 0.0) - one.recorded * (one.kind == "coroutine"))
+        for one in functions
+    )
     # Nor of calls that a site's own rate left out.
-    left_out = sum(row.calls * (1.0 / rates.get(row[:3], 1.0) - 1.0) for row in rows)
+    left_out = sum(one.recorded * (1.0 / rates.get((one.name, one.file, one.line), 1.0) - 1.0) for one in functions)
     own = float(cost.get("cpu_ns", 0)) + max(0.0, recorded * costs.recorded - float(cost.get("in_calls_ns", 0)))
     own += recorded / stored * (suspended * costs.step + left_out * costs.thinned)
     notes = []

@@ -167,6 +167,7 @@ class Live:
                 if rule.rate != site.rate:
                     site.rate = rule.rate
                     site.get = context.get if rule.rate >= 1.0 else sampling.thinned(rule.rate)
+                    sites.set_share(site, rule.rate * sampling.rate if rule.rate < 1.0 else 1.0)
                 if (rule.level == "off") != (site.level == "off") and site.traced is not None and site.off is not None:
                     old, new = (site.traced, site.off) if rule.level == "off" else (site.off, site.traced)
                     swaps[id(old)] = old, new

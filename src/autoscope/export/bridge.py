@@ -249,7 +249,9 @@ class Bridge:
         site, span_id, trace, parent, start, end, details = record
         offset = epoch_offset()
         outside = wire.begins_here(parent)
-        attributes = wire.site_attributes(site) | wire.own_attributes(trace if outside else None, details)
+        attributes = wire.site_attributes(site) | wire.own_attributes(
+            trace if outside else None, details, sites.shares.get(site)
+        )
         events = []
         status = Status(StatusCode.UNSET)
         if details is not None:

@@ -17,6 +17,7 @@ from autoscope.export.runs import describe_run as describe_run
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
 from autoscope.runtime.library import ROOT, library, root, system
+from autoscope.runtime.sites import shares
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from autoscope.runtime.sites import Site
     from autoscope.runtime.spans import Details, Record, Trace
 
-SCHEMA_VERSION = 1
-"""Stands in the file as `PRAGMA user_version`. 1: first."""
+SCHEMA_VERSION = 2
+"""Stands in the file as `PRAGMA user_version`. 1: first. 2: `spans.probability`."""
 
 RETRY_NS = 30_000_000_000
 """After a file could not be opened, so long nothing is tried."""
@@ -45,7 +46,7 @@ CREATE TABLE sites (id INTEGER PRIMARY KEY, name TEXT, module TEXT, qualname TEX
 CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id BLOB, remote_parent INTEGER, tracestate TEXT, flags INTEGER,
     thread_id INTEGER, thread_name TEXT);
 CREATE TABLE spans (span INTEGER PRIMARY KEY, parent INTEGER, trace INTEGER, site INTEGER, start_ns INTEGER,
-    duration_ns INTEGER);
+    duration_ns INTEGER, probability REAL);
 CREATE TABLE details (span INTEGER PRIMARY KEY, error_type TEXT, error_message TEXT, running_ns INTEGER,
     attributes TEXT);
 CREATE TABLE events (id INTEGER PRIMARY KEY, span INTEGER, time_ns INTEGER, name TEXT, attributes TEXT);
@@ -69,7 +70,8 @@ SELECT strftime('%Y-%m-%d %H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
             'code.line.number', nullif(f.line, 0)),
         CASE WHEN s.parent IN (0, t.remote_parent) AND t.thread_id != 0
             THEN json_object('thread.id', t.thread_id, 'thread.name', t.thread_name) ELSE '{}' END),
-        json_patch(json_object('error.type', nullif(d.error_type, '')), coalesce(d.attributes, '{}'))
+        json_patch(json_object('error.type', nullif(d.error_type, ''), 'autoscope.sampling.probability', s.probability),
+            coalesce(d.attributes, '{}'))
     ) AS SpanAttributes,
     s.duration_ns AS Duration,
     CASE WHEN coalesce(d.error_type, '') != '' THEN 'Error' ELSE 'Unset' END AS StatusCode,
@@ -81,7 +83,8 @@ SELECT strftime('%Y-%m-%d %H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
         FROM events e WHERE e.span = s.span) AS Events
 FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span;
 """
-"""`spans.parent` is 0 at a root, and `remote_parent` or 0 where the parent is not a span of ours. Ids of 2**63 and more stand as negative numbers. Times are Unix time.
+"""`spans.probability` is how probable it was that a call is recorded, NULL where all are. An event of span 0 is the process's own: a
+decision of the budget. `spans.parent` is 0 at a root, and `remote_parent` or 0 where the parent is not a span of ours. Ids of 2**63 and more stand as negative numbers. Times are Unix time.
 
 `traces` has one row for every trace of every batch, so that nothing need be remembered between two transactions.
 The view has the column names of the ClickHouse exporter; it is slow, and for people and their tools.
@@ -154,6 +157,17 @@ class StoreExporter:
                 connection = self._ready()
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+            except Exception as error:
+                self._complain(error)
+
+    def put_event(self, name: str, time_ns: int, attributes: dict[str, Any]) -> None:
+        """Write something that happened in this process and in no span."""
+        with self._lock:
+            try:
+                connection = self._ready()
+                if connection is not None:
+                    row = (0, time_ns, name, to_json(attributes))
+                    connection.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", row)
             except Exception as error:
                 self._complain(error)
 
@@ -242,7 +256,7 @@ class StoreExporter:
                 insert("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", batch.events)
             insert("INSERT INTO traces VALUES (?, ?, ?, ?, ?, ?, ?)", batch.traces)
             before = connection.total_changes
-            insert("INSERT OR IGNORE INTO spans VALUES (?, ?, ?, ?, ?, ?)", batch.spans)
+            insert("INSERT OR IGNORE INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)", batch.spans)
             written = connection.total_changes - before
             connection.execute("COMMIT")
         except BaseException:
@@ -357,7 +371,7 @@ class _Batch:
     """Rows of one transaction, made from records."""
 
     def __init__(self, known_sites: dict[Site, int], known_traces: int) -> None:
-        self.spans: list[tuple[int, int, int, int, int, int]] = []
+        self.spans: list[tuple[int, int, int, int, int, int, float | None]] = []
         self.traces: list[tuple[Any, ...]] = []
         self.details: list[tuple[Any, ...]] = []
         self.events: list[tuple[Any, ...]] = []
@@ -373,6 +387,7 @@ class _Batch:
         append = self.spans.append
         site_ids = self._known_sites
         epoch = self._epoch
+        share_of = shares.get
         last_trace: Trace | None = None
         row = 0
         for site, span, trace, parent, start, end, details in records:
@@ -390,7 +405,7 @@ class _Batch:
             parent_id = parent[1] if parent else 0
             if parent_id >= _TOP:
                 parent_id -= _WRAP
-            append((span, parent_id, row, site_id, start + epoch, end - start))
+            append((span, parent_id, row, site_id, start + epoch, end - start, share_of(site)))
 
     def site_id(self, site: Site) -> int:
         """The number of a site in this file."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import autoscope
 from autoscope.errors import notice
 from autoscope.export.settings import Settings
+from autoscope.runtime import sites
 from autoscope.runtime.context import Attached
 from autoscope.runtime.spans import epoch_offset
 
@@ -39,6 +40,8 @@ _KIND_INTERNAL = b"\x30\x01"
 _STATUS_ERROR = b"\x18\x02"
 _SEVERITY_ERROR = b"\x10\x11" + b"\x1a\x05ERROR"
 
+PROBABILITY = "autoscope.sampling.probability"
+"""How probable it was that this call is recorded, where not all of its function's are: it stands for the reciprocal of it."""
 _SITE_KEYS = frozenset({"code.function.name", "code.file.path", "code.line.number"})
 _names: dict[str, bytes] = {}
 _BYTE = [bytes((number,)) for number in range(0x80)]
@@ -74,6 +77,7 @@ class Encoder:
         last_trace: Trace | None = None
         last_parent: Any = None
         outside = True
+        shares = sites.shares
         for site, span_id, trace, parent, start, end, details in records:
             try:
                 if trace is not last_trace:
@@ -84,7 +88,7 @@ class Encoder:
                     parent_id = parent[1].to_bytes(8) if parent else b""
                     outside = begins_here(parent)
                     last_parent = parent
-                if outside or details is not None:
+                if outside or details is not None or (shares and site in shares):
                     record = (site, span_id, trace, parent, start, end, details)
                     append(self._encode_slowly(record, trace_part, epoch))
                     continue
@@ -160,10 +164,11 @@ class Encoder:
         else:
             parts.append(trace_part[:-2])
         parts += [b"\x39", _fixed64(start + epoch), b"\x41", _fixed64(end + epoch)]
-        if details is None:
+        share = sites.shares.get(site)
+        if details is None and share is None:
             parts.append(self._thread_part(trace, count))
         else:
-            parts.append(self._own_attributes(trace if outside else None, details, count))
+            parts.append(self._own_attributes(trace if outside else None, details, count, share))
         if details is not None:
             if details.exception is not None and self.events_wanted:
                 parts.append(self._event(details.exception, epoch))
@@ -182,10 +187,14 @@ class Encoder:
             found = self._threads[key] = self._own_attributes(trace, None, count)
         return found
 
-    def _own_attributes(self, root: Trace | None, details: Details | None, count: int) -> bytes:
+    def _own_attributes(
+        self, root: Trace | None, details: Details | None, count: int, share: float | None = None
+    ) -> bytes:
         """Attributes this span has beside its site's, and the number of those there was no room for."""
         limit = self.limits.attributes
-        attributes, dropped = _limited(own_attributes(root, details), None if limit is None else max(0, limit - count))
+        attributes, dropped = _limited(
+            own_attributes(root, details, share), None if limit is None else max(0, limit - count)
+        )
         dropped += 0 if limit is None else max(0, count - limit)
         return _attributes(b"\x4a", attributes.items(), self.limits.attribute_length) + _dropped(dropped)
 
@@ -236,12 +245,15 @@ def begins_here(parent: Any) -> bool:
     return not parent or type(parent) is Attached
 
 
-def own_attributes(root: Trace | None, details: Details | None) -> dict[str, Any]:
-    """What one span says beside that: its thread if it begins here (`root` is its trace), and its details."""
+def own_attributes(root: Trace | None, details: Details | None, share: float | None = None) -> dict[str, Any]:
+    """What one span says beside that: its thread if it begins here (`root` is its trace), how probable it was that its call is
+    recorded where not all are (`share`), and its details."""
     attributes: dict[str, Any] = {}
     if root is not None and root.thread_id:
         attributes["thread.id"] = root.thread_id
         attributes["thread.name"] = root.thread_name
+    if share is not None:
+        attributes[PROBABILITY] = share
     if details is not None:
         if details.error_type:
             attributes["error.type"] = details.error_type

@@ -172,7 +172,7 @@ def _paths(run: Run) -> Iterator[tuple[Process, list[tuple[tuple[str, ...], int]
         for path in tree.paths:  # parents come first
             if path.parent is not None:
                 names[path] = (*names[path.parent], places.get(path.site, LOST).name)
-        return process, [(names[path], path.own_ns) for path in tree.paths]
+        return process, [(names[path], max(round(path.own_ns), 0)) for path in tree.paths]
 
     yield from run.ask(ask)
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
+
+from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
@@ -28,19 +30,23 @@ SUSPENDED = ("generator", "async_generator", "coroutine")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """All recorded calls of one function, in all processes. Times are nanoseconds."""
+    """All calls of one function, in all processes. Times are nanoseconds; those of calls that were not recorded are estimated from the others."""
 
     name: str
     file: str
     line: int
     kind: str
     calls: int
+    """As far as is known, where not all were recorded: each recorded one stands for some."""
+    recorded: int
     errors: int
+    """Of those recorded."""
     own_ns: int
     total_ns: int
     mean_ns: int
-    """Of the durations of all calls, recursive ones included; so are the four below."""
+    """Of the durations of all calls, recursive ones included."""
     p50_ns: int
+    """Of the recorded ones, as the two below."""
     p95_ns: int
     max_ns: int
     waiting_ns: int = 0
@@ -71,9 +77,9 @@ class Path:
     def __init__(self, site: int, parent: Path | None) -> None:
         self.site = site
         self.parent = parent
-        self.calls = 0
-        self.own_ns = 0
-        self.total_ns = 0
+        self.calls: float = 0
+        self.own_ns: float = 0
+        self.total_ns: float = 0
         """Durations, of recursive calls too."""
         self._below: dict[int, Path] | None = None
         self._above: frozenset[int] = frozenset()
@@ -97,8 +103,8 @@ class Path:
         return path
 
 
-Row = tuple[int, int, int, int, int]
-"""What is needed of a span: span, parent, site, start, duration."""
+Row = tuple[int, int, int, int, int, "float | None"]
+"""What is needed of a span: span, parent, site, start, duration, and how many calls it stands for where that is not one."""
 
 
 @dataclass(slots=True)
@@ -108,7 +114,9 @@ class Tree:
     root: Path
     paths: list[Path]
     durations: dict[int, array[int]]
-    """Site -> duration of every call."""
+    """Site -> duration of every recorded call."""
+    sampled: dict[int, float] = field(default_factory=dict)
+    """Site -> nanoseconds of the calls that were not recorded, as those that were have it."""
 
 
 def grow_tree(
@@ -131,7 +139,7 @@ def grow_tree(
     ends = array("q")
     seen = array("q")
     left = array("q")
-    for number, (span, parent, site, start, duration) in enumerate(rows):
+    for number, (span, parent, site, start, duration, weight) in enumerate(rows):
         end = start + duration
         busy = running.get(span) if running else None
         own = busy if busy is not None and site in generators else duration
@@ -158,10 +166,16 @@ def grow_tree(
                 if covered > rest:
                     covered = rest
                 left[above] = rest - covered
-                parent_path.own_ns -= covered
-        path.calls += 1
-        path.own_ns += own
-        path.total_ns += duration
+                parent_path.own_ns -= covered if weight is None else covered * weight
+        if weight is None:
+            path.calls += 1
+            path.own_ns += own
+            path.total_ns += duration
+        else:
+            path.calls += weight
+            path.own_ns += own * weight
+            path.total_ns += duration * weight
+            tree.sampled[site] = tree.sampled.get(site, 0.0) + (weight - 1.0) * duration
         durations[site].append(duration)
         index[span] = number
         path_of.append(path)
@@ -184,8 +198,36 @@ def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
     generators = frozenset(site for site, place in places.items() if place.kind in SUSPENDED)
     running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
     # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
-    rows = connection.execute("SELECT span, parent, site, start_ns, duration_ns FROM spans ORDER BY start_ns, span")
+    rows = connection.execute(_ROWS.format(weight=weight(connection)))
     return grow_tree(rows, running, generators)
+
+
+_ROWS = """
+SELECT span, parent, site, start_ns, duration_ns, {weight} FROM spans s JOIN traces t ON t.id = s.trace ORDER BY start_ns, span
+"""
+
+
+def weight(connection: Connection) -> str:
+    """An expression for how many calls a span `s` of trace `t` stands for, NULL where it is one."""
+    connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
+    return f"coalesce(1.0 / {probability(connection)}, adjusted_count(t.tracestate))"
+
+
+def adjusted_count(tracestate: str | None) -> float | None:
+    """How many traces one of this `tracestate` stands for, None where it is one or not known.
+
+    From the OpenTelemetry specification, "TraceState: Probability Sampling": the reciprocal of the share that `th` leaves over.
+    """
+    of_ours = [entry for entry in (tracestate or "").split(",") if entry.strip().startswith("ot=")]
+    for part in of_ours[0].strip()[3:].split(";") if of_ours else ():
+        if part.startswith("th:"):
+            digits = part[3:]
+            try:
+                rejected = int(digits.ljust(14, "0"), 16)
+            except ValueError:
+                return None
+            return (1 << 56) / ((1 << 56) - rejected) if 0 < rejected < 1 << 56 else None
+    return None
 
 
 def read_places(connection: Connection) -> dict[int, Place]:
@@ -197,14 +239,16 @@ def read_places(connection: Connection) -> dict[int, Place]:
 class _Sum:
     """What the processes saw of one function."""
 
-    __slots__ = ("durations", "errors", "own", "total", "waiting")
+    __slots__ = ("calls", "durations", "errors", "own", "sampled", "total", "waiting")
 
     def __init__(self) -> None:
         self.durations: array[int] = array("q")
+        self.calls: float = 0
         self.errors = 0
-        self.own = 0
-        self.total = 0
-        self.waiting = 0
+        self.own: float = 0
+        self.sampled: float = 0
+        self.total: float = 0
+        self.waiting: float = 0
 
 
 def measure_run(run: Run) -> list[Function]:
@@ -217,12 +261,15 @@ def measure_run(run: Run) -> list[Function]:
         mine = {site: sums.setdefault(places.get(site, LOST), _Sum()) for site in tree.durations}
         for path in tree.paths:
             of = mine[path.site]
+            of.calls += path.calls
             of.own += path.own_ns
             if not path.is_recursive:
                 of.total += path.total_ns
         for site, durations in tree.durations.items():
             mine[site].durations.extend(durations)
-        for site, errors, waiting in connection.execute(_DETAILS):
+            mine[site].sampled += tree.sampled.get(site, 0.0)
+        _add_unseen(process, sums)
+        for site, errors, waiting in connection.execute(_DETAILS.format(weight=weight(connection))):
             mine[site].errors += errors
             mine[site].waiting += waiting or 0
 
@@ -232,24 +279,38 @@ def measure_run(run: Run) -> list[Function]:
 
 
 _DETAILS = """
-SELECT s.site, sum(d.error_type != ''), sum(max(0, s.duration_ns - d.running_ns))
-FROM details d JOIN spans s ON s.span = d.span GROUP BY s.site
+SELECT s.site, sum(d.error_type != ''), sum(max(0, s.duration_ns - d.running_ns) * coalesce({weight}, 1))
+FROM details d JOIN spans s ON s.span = d.span JOIN traces t ON t.id = s.trace GROUP BY s.site
 """
+
+
+def _add_unseen(process: Process, sums: dict[Place, _Sum]) -> None:
+    """Calls that were counted and for which no recorded one stands: they were like the others."""
+    for name, file, line, kind, calls in process.meta.get("budget", {}).get("unseen", ()):
+        found = sums.get(Place(name, file, line, kind))
+        if found is None or not found.calls:
+            continue
+        share = calls / found.calls
+        found.own += found.own * share
+        found.total += found.total * share
+        found.sampled += (sum(found.durations) + found.sampled) * share
+        found.calls += calls
 
 
 def _function(place: Place, found: _Sum) -> Function:
     ordered = sorted(found.durations)
     return Function(
         *place,
-        calls=len(ordered),
+        calls=round(found.calls),
+        recorded=len(ordered),
         errors=found.errors,
-        own_ns=found.own,
-        total_ns=found.total,
-        mean_ns=sum(ordered) // len(ordered),
+        own_ns=max(round(found.own), 0),
+        total_ns=round(found.total),
+        mean_ns=round((sum(ordered) + found.sampled) / found.calls),
         p50_ns=percentile(ordered, 50),
         p95_ns=percentile(ordered, 95),
         max_ns=ordered[-1],
-        waiting_ns=found.waiting,
+        waiting_ns=round(found.waiting),
     )
 
 

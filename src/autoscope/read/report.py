@@ -151,7 +151,7 @@ def render_csv(report: Report) -> str:
 
 
 COLUMNS: tuple[tuple[str, Callable[[Function], str]], ...] = (
-    ("calls", lambda function: f"{function.calls:,}"),
+    ("calls", lambda function: f"{'' if function.calls == function.recorded else '~'}{function.calls:,}"),
     ("errors", lambda function: f"{function.errors:,}" if function.errors else "-"),
     ("own", lambda function: human_time(function.own_ns)),
     ("total", lambda function: human_time(function.total_ns)),

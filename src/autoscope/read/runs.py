@@ -18,7 +18,7 @@ from autoscope.errors import AutoscopeError
 if TYPE_CHECKING:
     from autoscope.read.functions import Function
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The newest layout this module knows; `export/store.py` says what each has."""
 
 _Value = TypeVar("_Value")
@@ -64,7 +64,7 @@ class Process:
     state: str
     """`finished`, `running`, or `killed`: ended without saying so."""
     meta: dict[str, Any]
-    """What it wrote about itself: `process`, `resource`, `counters`, `not_woven`, `notices`, `cost`, `sites`."""
+    """What it wrote about itself: `process`, `resource`, `counters`, `not_woven`, `notices`, `cost`, `sites`, `budget`."""
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ class Run:
         """The spans of one process, parents before their children."""
         try:
             with connect(process.path) as connection:
-                for row in connection.execute(_SPANS):
+                for row in connection.execute(_SPANS.format(probability=probability(connection))):
                     yield _span(row)
         except (DatabaseError, OSError) as error:
             self.note(process, error)
@@ -140,15 +140,17 @@ class Run:
 _SPANS = """
 SELECT s.span, s.parent, t.remote_parent, t.trace_id, f.name, s.start_ns, s.duration_ns, d.error_type, d.error_message,
     d.attributes, f.file, f.line, f.kind, t.thread_id, t.thread_name,
-    t.tracestate, t.flags, s.parent IN (0, t.remote_parent)
+    t.tracestate, t.flags, s.parent IN (0, t.remote_parent), {probability}
 FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
 ORDER BY s.start_ns, s.span
 """
 
 
 def _span(row: tuple[Any, ...]) -> Span:
-    span, parent, remote, trace, name, start, duration, error, message, attributes, *place, begins_here = row
+    span, parent, remote, trace, name, start, duration, error, message, attributes, *place, begins_here, share = row
     own = json.loads(attributes) if attributes else {}
+    if share is not None:
+        own["autoscope.sampling.probability"] = share
     return Span(
         unsigned(span),
         unsigned(parent or remote),
@@ -161,6 +163,11 @@ def _span(row: tuple[Any, ...]) -> Span:
         own,
         *(*place, bool(begins_here)),
     )
+
+
+def probability(connection: Connection) -> str:
+    """The column of `spans` with how probable it was that a call is recorded; files of the first layout have none."""
+    return "NULL" if connection.execute("PRAGMA user_version").fetchone()[0] < 2 else "s.probability"
 
 
 def unsigned(number: int) -> int:

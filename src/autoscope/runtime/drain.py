@@ -89,6 +89,10 @@ class Drain:
         self.bell = allocate_lock()
         """Held while the thread sleeps; released to wake it."""
         self.bell.acquire()
+        self.steer: Any = None
+        """What keeps to the budget, where there is one: a `budget.Budget`."""
+        self.make_steer: Callable[[], Any] | None = None
+        """Makes it, in the drain's thread, when that begins."""
         self.running = False
         self.stopping = False
         self.closed = False
@@ -137,22 +141,35 @@ class Drain:
         context.set_current(context.Unsampled())
         self.native = get_native_id()
         try:
-            looked = drained = Clock.monotonic()
+            looked = drained = ticked = Clock.monotonic()
+            if self.make_steer is not None:
+                self.steer, self.make_steer = self.make_steer(), None
+            elif self.steer is not None:
+                self.steer.begin()
             more = rung = False
             while not self.stopping and not self.deserted():
                 idle = not more and not rung and self.quiet()
                 wait = 0 if more else IDLE_SECONDS if idle else min(self.interval, TICK_SECONDS)
+                if self.steer is not None and not more:
+                    # Each waking costs as much as dozens of spans: no oftener than the budget asks for.
+                    wait = min(self.steer.due(), TICK_SECONDS if self.busy else IDLE_SECONDS)
                 rung = self.bell.acquire(timeout=wait)
                 if self.stopping:
                     break
                 stay_unknown()
                 now = Clock.monotonic()
+                late = now - drained >= self.interval - TICK_SECONDS / 2
+                if self.steer is not None:
+                    late = self.steer.turn() or now - drained >= IDLE_SECONDS
                 if rung:
                     drained = now
                     continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
-                if more or now - drained >= self.interval - TICK_SECONDS / 2:
+                if more or late:
                     drained = now
                     more = self.drain()
+                if now - ticked < TICK_SECONDS / 2 or not late:
+                    continue
+                ticked = now
                 if self.each_tick is not None:
                     self.each_tick()
                 self.cpu_ns = Clock.thread_cpu()
@@ -162,6 +179,8 @@ class Drain:
         except Exception as error:
             self.failed(error)
         finally:
+            if self.steer is not None:
+                self.steer.rest()
             self.running = False
             release(self.gone)
             if self.stopping and not self.forking:
@@ -224,6 +243,10 @@ class Drain:
         """What is buffered now, and no more: other threads may record as fast as this hands over."""
         records = sites.records
         left = len(records)
+        if self.steer is not None:
+            if self.steer.hurried:
+                left = min(left, CHUNK * WIDTH)
+            self.steer.weigh(records[:left:WIDTH])
         while True:
             waiting = min(len(records), left)
             if len(records) > self.queue * WIDTH:
@@ -344,6 +367,8 @@ class Drain:
         # A call that was open at the fork ends in both processes: the parent records it.
         self.forked = Clock.now()
         self.of_a_thread = self.of_a_thread or self.in_a_thread
+        if self.steer is not None:
+            self.steer.after_fork()
         ours.clear()
         sites.after_fork()
         for exporter in self.exporters or ():

@@ -105,6 +105,7 @@ class Site:
         "level",
         "line",
         "module",
+        "paced",
         "parameters",
         "path",
         "positions",
@@ -133,6 +134,8 @@ class Site:
     _off: CodeType | None
     traced: CodeType | None
     """The twin; None for a wrapped C callable."""
+    paced: CodeType | None
+    """The twin that is asked first whether to look at a call, where it has one; see `weave.pace`."""
     positions: bytes | None
     """The author's location table, where it cannot be read back from the twin's."""
 
@@ -206,6 +209,10 @@ code hands over is gone at once. Never replaced: woven code holds its `extend`.
 """
 WIDTH = 7
 """Parts of a record."""
+
+shares: dict[Site, float] = {}
+"""Of functions of whose calls only some are recorded: how probable it was of each. Where the budget decides it changes with every
+batch that is handed over."""
 
 random = Random(int.from_bytes(os.urandom(16), "big"))
 """Our own, so that a program that seeds `random` sees the numbers it would have seen."""
@@ -319,7 +326,7 @@ def new_site(
     site.parameters = parameters
     site.armed = False
     site.get = context.get
-    site.author = site._off = site.traced = site.keys = site.positions = None
+    site.author = site._off = site.traced = site.paced = site.keys = site.positions = None
     sites.append(site)
     return site
 
@@ -330,6 +337,14 @@ _reasons: set[str] = set()
 """Why none can: there is no rate, or there is a pause."""
 paused = 0
 """How many pauses there are, one in another."""
+
+
+def set_share(site: Site, share: float) -> None:
+    """What is recorded of this function's calls from now on stands for `1 / share` calls each."""
+    if share < 1.0:
+        shares[site] = share
+    else:
+        shares.pop(site, None)
 
 
 def arm(site: Site) -> None:
@@ -412,6 +427,7 @@ def reset() -> None:
     wake()
     sites.clear()
     records.clear()
+    shares.clear()
     counters.__init__()  # type: ignore[misc]
     ask_for(False)
     sampling.set_rate(1.0)

@@ -24,6 +24,7 @@ class Clock:
     now = staticmethod(time.perf_counter_ns)
     monotonic = staticmethod(time.monotonic)
     thread_cpu = staticmethod(time.thread_time_ns)
+    process_cpu = staticmethod(time.process_time_ns)
     epoch_offset = time.time_ns() - time.perf_counter_ns()
 
 

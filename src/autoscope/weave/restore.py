@@ -68,9 +68,12 @@ def author_code(code: CodeType) -> CodeType:
         inside = _inside(code)
         shared = _as_compiled(inside)  # also of code without anything of ours, whose parts those of others are to be
         return code if inside is code else shared
-    if code is site.traced:
+    if code is site.traced or code is site.paced:
         return author(site) or code
-    if site.path != "bytecode" or code.co_consts[-OURS:][0] is not site:
+    if site.path != "bytecode" or not any(
+        part is site
+        for part in code.co_consts[-OURS - 1 :]  # a paced twin has one more
+    ):
         return code
     # Somebody's copy, with another name or file perhaps.
     try:

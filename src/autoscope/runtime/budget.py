@@ -1,0 +1,746 @@
+"""The budget, kept by the running process: measures what tracing costs and has fewer calls recorded until it fits.
+
+All that is ours is added up: recorded calls and counted ones by what they cost here, our threads by their clocks. It is compared with the
+CPU time the program itself has used, several times a second. What may be spent is then dealt out, to rare functions
+first: each may have so many spans a second. Of those that are called more often, what is captured is left out first; then they are
+*paced*, which records some of their calls and counts all; and where even counting would be too much, a function has its author's
+code and is counted in *windows*. Going down is done at once, coming back takes seconds in which there was room.
+
+Everything here runs in the drain's thread. How it is dealt out is `deal`, a function of figures alone.
+"""
+
+from __future__ import annotations
+
+from _thread import RLock
+from builtins import bool, dict, enumerate, float, int, len, list, max, min, sorted, sum, zip
+from collections import Counter
+
+from autoscope.runtime import calls, capture, sampling, sites
+from autoscope.runtime.context import get as read_current
+from autoscope.runtime.pacing import Pacer
+from autoscope.runtime.sites import WIDTH, Site, counters
+from autoscope.runtime.spans import Clock, epoch_offset
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 0.5
+"""So often it is looked whether the budget is kept."""
+FIXED = 0.2
+"""Share of the budget that looking may take."""
+FIRST_STEP_SECONDS = 0.02
+"""The same while it is exceeded by far, as at the start, when nothing is known of any function."""
+HURRY_SECONDS = 2.0
+"""No longer than this at a time."""
+AIM = 0.8
+"""Share of the budget that is dealt out: the rest is for what is not measured, as caches that grow cold."""
+COUNTING = 0.4
+"""Share of that for counting calls; the rest is for spans."""
+LEAST_SHARE = 0.0025
+"""Of one core: so much may always be spent, however little a process does."""
+PATIENCE_SECONDS = 3.0
+"""There has to be room so long before a function gets more."""
+MARGIN = 0.7
+"""And it has to be so much that this share of it would do."""
+MOST_SPANS = 1000.0
+"""Spans a second of one function that is called more often."""
+WINDOW_SECONDS = 0.002
+"""A window is open at least so long; in a program that computes, the interpreter's switch interval longer."""
+WINDOW_SPANS = 4
+"""Calls of a function that are recorded in one window at most."""
+WINDOW_NET_NS = 1_500_000
+"""And until the program has used so much CPU time in it."""
+LONGEST_WINDOW_SECONDS = 0.25
+LEAST_DUTY, MOST_DUTY = 0.002, 0.5
+"""How much of the time windows may be open."""
+RATE_STEP = 1.6
+"""A rate is changed when it is wrong by more than this factor."""
+TOLD_STEP = 4.0
+"""And told when it is another by more than this."""
+LEAST_NET_NS = 5e6
+"""CPU time of the program's from which on it is worth asking how often functions are called a second."""
+IDLE_SHARE = 0.02
+"""Of one core: a process that uses less is not looked at in windows."""
+LEAST_SCALE, MOST_SCALE = 0.1, 1.5
+LEAST_DEALT = 0.25
+"""Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
+MOST_DECISIONS = 2000
+"""Decisions a process tells one by one; further ones are counted."""
+
+# At the speed at which a recorded call takes 500 ns in the thread that makes it, in nanoseconds.
+SPEED_NS = 500
+EXPORTED_NS = 1800
+"""A record's way from the buffer to the disk."""
+COUNTED_NS = 7.0
+"""A call that is counted and not looked at."""
+ARMED_NS = 60.0
+"""A call in a trace that is not recorded."""
+THINNED_NS = 180.0
+"""A call that is left out by drawing a number."""
+CAPTURED_NS = 2500
+"""Each captured value, exported."""
+SWAP_NS = 1500
+"""Giving a function other code, and what its callers take to get used to that."""
+WINDOW_NS = 120_000
+"""Opening and closing a window beside that: two changes of thread."""
+
+EVERY, PLAIN, PACED, THINNED, WINDOWS, OFF = (
+    "every call",
+    "every call, nothing captured",
+    "paced",
+    "thinned",
+    "windows",
+    "off",
+)
+"""From all of a function's calls to none of them."""
+_DEPTH = {EVERY: 0, PLAIN: 1, PACED: 2, THINNED: 2, WINDOWS: 3, OFF: 4}
+
+
+class Load:
+    """What is known of one function when it is dealt out. Figures are per second of the program's own CPU time."""
+
+    __slots__ = ("calls", "captured", "counted", "most", "paceable", "recorded", "weight")
+
+    def __init__(
+        self,
+        calls: float,
+        recorded: float,
+        counted: float,
+        *,
+        captured: float = 0.0,
+        paceable: bool = True,
+        most: float = 1.0,
+        weight: float = 1.0,
+    ) -> None:
+        self.calls = calls
+        self.recorded = recorded
+        """Nanoseconds a recorded call costs that captures nothing."""
+        self.captured = captured
+        """What capturing adds."""
+        self.counted = counted
+        """Nanoseconds a call costs that is not recorded."""
+        self.paceable = paceable
+        self.most = most
+        """The share of its calls that the plan has recorded."""
+        self.weight = weight
+        """How many spans it may have, beside others."""
+
+    def every(self, price: float) -> float:
+        """Nanoseconds a second all calls take, as the plan has them recorded."""
+        return self.calls * (self.most * price + (1.0 - self.most) * self.counted)
+
+
+class Share:
+    """What one function is dealt."""
+
+    __slots__ = ("duty", "rate", "state")
+
+    def __init__(self, state: str, rate: float = 1.0, duty: float = 1.0) -> None:
+        self.state = state
+        self.rate = rate
+        """The share of calls that is looked at, in windows of those that fall into one."""
+        self.duty = duty
+        """The share of the time in which they are."""
+
+    @property
+    def worth(self) -> tuple[int, float]:
+        """More is better."""
+        return -_DEPTH[self.state], self.rate * self.duty
+
+
+def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
+    """Deal out `allowed` nanoseconds a second of the program's CPU time.
+
+    Who is called seldom is recorded in full. The others have equally many spans a second, by weight, from what is left; those that
+    are called most often are looked at in windows only, for as much of the time as counting them leaves room for.
+    """
+    dealt: dict[Any, Share] = {}
+    counting = allowed * COUNTING
+    left = allowed - counting
+    order = sorted(loads, key=lambda key: loads[key].calls * loads[key].most / loads[key].weight)
+    weighing = sum([load.recorded * load.weight for load in loads.values()])
+    level = MOST_SPANS
+    hot: list[Any] = []
+    for key in order:
+        load = loads[key]
+        level = left / weighing if weighing > 0 and left > 0 else 0.0
+        mine = level * load.weight * load.recorded
+        full, plain = load.every(load.recorded + load.captured), load.every(load.recorded)
+        if plain <= mine:
+            dealt[key] = Share(EVERY if full <= mine else PLAIN)
+            left -= full if full <= mine else plain
+            weighing -= load.recorded * load.weight
+        else:
+            hot.append(key)
+    level = min(level, MOST_SPANS)
+    hot.sort(key=lambda key: loads[key].calls * loads[key].counted)
+    rest = sum([loads[key].calls * loads[key].counted for key in hot])
+    for place, key in enumerate(hot):
+        load = loads[key]
+        cost = load.calls * load.counted
+        if rest > counting and cost > counting * 0.6:
+            hot = hot[place:]
+            break
+        dealt[key] = Share(PACED if load.paceable else THINNED, min(level * load.weight / load.calls, load.most))
+        counting -= cost
+        rest -= cost
+    else:
+        return dealt
+    duty = min(counting / rest, MOST_DUTY)
+    for key in hot:
+        load = loads[key]
+        if duty < LEAST_DUTY:
+            dealt[key] = Share(OFF, 0.0, 0.0)
+        else:
+            dealt[key] = Share(WINDOWS, min(level * load.weight / load.calls / duty, load.most), duty)
+    return dealt
+
+
+class Steered:
+    """One function the budget knows, whether all of its calls are recorded or not."""
+
+    __slots__ = (
+        "calls",
+        "capture",
+        "counted",
+        "functions",
+        "lost",
+        "observed",
+        "owed",
+        "pacer",
+        "rate",
+        "room_since",
+        "state",
+        "stepped",
+        "told",
+    )
+
+    def __init__(self) -> None:
+        self.state = EVERY
+        self.rate = 1.0
+        """The share of its calls that is looked at, while it is watched."""
+        self.told = 1.0
+        """The same when it was told last."""
+        self.pacer: Pacer | None = None
+        self.functions: list[Any] = []
+        """Weak references to those that have its code."""
+        self.lost = False
+        """Whether nobody holds them where they are found: it cannot be paced."""
+        self.counted = self.stepped = self.observed = 0
+        """What the pacer had counted when its calls were owed last, at the last step, and when it was last observed."""
+        self.owed = 0.0
+        """Calls, counted or estimated, that no recorded one stands for yet."""
+        self.calls = 0.0
+        """A second of the program's CPU time, of late."""
+        self.room_since = 0.0
+        """Since when there has been room for more; 0: there is none."""
+        self.capture: Any = None
+        """What it captures by the plan, while it captures nothing."""
+
+    def count(self) -> None:
+        """What was called since is owed."""
+        if self.pacer is not None:
+            counted = self.pacer.count()
+            self.owed += counted - self.counted
+            self.counted = counted
+
+
+class Budget:
+    """Keeps one process within its budget."""
+
+    def __init__(
+        self, share: float, own_cpu: Callable[[], int], pace: Any, tell: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """`share` is of the program's CPU time. `own_cpu` gives nanoseconds of CPU time our threads have used, `pace` is who gives functions
+        paced twins (`weave.pace`), None where nobody can. `tell` is given each decision."""
+        self.lock = RLock()
+        """Held while anything is looked at or changed: other threads change what holds for functions too."""
+        self.share = share
+        self.own_cpu = own_cpu
+        self.pace = pace
+        self.tell = tell
+        self.warm: dict[Site, Steered] = {}
+        """Functions that are called now and then, or were lately."""
+        self.active: dict[Site, Steered] = {}
+        """Those of them whose records may stand for more than one call."""
+        self.since: Counter[Site] = Counter()
+        """Records of each function that were handed over since calls were last observed."""
+        self.buffered: Counter[Site] = Counter()
+        """Those that were in the buffer then."""
+        self.scale = 1.0
+        """How much of what the figures allow is dealt out: what they do not tell shows in what is measured."""
+        self.measured = 0.0
+        """What tracing costs, a share of the program's CPU time, in the last second or so."""
+        self.decisions = 0
+        self.is_exempt: Callable[[Site], object] = _never
+        """Whether a function is none of the budget's business, because somebody asked for it."""
+        self.slowness = 1.0
+        self.windows: dict[Site, Steered] = {}
+        self.is_open = False
+        self.duty = MOST_DUTY
+        self.turn_at = 0.0
+        self.swaps = self.opened = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Measure from now on, in this process."""
+        self.at = self.hurried_at = self.room_since = Clock.monotonic()
+        self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
+        self.taken = _taken()
+        self.stratum = self.cpu
+        """The process's CPU time when a window was last closed."""
+        self.net = 0.0
+        """CPU time of the program's since calls were last observed."""
+        self.net_share = 1.0
+        """How much of the process's CPU time is the program's own."""
+        self.fixed = 0.0
+        """Nanoseconds our threads use that no record is to blame for, a second of the program's CPU time."""
+        self.history: list[tuple[float, float, float]] = []
+        """(when, nanoseconds of ours, of the program's) of the last steps."""
+        self.hurried = True
+        self.idle = False
+        self.rhythm = STEP_SECONDS
+        """Seconds between two steps: as long as their own cost asks for."""
+
+    # What the drain asks.
+
+    def step_seconds(self) -> float:
+        return FIRST_STEP_SECONDS if self.hurried else self.rhythm
+
+    def due(self) -> float:
+        """Seconds until `turn` is to be called."""
+        at = self.at + self.step_seconds()
+        if self.windows and not (self.idle and not self.is_open):
+            at = min(at, self.turn_at)
+        return max(at - Clock.monotonic(), 0.0)
+
+    def turn(self) -> bool:
+        """Open or close windows, or take a step, if it is time; whether one was taken."""
+        with self.lock:
+            now = Clock.monotonic()
+            if self.windows and now >= self.turn_at:
+                if not self.is_open:
+                    self.open_window(now)
+                elif self.seen_enough(now):
+                    self.close_window(now)
+                else:
+                    self.turn_at = now + WINDOW_SECONDS
+            if self.is_open or now - self.at < self.step_seconds() - 0.001:
+                return False
+            self.step()
+            return True
+
+    def weigh(self, recorded: Any) -> None:
+        """Say how probable it was that these were recorded, so that the reciprocals add up to the calls there were.
+
+        `recorded`: the sites of all records that are handed over next.
+        """
+        with self.lock:
+            self._weigh(Counter(recorded))
+
+    def _weigh(self, tally: Counter[Site]) -> None:
+        self.since.update(tally)
+        for site, steered in list(self.active.items()):
+            here = tally.get(site, 0)
+            if steered.state == PACED:
+                steered.count()
+            elif steered.state == THINNED:
+                steered.owed += here / (steered.rate * sampling.rate)
+            elif steered.state == WINDOWS and steered.pacer is None:
+                steered.owed += here / (steered.rate * self.duty * sampling.rate)
+            elif steered.state in (EVERY, PLAIN):
+                all_of_them = here / (site.rate * sampling.rate)
+                steered.owed += all_of_them
+                if abs(steered.owed - all_of_them) < 1.0:
+                    del self.active[site]
+                    sites.set_share(site, site.rate * sampling.rate if site.rate < 1.0 else 1.0)
+                    continue
+            if here:
+                sites.set_share(site, here / steered.owed if steered.owed > here else 1.0)
+                steered.owed = min(steered.owed - here, 0.0)
+
+    def unseen(self) -> dict[Site, float]:
+        """Calls for which no record stands, at the end."""
+        since = (Clock.process_cpu() - self.stratum) * self.net_share / 1e9
+        for site, steered in self.active.items():
+            if steered.state == PACED:
+                steered.count()
+            elif site in self.windows and steered.pacer is not None:
+                steered.owed += steered.calls * since
+        self.stratum = Clock.process_cpu()
+        return {site: steered.owed for site, steered in self.active.items() if steered.owed >= 1.0}
+
+    def rest(self) -> None:
+        """The thread ends, for a fork or for good: no window stays open without it."""
+        with self.lock:
+            if self.is_open:
+                self.close_window(Clock.monotonic())
+
+    def describe(self) -> dict[str, Any]:
+        """What a run's report needs of it."""
+        with self.lock:
+            unseen = [[site.name, site.file, site.line, site.kind, calls] for site, calls in self.unseen().items()]
+            return {
+                "share": self.share,
+                "measured": self.measured,
+                "decisions": self.decisions,
+                "unseen": unseen,
+            }
+
+    # Windows.
+
+    def open_window(self, now: float) -> None:
+        self.is_open = True
+        self.opened += 1
+        for site, steered in self.windows.items():
+            if steered.pacer is not None:
+                steered.counted = steered.pacer.count()
+                self.swaps += self.pace.give(site, steered.functions, site.paced)
+            else:
+                sites.arm(site)
+        self.turn_at = now + WINDOW_SECONDS
+        self.opened_at = now, Clock.process_cpu(), Clock.thread_cpu(), _taken()[0]
+
+    def seen_enough(self, now: float) -> bool:
+        """Whether the program has run since the window was opened, and was not waiting for the processor all the while."""
+        began, cpu, own, _ = self.opened_at
+        spent = Clock.process_cpu() - cpu - (Clock.thread_cpu() - own)
+        return spent >= WINDOW_NET_NS or now - began >= LONGEST_WINDOW_SECONDS
+
+    def close_window(self, now: float) -> None:
+        """Each window stands for the time since the one before."""
+        self.is_open = False
+        began, cpu, own, recorded = self.opened_at
+        end = Clock.process_cpu()
+        spent = end - cpu - (Clock.thread_cpu() - own) - (_taken()[0] - recorded) * self.recorded_ns
+        called: list[tuple[Steered, int]] = []
+        for site, steered in self.windows.items():
+            if steered.pacer is not None:
+                self.swaps += self.pace.give(site, steered.functions, site.off)
+                counted = steered.pacer.count()
+                called.append((steered, counted - steered.counted))
+                steered.counted = counted
+            else:
+                sites.disarm(site)
+        spent = max(spent - sum([count for _, count in called]) * COUNTED_NS * self.slowness, 1e5)
+        stretch = max((end - self.stratum) * self.net_share / spent, 1.0)
+        self.stratum = end
+        for steered, count in called:
+            steered.owed += count * stretch
+            steered.calls += (count * 1e9 / spent - steered.calls) * 0.1
+            steered.pacer.prepare(WINDOW_SPANS)  # type: ignore[union-attr]
+        self.turn_at = now + (now - began) * (1.0 / self.duty - 1.0) * (0.5 + sites.random.random())
+
+    recorded_ns = 1000.0
+    """What a recorded call takes in its own thread."""
+
+    # Steps.
+
+    def step(self) -> None:
+        """Measure, and deal out anew."""
+        now = Clock.monotonic()
+        cpu, own, taken = Clock.process_cpu(), self.own_cpu(), _taken()
+        recorded, entered, roots, captured = [max(new - old, 0) for new, old in zip(taken, self.taken, strict=True)]
+        lean, full, root = calls.costs()
+        self.slowness = lean / SPEED_NS
+        self.recorded_ns = lean
+        entered = min(entered, recorded)
+        inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
+        inside += self.counted() * COUNTED_NS * self.slowness
+        inside += (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
+        self.swaps = self.opened = 0
+        ours = own - self.own + inside
+        all_of_it = max(cpu - self.cpu, 1)
+        net = max(all_of_it - ours, all_of_it * 0.02)
+        seconds = now - self.at
+        # What a process uses that does next to nothing is no measure.
+        base = max(net, seconds * 1e9 * LEAST_SHARE / self.share)
+        unexplained = max(own - self.own - recorded * EXPORTED_NS * self.slowness, 0.0)
+        self.idle = all_of_it < seconds * 1e9 * IDLE_SHARE
+        self.net_share = net / all_of_it
+        self.at, self.cpu, self.own, self.taken = now, cpu, own, taken
+        self.history = [entry for entry in self.history if entry[0] > now - 1.0]
+        self.history.append((now, ours, base))
+        self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
+        if not self.hurried:
+            self.fixed += (unexplained * 1e9 / base - self.fixed) * 0.2
+            rhythm = unexplained * seconds / (FIXED * self.share * base)
+            self.rhythm = min(max(self.rhythm * 0.7 + rhythm * 0.3, STEP_SECONDS), LONGEST_STEP_SECONDS)
+        self.correct(now, ours / base, recorded)
+        self.net += net
+        buffered = Counter(sites.records[::WIDTH])
+        if self.net >= LEAST_NET_NS or self.hurried:
+            self.observe(buffered)
+        allowed = self.share * AIM * self.scale * 1e9
+        allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
+        self.settle(now, allowed, buffered)
+        self.refill()
+
+    def counted(self) -> int:
+        """Calls that were counted since the last step."""
+        count = 0
+        for steered in self.active.values():
+            if steered.pacer is not None:
+                counted = steered.pacer.count()
+                count += counted - steered.stepped
+                steered.stepped = counted
+        return count
+
+    def correct(self, now: float, share: float, recorded: int) -> None:
+        """Let what is measured tell how far the figures are to be trusted."""
+        was = self.hurried
+        self.hurried = share > 4 * self.share and recorded > 200
+        if self.hurried and not was:
+            self.hurried_at = now
+        if self.hurried and now - self.hurried_at > HURRY_SECONDS:
+            self.hurried = False
+        if self.hurried or was:
+            self.history.clear()
+            self.room_since = now
+        elif self.measured > self.share * 0.95 and self.fixed / 1e9 < self.measured / 2:
+            self.scale = max(self.scale * max(self.share * AIM / self.measured, 0.7), LEAST_SCALE)
+            self.history.clear()
+            self.room_since = now
+        elif self.measured > self.share * AIM * 0.9:
+            self.room_since = now
+        elif now - self.room_since > PATIENCE_SECONDS:
+            self.scale = min(self.scale * 1.1, MOST_SCALE)
+            self.room_since = now
+
+    def observe(self, buffered: Counter[Site]) -> None:
+        """How often each function is called."""
+        since, before = self.since, self.buffered
+        self.since, self.buffered = Counter(), buffered
+        for site in {*self.warm, *since, *buffered}:
+            steered = self.warm.get(site)
+            if steered is None:
+                steered = self.warm[site] = Steered()
+            new = since[site] + buffered[site] - before[site]
+            if steered.state in (EVERY, PLAIN):
+                called: float = new / site.rate if site.rate else 0.0
+            elif steered.state == THINNED:
+                called = new / steered.rate
+            elif steered.state == PACED and steered.pacer is not None:
+                counted = steered.pacer.count()
+                called, steered.observed = counted - steered.observed, counted
+            elif steered.state == WINDOWS and steered.pacer is None:
+                called = new / steered.rate / self.duty
+            else:
+                continue  # its windows tell, or nobody can
+            calls = called * 1e9 / self.net
+            # Up at once, where it is sure.
+            sure = calls > steered.calls * RATE_STEP and new > 20
+            steered.calls += (calls - steered.calls) * (1.0 if sure else 0.2)
+            if steered.calls < 0.5 and steered.state == EVERY and site not in self.active:
+                del self.warm[site]
+        self.net = 0.0
+
+    # Dealing out.
+
+    def load(self, site: Site, steered: Steered) -> Load:
+        full = site.kind != "function" or bool(site.parameters) or site.capture.returns
+        lean, whole, _ = calls.costs()
+        share = sampling.rate
+        captured = steered.capture or site.capture
+        values = len(site.parameters) + captured.returns
+        recorded = (whole if full else lean) + EXPORTED_NS * self.slowness
+        paceable = self.pace is not None and not steered.lost and site.path == "bytecode"
+        return Load(
+            steered.calls,
+            share * recorded + (1.0 - share) * ARMED_NS * self.slowness,
+            (COUNTED_NS if paceable else THINNED_NS) * self.slowness,
+            captured=share * values * CAPTURED_NS * self.slowness,
+            paceable=paceable,
+            most=site.rate,
+        )
+
+    def settle(self, now: float, allowed: float, buffered: Counter[Site]) -> None:
+        """Deal out, and have it in force: less at once, more when there has been room for a while."""
+        loads = {
+            site: self.load(site, steered)
+            for site, steered in self.warm.items()
+            if site.level != "off" and not self.is_exempt(site)
+        }
+        for site in [site for site in self.active if site not in loads and self.active[site].state != EVERY]:
+            self.change(site, self.active[site], Share(EVERY), buffered, "it is asked for, or off")
+        dealt = deal(loads, allowed)
+        less: dict[Any, Share] | None = None
+        changes: list[tuple[Site, Share, str]] = []
+        for site, share in dealt.items():
+            steered = self.warm[site]
+            deeper = _DEPTH[share.state] - _DEPTH[steered.state]
+            if deeper >= 0:
+                steered.room_since = 0.0
+                if deeper or (
+                    share.state not in (EVERY, PLAIN, OFF) and not 1 / RATE_STEP < share.rate / steered.rate < RATE_STEP
+                ):
+                    load = loads[site]
+                    taken = load.every(load.recorded + load.captured) / 1e9
+                    changes.append((site, share, f"{load.calls:,.0f} calls a second: {taken:.0%} of the CPU time"))
+                continue
+            if less is None:
+                less = deal(loads, allowed * MARGIN)
+            if _DEPTH[less[site].state] >= _DEPTH[steered.state]:
+                steered.room_since = 0.0
+            elif not steered.room_since:
+                steered.room_since = now
+            elif now - steered.room_since > PATIENCE_SECONDS:
+                changes.append((site, less[site], "there is room"))
+        self.find([site for site, share, _ in changes if share.state in (PACED, WINDOWS)])
+        for site, share, why in changes:
+            self.change(site, self.warm[site], share, buffered, why)
+        duties = [share.duty for share in dealt.values() if share.state == WINDOWS]
+        if duties:
+            self.duty = duties[0]
+
+    def find(self, wanted: list[Site]) -> None:
+        """Find the functions of those that are to have other code."""
+        missing = {site for site in wanted if not self.warm[site].functions and not self.warm[site].lost}
+        if missing and self.pace is not None:
+            found = self.pace.functions_of(missing)
+            for site in missing:
+                self.warm[site].functions = found.get(site, [])
+                self.warm[site].lost = not self.warm[site].functions
+
+    def change(self, site: Site, steered: Steered, share: Share, buffered: Counter[Site], why: str) -> None:
+        """Have a function's share in force."""
+        before, state = steered.state, share.state
+        if steered.lost and state in (PACED, WINDOWS):
+            state = THINNED if state == PACED else WINDOWS
+        was = _described(before, steered.told, self.duty)
+        self.leave(site, steered, state, buffered)
+        steered.state, steered.room_since = state, 0.0
+        steered.rate = share.rate
+        if state == EVERY:
+            site.get = read_current if site.rate >= 1.0 else sampling.thinned(site.rate)
+            if steered.capture is not None:
+                site.capture, site.keys, steered.capture = steered.capture, None, None
+        elif steered.capture is None and (site.parameters or site.capture.returns):
+            steered.capture = site.capture
+            site.capture = site.capture._replace(args=False, returns=False)
+            site.keys = (capture.redact, (), False)
+        if state in (PACED, WINDOWS) and not steered.lost:
+            self.set_pace(site, steered, before)
+        if state == WINDOWS:
+            self.windows[site] = steered
+            if steered.pacer is None:
+                site.get = sampling.thinned(share.rate)
+                sites.disarm(site)
+        elif state == THINNED:
+            site.get = sampling.thinned(share.rate)
+        elif state == OFF:
+            sites.disarm(site)
+            if steered.functions and site.off is not None:
+                self.swaps += self.pace.give(site, steered.functions, site.off)
+        if state != before or not 1 / TOLD_STEP < share.rate / max(steered.told, 1e-12) < TOLD_STEP:
+            steered.told = share.rate
+            self.decisions += 1
+            if self.decisions <= MOST_DECISIONS:
+                self.tell(
+                    {
+                        "time_ns": Clock.now() + epoch_offset(),
+                        "site": site.name,
+                        "from": was,
+                        "to": _described(state, share.rate, share.duty),
+                        "why": why,
+                    }
+                )
+
+    def leave(self, site: Site, steered: Steered, state: str, buffered: Counter[Site]) -> None:
+        """What was called until now is owed in the words of the state it was in."""
+        self.active[site] = steered
+        before = steered.state
+        if before == PACED:
+            steered.count()
+        waiting = buffered[site]
+        if before in (EVERY, PLAIN) and state not in (EVERY, PLAIN):
+            steered.owed += waiting / max(site.rate * sampling.rate, 1e-9)
+        elif before not in (EVERY, PLAIN) and state in (EVERY, PLAIN):
+            steered.owed -= waiting / max(site.rate * sampling.rate, 1e-9)
+        if before == WINDOWS:
+            del self.windows[site]
+        if before in (WINDOWS, OFF) and state not in (WINDOWS, OFF):
+            sites.arm(site)
+        if state not in (PACED, WINDOWS) and steered.pacer is not None:
+            steered.pacer = None
+            site.paced = None
+            if state != OFF:
+                self.swaps += self.pace.give(site, steered.functions, site.traced)
+        elif before == OFF and state in (EVERY, PLAIN):
+            self.swaps += self.pace.give(site, steered.functions, site.traced) if steered.functions else 0
+
+    def set_pace(self, site: Site, steered: Steered, before: str) -> None:
+        """Give it a paced twin, or another interval where it has one."""
+        ahead = int(min(max(4.0, 2.0 * steered.rate * steered.calls * STEP_SECONDS), MOST_SPANS))
+        interval = 1.0 / steered.rate if steered.rate > 0.0 else float(1 << 40)
+        if steered.pacer is not None:
+            steered.pacer.interval = interval
+            if steered.pacer.prepare(ahead):
+                if before != steered.state:
+                    code = site.paced if steered.state == PACED else site.off
+                    self.swaps += self.pace.give(site, steered.functions, code)
+                return
+            steered.count()
+        steered.pacer = Pacer(interval, ahead)
+        steered.counted = steered.stepped = steered.observed = 0
+        site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
+        site.get = read_current
+        self.swaps += self.pace.give(site, steered.functions, site.paced if steered.state == PACED else site.off)
+
+    # Other people's doings.
+
+    def refill(self) -> None:
+        """See to it that paced functions have calls ahead that are looked at."""
+        for site, steered in self.active.items():
+            if steered.state == PACED and steered.pacer is not None:
+                ahead = int(min(max(4.0, 2.0 * steered.rate * steered.calls * STEP_SECONDS), MOST_SPANS))
+                if not steered.pacer.prepare(ahead):
+                    self.set_pace(site, steered, PACED)
+
+    def let_go(self, matches: Callable[[Site], object] | None = None) -> None:
+        """Have functions as they were without a budget, all or some: somebody changes them, or we end."""
+        self.rest()
+        buffered = Counter(sites.records[::WIDTH])
+        for site, steered in list(self.warm.items()):
+            if steered.state != EVERY and (matches is None or matches(site)):
+                self.change_quietly(site, steered, buffered)
+
+    def change_quietly(self, site: Site, steered: Steered, buffered: Counter[Site]) -> None:
+        tell, self.tell = self.tell, _untold
+        try:
+            self.change(site, steered, Share(EVERY), buffered, "")
+        finally:
+            self.tell = tell
+
+    def after_fork(self) -> None:
+        """In a child: what the parent counted is the parent's."""
+        self.lock = RLock()
+        for steered in self.active.values():
+            steered.owed = 0.0
+            if steered.pacer is not None:
+                steered.counted = steered.stepped = steered.observed = steered.pacer.count()
+        self.since.clear()
+        self.buffered.clear()
+        self.begin()
+
+
+def _taken() -> tuple[int, int, int, int]:
+    recorded = counters.taken + len(sites.records) // WIDTH
+    return recorded, counters.entered, counters.roots, counters.capture_ns
+
+
+def _never(site: Site) -> bool:
+    return False
+
+
+def _untold(decision: dict[str, Any]) -> None:
+    pass
+
+
+def _described(state: str, rate: float, duty: float) -> str:
+    if state in (EVERY, PLAIN, OFF):
+        return state
+    words = f"1 call in {1 / rate:,.0f}" if rate > 0.0 else "no call"
+    return f"{words}, in windows of {duty:.1%} of the time" if state == WINDOWS else words

@@ -1,0 +1,95 @@
+"""Counting calls in C: an iterator in a woven function's way says, call by call, whether this one is looked at, and how many there were.
+
+Woven code asks it with `FOR_ITER` (see `weave.pace`), at a fiftieth of what a recorded call costs. Nothing of it can fail, at the limit of recursion or
+without memory either: it is made of C iterators that call nothing and make nothing. It never ends: behind the answers
+that were prepared it says no for ever.
+"""
+
+from __future__ import annotations
+
+from _operator import length_hint
+
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import enumerate, float, int, iter, len, list, max, range, sum, tuple
+from itertools import chain, repeat
+
+from autoscope.runtime import sites
+from autoscope.runtime.sites import MANY
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
+
+MOST_LAID = 20_000
+"""Pieces a pacer lays out before another has to take its place: those that are used up take room still."""
+
+
+class Pace(chain):  # type: ignore[type-arg]
+    """What stands in a paced function's constants: gives True for a call that is looked at."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Who sends functions to other processes sends their constants. What arrives is at its end: the author's body runs.
+        return iter, ((),)
+
+
+class Pacer:
+    """Prepares a function's answers and counts how many were asked for. Used by one thread at a time.
+
+    The calls looked at are drawn: the gaps between them are between none and twice the interval, so that they do not keep step
+    with the program.
+    """
+
+    __slots__ = ("_base", "_done", "_laid", "_rest", "_sizes", "_source", "interval", "pace")
+
+    def __init__(self, interval: float, ahead: int) -> None:
+        """One call in `interval` is looked at; so many are prepared (`ahead`)."""
+        self.interval = max(interval, 1.0)
+        self._rest = repeat(False, MANY)
+        self._laid: list[Any] = [self._rest]
+        """The answers in the order in which they are given, piece by piece; the last one is never used up."""
+        self._sizes: list[int] = []
+        """How many are in each, but for the last."""
+        self._base = 0
+        """Calls that the pieces took that are used up..."""
+        self._done = 0
+        """... and how many pieces these are."""
+        self._source = iter(self._laid)
+        self.prepare(ahead)
+        self.pace = Pace.from_iterable(self._source)
+
+    def prepare(self, ahead: int) -> bool:
+        """See to it that so many calls are yet to be looked at; False where no further one can be: another pacer is needed."""
+        if length_hint(self._rest) < MANY or len(self._laid) > MOST_LAID:
+            return False
+        missing = ahead - self.left
+        if missing > 0:
+            most = max(int(2 * self.interval) - 1, 1)
+            draw = sites.random.random
+            sizes = []
+            for _ in range(missing):
+                sizes += [int(draw() * most), 1]
+            self._sizes += sizes
+            self._laid[-1:-1] = [repeat(place % 2 == 1, size) for place, size in enumerate(sizes)]
+        return length_hint(self._rest) == MANY
+
+    @property
+    def left(self) -> int:
+        """How many calls are yet to be looked at."""
+        return length_hint(self._source) // 2 if length_hint(self._rest) == MANY else 0
+
+    def count(self) -> int:
+        """Calls so far."""
+        beyond = MANY - length_hint(self._rest)
+        laid, sizes = self._laid, self._sizes
+        # What was laid behind the last piece at the moment that was begun is never used.
+        begun = len(laid) - length_hint(self._source) - (beyond > 0)
+        if begun > self._done + 1:
+            # All but the one that is used now; freed, but for their places.
+            self._base += sum(sizes[self._done : begun - 1])
+            laid[self._done : begun - 1] = [None] * (begun - 1 - self._done)
+            self._done = begun - 1
+        if begun == self._done:
+            return self._base + beyond
+        return self._base + sizes[self._done] - length_hint(laid[self._done]) + beyond
