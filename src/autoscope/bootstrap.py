@@ -308,7 +308,7 @@ class Running:
         if self._live is None:
             from autoscope.control.live import Live
 
-            self._live = Live(self.weave)
+            self._live = Live(self.weave, lambda: self.drain.steer)
         return self._live
 
     def offer(self) -> None:
@@ -420,7 +420,17 @@ class Running:
         return resolve(plan_file=self.plan_path, environ=os.environ)
 
     def adopt(self, plan: Plan) -> None:
+        """In the drain's thread: another plan is in force from now on."""
         self.plan = plan
+        steer = self.drain.steer
+        if plan.budget_overhead is None:
+            if steer is not None:
+                steer.let_go()
+            self.drain.steer = self.drain.make_steer = None
+        elif steer is None:
+            self.drain.steer = self.keep_budget()
+        else:
+            steer.share = plan.budget_overhead
         self.live.adopt(plan)
         for warning in (*plan.warnings, *not_heeded(plan)):
             notice("plan", warning)
@@ -431,7 +441,7 @@ class Running:
         self.look_round()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
-            self.write_meta("counters", "cost")
+            self.write_meta("counters", "cost", "budget")
 
     told: Any = None
     """What was counted when the store was told last."""
@@ -668,6 +678,8 @@ class Running:
         atexit.unregister(self.at_exit)
         if self.finder in sys.meta_path:
             sys.meta_path.remove(self.finder)
+        if self.drain.steer is not None:
+            self.drain.steer.let_go()
         weaver.give_back()
         if self._live is not None:
             self._live.end()

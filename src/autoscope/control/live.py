@@ -58,8 +58,10 @@ def matcher(target: str) -> Matches:
 class Live:
     """All changes of one process. Any thread may call it."""
 
-    def __init__(self, weave: Weaver) -> None:
+    def __init__(self, weave: Weaver, budget: Callable[[], Any] = lambda: None) -> None:
+        """`budget` gives the `runtime.budget.Budget` in force, if there is one."""
         self.weave = weave
+        self.budget = budget
         self.lock = RLock()
         self.number = 0
         self.off_codes: dict[int, tuple[CodeType, CodeType]] = {}
@@ -150,6 +152,19 @@ class Live:
 
         `all_left_alone`: functions that are not woven may be wanted now, whatever the reason was.
         """
+        with self.lock:
+            budget = self.budget()
+            if budget is None:
+                return self.work_out(matches, all_left_alone)
+            with budget.lock:
+                budget.let_go(lambda site: matches(site.name))
+                try:
+                    return self.work_out(matches, all_left_alone)
+                finally:
+                    budget.take_up()
+
+    def work_out(self, matches: Matches, all_left_alone: bool) -> int:
+        """`refresh`, while nobody else changes functions."""
         with self.lock:
             swaps: dict[int, tuple[CodeType, CodeType]] = {}
             anew: dict[str, None] = {}
@@ -317,6 +332,9 @@ class Live:
             if self.is_off:
                 return 0
             self.is_off = True
+            budget = self.budget()
+            if budget is not None:
+                budget.hold()
             sites.pause()
             from autoscope.weave.restore import author, author_code
 
@@ -355,6 +373,9 @@ class Live:
             count = swap_everywhere(given)
             sites.go_on()
             self.refresh(matcher("*"))
+            budget = self.budget()
+            if budget is not None:
+                budget.go_on()
             return count
 
 

@@ -11,9 +11,9 @@ Everything here runs in the drain's thread. How it is dealt out is `deal`, a fun
 
 from __future__ import annotations
 
+from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock
 from builtins import bool, dict, enumerate, float, int, len, list, max, min, sorted, sum, zip
-from collections import Counter
 
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.context import get as read_current
@@ -23,7 +23,7 @@ from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 0.5
@@ -53,6 +53,12 @@ WINDOW_SPANS = 4
 WINDOW_NET_NS = 1_500_000
 """And until the program has used so much CPU time in it."""
 LONGEST_WINDOW_SECONDS = 0.25
+MOST_CHECKS = 200
+LEAST_CHECKED = 500
+MOST_ERROR = 0.1
+"""What windows tell is corrected by functions counted all the time if that can be done as well as this."""
+MOST_APART_SECONDS = 0.5
+"""Windows come at least so often, or what they are to tell would be chance."""
 LEAST_DUTY, MOST_DUTY = 0.002, 0.5
 """How much of the time windows may be open."""
 RATE_STEP = 1.6
@@ -96,6 +102,20 @@ EVERY, PLAIN, PACED, THINNED, WINDOWS, OFF = (
 )
 """From all of a function's calls to none of them."""
 _DEPTH = {EVERY: 0, PLAIN: 1, PACED: 2, THINNED: 2, WINDOWS: 3, OFF: 4}
+
+
+class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
+    """How often each site is among some."""
+
+    def __init__(self, found: Iterable[Any] = ()) -> None:
+        _count_elements(self, found)
+
+    def __missing__(self, site: Site) -> int:
+        return 0
+
+    def add(self, other: Tally) -> None:
+        for site, count in other.items():
+            self[site] += count
 
 
 class Load:
@@ -191,9 +211,10 @@ def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
     duty = min(counting / rest, MOST_DUTY)
     for key in hot:
         load = loads[key]
-        if duty < LEAST_DUTY:
+        if duty < LEAST_DUTY and not load.paceable:
             dealt[key] = Share(OFF, 0.0, 0.0)
         else:
+            duty = max(duty, LEAST_DUTY)
             dealt[key] = Share(WINDOWS, min(level * load.weight / load.calls / duty, load.most), duty)
     return dealt
 
@@ -214,6 +235,7 @@ class Steered:
         "room_since",
         "state",
         "stepped",
+        "stratum",
         "told",
     )
 
@@ -234,6 +256,8 @@ class Steered:
         """Calls, counted or estimated, that no recorded one stands for yet."""
         self.calls = 0.0
         """A second of the program's CPU time, of late."""
+        self.stratum = 0
+        """The process's CPU time when a window of its was last closed."""
         self.room_since = 0.0
         """Since when there has been room for more; 0: there is none."""
         self.capture: Any = None
@@ -265,9 +289,9 @@ class Budget:
         """Functions that are called now and then, or were lately."""
         self.active: dict[Site, Steered] = {}
         """Those of them whose records may stand for more than one call."""
-        self.since: Counter[Site] = Counter()
+        self.since: Tally = Tally()
         """Records of each function that were handed over since calls were last observed."""
-        self.buffered: Counter[Site] = Counter()
+        self.buffered: Tally = Tally()
         """Those that were in the buffer then."""
         self.scale = 1.0
         """How much of what the figures allow is dealt out: what they do not tell shows in what is measured."""
@@ -276,6 +300,10 @@ class Budget:
         self.decisions = 0
         self.is_exempt: Callable[[Site], object] = _never
         """Whether a function is none of the budget's business, because somebody asked for it."""
+        self.held = False
+        """Whether all functions are somebody else's for now."""
+        self.allowed = share * AIM * 1e9
+        """Nanoseconds a second of the program's CPU time that were dealt out last."""
         self.slowness = 1.0
         self.windows: dict[Site, Steered] = {}
         self.is_open = False
@@ -289,8 +317,12 @@ class Budget:
         self.at = self.hurried_at = self.room_since = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
-        self.stratum = self.cpu
-        """The process's CPU time when a window was last closed."""
+        for steered in self.windows.values():
+            steered.stratum = self.cpu
+        self.closed_cpu = self.cpu
+        self.control_closed = self.control()
+        self.checks: list[tuple[float, float, float, float]] = []
+        """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
         self.net = 0.0
         """CPU time of the program's since calls were last observed."""
         self.net_share = 1.0
@@ -320,6 +352,9 @@ class Budget:
         """Open or close windows, or take a step, if it is time; whether one was taken."""
         with self.lock:
             now = Clock.monotonic()
+            if self.held:
+                self.at = now
+                return True
             if self.windows and now >= self.turn_at:
                 if not self.is_open:
                     self.open_window(now)
@@ -338,10 +373,10 @@ class Budget:
         `recorded`: the sites of all records that are handed over next.
         """
         with self.lock:
-            self._weigh(Counter(recorded))
+            self._weigh(Tally(recorded))
 
-    def _weigh(self, tally: Counter[Site]) -> None:
-        self.since.update(tally)
+    def _weigh(self, tally: Tally) -> None:
+        self.since.add(tally)
         for site, steered in list(self.active.items()):
             here = tally.get(site, 0)
             if steered.state == PACED:
@@ -363,13 +398,13 @@ class Budget:
 
     def unseen(self) -> dict[Site, float]:
         """Calls for which no record stands, at the end."""
-        since = (Clock.process_cpu() - self.stratum) * self.net_share / 1e9
+        cpu = Clock.process_cpu()
         for site, steered in self.active.items():
             if steered.state == PACED:
                 steered.count()
             elif site in self.windows and steered.pacer is not None:
-                steered.owed += steered.calls * since
-        self.stratum = Clock.process_cpu()
+                steered.owed += steered.calls * (cpu - steered.stratum) * self.net_share / 1e9
+                steered.stratum = cpu
         return {site: steered.owed for site, steered in self.active.items() if steered.owed >= 1.0}
 
     def rest(self) -> None:
@@ -402,6 +437,35 @@ class Budget:
                 sites.arm(site)
         self.turn_at = now + WINDOW_SECONDS
         self.opened_at = now, Clock.process_cpu(), Clock.thread_cpu(), _taken()[0]
+        self.control_opened = self.control()
+
+    def control(self) -> tuple[int, int]:
+        """(which functions are counted all the time, how many calls those had)."""
+        count = names = 0
+        for steered in self.active.values():
+            if steered.state == PACED and steered.pacer is not None:
+                names ^= id(steered.pacer)
+                count += steered.pacer.count()
+        return names, count
+
+    def progress(self, spent: float, since: float) -> float:
+        """How much more the program gets done in windows than outside them, for the CPU time it has there.
+
+        Told by functions that are counted all the time, where they are called often enough in windows: a processor that is shared is
+        not always as fast, and a program goes on more slowly when its functions have just been given other code.
+        """
+        now, (names, opened), (before, closed) = self.control(), self.control_opened, self.control_closed
+        self.control_closed = now
+        if names == before == now[0]:
+            self.checks.append((now[1] - opened, now[1] - closed, spent, since))
+            del self.checks[:-MOST_CHECKS]
+        within, all_of_them, spent, since = [sum(column) for column in zip(*self.checks, strict=True)] or [0.0] * 4
+        if within < LEAST_CHECKED or not spent or not since:
+            return 1.0
+        each = within / spent
+        error = sum([(check[0] - each * check[2]) ** 2 for check in self.checks]) ** 0.5 / within
+        found = each / (all_of_them / since)
+        return min(max(found, 0.5), 1.5) if error < MOST_ERROR else 1.0
 
     def seen_enough(self, now: float) -> bool:
         """Whether the program has run since the window was opened, and was not waiting for the processor all the while."""
@@ -425,13 +489,16 @@ class Budget:
             else:
                 sites.disarm(site)
         spent = max(spent - sum([count for _, count in called]) * COUNTED_NS * self.slowness, 1e5)
-        stretch = max((end - self.stratum) * self.net_share / spent, 1.0)
-        self.stratum = end
+        progress = self.progress(spent, (end - self.closed_cpu) * self.net_share)
+        self.closed_cpu = end
         for steered, count in called:
-            steered.owed += count * stretch
+            stretch = (end - steered.stratum) * self.net_share / spent / progress
+            steered.owed += count * max(stretch, 1.0)
+            steered.stratum = end
             steered.calls += (count * 1e9 / spent - steered.calls) * 0.1
             steered.pacer.prepare(WINDOW_SPANS)  # type: ignore[union-attr]
-        self.turn_at = now + (now - began) * (1.0 / self.duty - 1.0) * (0.5 + sites.random.random())
+        apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS)
+        self.turn_at = now + apart * (0.5 + sites.random.random())
 
     recorded_ns = 1000.0
     """What a recorded call takes in its own thread."""
@@ -470,12 +537,12 @@ class Budget:
             self.rhythm = min(max(self.rhythm * 0.7 + rhythm * 0.3, STEP_SECONDS), LONGEST_STEP_SECONDS)
         self.correct(now, ours / base, recorded)
         self.net += net
-        buffered = Counter(sites.records[::WIDTH])
+        buffered = _buffered()
         if self.net >= LEAST_NET_NS or self.hurried:
             self.observe(buffered)
         allowed = self.share * AIM * self.scale * 1e9
-        allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
-        self.settle(now, allowed, buffered)
+        self.allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
+        self.settle(now, self.allowed, buffered)
         self.refill()
 
     def counted(self) -> int:
@@ -509,10 +576,10 @@ class Budget:
             self.scale = min(self.scale * 1.1, MOST_SCALE)
             self.room_since = now
 
-    def observe(self, buffered: Counter[Site]) -> None:
+    def observe(self, buffered: Tally) -> None:
         """How often each function is called."""
         since, before = self.since, self.buffered
-        self.since, self.buffered = Counter(), buffered
+        self.since, self.buffered = Tally(), buffered
         for site in {*self.warm, *since, *buffered}:
             steered = self.warm.get(site)
             if steered is None:
@@ -556,15 +623,16 @@ class Budget:
             most=site.rate,
         )
 
-    def settle(self, now: float, allowed: float, buffered: Counter[Site]) -> None:
+    def settle(self, now: float, allowed: float, buffered: Tally) -> None:
         """Deal out, and have it in force: less at once, more when there has been room for a while."""
         loads = {
             site: self.load(site, steered)
             for site, steered in self.warm.items()
             if site.level != "off" and not self.is_exempt(site)
         }
-        for site in [site for site in self.active if site not in loads and self.active[site].state != EVERY]:
-            self.change(site, self.active[site], Share(EVERY), buffered, "it is asked for, or off")
+        for site, steered in self.warm.items():
+            if site not in loads and steered.state != EVERY:
+                self.change(site, steered, Share(EVERY), buffered, "somebody asked for it")
         dealt = deal(loads, allowed)
         less: dict[Any, Share] | None = None
         changes: list[tuple[Site, Share, str]] = []
@@ -604,7 +672,7 @@ class Budget:
                 self.warm[site].functions = found.get(site, [])
                 self.warm[site].lost = not self.warm[site].functions
 
-    def change(self, site: Site, steered: Steered, share: Share, buffered: Counter[Site], why: str) -> None:
+    def change(self, site: Site, steered: Steered, share: Share, buffered: Tally, why: str) -> None:
         """Have a function's share in force."""
         before, state = steered.state, share.state
         if steered.lost and state in (PACED, WINDOWS):
@@ -625,6 +693,8 @@ class Budget:
             self.set_pace(site, steered, before)
         if state == WINDOWS:
             self.windows[site] = steered
+            if before != WINDOWS:
+                steered.stratum = Clock.process_cpu()
             if steered.pacer is None:
                 site.get = sampling.thinned(share.rate)
                 sites.disarm(site)
@@ -648,7 +718,7 @@ class Budget:
                     }
                 )
 
-    def leave(self, site: Site, steered: Steered, state: str, buffered: Counter[Site]) -> None:
+    def leave(self, site: Site, steered: Steered, state: str, buffered: Tally) -> None:
         """What was called until now is owed in the words of the state it was in."""
         self.active[site] = steered
         before = steered.state
@@ -699,15 +769,33 @@ class Budget:
                 if not steered.pacer.prepare(ahead):
                     self.set_pace(site, steered, PACED)
 
+    def take_up(self) -> None:
+        """Somebody has changed functions, which were let go of for that: what is known of them holds on."""
+        with self.lock:
+            if not self.held:
+                self.settle(Clock.monotonic(), self.allowed, _buffered())
+
+    def hold(self) -> None:
+        """Let go of all functions, and touch none until `go_on`."""
+        with self.lock:
+            self.held = True
+            self.let_go()
+
+    def go_on(self) -> None:
+        with self.lock:
+            self.held = False
+            self.begin()
+
     def let_go(self, matches: Callable[[Site], object] | None = None) -> None:
         """Have functions as they were without a budget, all or some: somebody changes them, or we end."""
-        self.rest()
-        buffered = Counter(sites.records[::WIDTH])
-        for site, steered in list(self.warm.items()):
-            if steered.state != EVERY and (matches is None or matches(site)):
-                self.change_quietly(site, steered, buffered)
+        with self.lock:
+            self.rest()
+            buffered = _buffered()
+            for site, steered in list(self.warm.items()):
+                if steered.state != EVERY and (matches is None or matches(site)):
+                    self.change_quietly(site, steered, buffered)
 
-    def change_quietly(self, site: Site, steered: Steered, buffered: Counter[Site]) -> None:
+    def change_quietly(self, site: Site, steered: Steered, buffered: Tally) -> None:
         tell, self.tell = self.tell, _untold
         try:
             self.change(site, steered, Share(EVERY), buffered, "")
@@ -724,6 +812,11 @@ class Budget:
         self.since.clear()
         self.buffered.clear()
         self.begin()
+
+
+def _buffered() -> Tally:
+    """Records that wait to be handed over."""
+    return Tally(sites.records[::WIDTH])
 
 
 def _taken() -> tuple[int, int, int, int]:

@@ -11,8 +11,8 @@ else is the twin's, moved by as many.
 from __future__ import annotations
 
 import sys
+from _weakref import ref
 from types import CodeType, FunctionType, ModuleType
-from weakref import ref
 
 from autoscope.runtime.sites import Site, site_of
 from autoscope.weave import attach
