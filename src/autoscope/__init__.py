@@ -200,7 +200,18 @@ def stats() -> dict[str, Any]:
     from autoscope import bootstrap
 
     if bootstrap.running is None:
-        return {"woven": 0, "armed": 0, "recorded": 0, "dropped": 0, "sampled_out": 0, "exported": 0, "cost": {}}
+        return {
+            "woven": 0,
+            "armed": 0,
+            "recorded": 0,
+            "dropped": 0,
+            "sampled_out": 0,
+            "exported": 0,
+            "folded": 0,
+            "left_out": 0,
+            "decided_early": 0,
+            "cost": {},
+        }
     return bootstrap.running.stats()
 
 
