@@ -51,14 +51,17 @@ class Calls:
     def __init__(self, places, ids, clock=0):
         self.places, self.ids, self.clock = places, ids, clock
         self.records = []
+        self.spans = {}
+        """Each call's, which all of its callees have as their parent: the same tuple, as in a program."""
 
     def make(self, call, trace, parent=None):
         number, own, failed, callees = call
         span = next(self.ids)
         start = self.clock
+        me = self.spans[span] = (trace, span)
         for callee in callees:
             self.clock += own // (len(callees) + 1)
-            self.make(callee, trace, (trace, span))
+            self.make(callee, trace, me)
         self.clock += max(own - own // (len(callees) + 1) * len(callees), 0)
         details = failure() if failed else None
         self.records.append((self.places[number], span, trace, parent, start, self.clock, details))
@@ -159,7 +162,7 @@ def test_calls_that_outlive_their_callers_are_counted_once(tree, late_ones, seed
     made = Calls(places, numbers)
     records = list(made.make(tree, trace))
     caller = choices.choice(records)
-    after = Calls(places, numbers, made.clock + 1).make(late_ones, trace, (trace, caller[1]))
+    after = Calls(places, numbers, made.clock + 1).make(late_ones, trace, made.spans[caller[1]])
     place = records.index(caller) + 1
     stream = records[:place] + list(interleaved([records[place:], after], choices))
     folder = Late()

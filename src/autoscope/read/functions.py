@@ -248,9 +248,10 @@ def read_folded(connection: Connection, places: dict[int, Place]) -> dict[int, t
         told = json.loads(text)
         names = told.get("autoscope.folded.functions", [])
         where = zip(names, told.get("autoscope.folded.lines", []), strict=False)
-        columns = [[sites.get(place, -1) for place in where]]
-        for name in ("calls", "total_ns", "own_ns", "max_ns", "recursive_ns"):
-            columns.append(told.get(f"autoscope.folded.{name}", [0] * len(names)))
+        total = told.get("autoscope.folded.total_ns", [])
+        columns = [[sites.get(place, -1) for place in where], told.get("autoscope.folded.calls", []), total]
+        for name, otherwise in (("own_ns", total), ("max_ns", total), ("recursive_ns", [0] * len(total))):
+            columns.append(told.get(f"autoscope.folded.{name}", otherwise))
         calls = [Folded(*entry) for entry in zip(*columns, strict=False)]
         found[span] = bool(told.get("autoscope.folded.beside")), calls
     return found

@@ -11,10 +11,10 @@ sent too; where the caller was folded, under the one it is counted in.
 from __future__ import annotations
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import any, iter, len, list, max, min, next, range, set, tuple, type, zip
+from builtins import any, iter, len, list, map, max, min, next, range, set, sum, tuple, type, zip
 
 from autoscope.runtime.sites import WIDTH, counters
-from autoscope.runtime.spans import Folding
+from autoscope.runtime.spans import Folding, Words
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -34,19 +34,21 @@ OPEN_NS = 30_000_000_000
 """What is folded below a call that does not end is sent after this time, on one of the folded calls' spans."""
 MOST_SHOWN = 65_536
 
-CALLS, TOTAL, OWN, LONGEST, INSIDE = range(5)
-"""What is counted of a function: its calls, their durations, what of these was no folded callee's, the longest, and the part of the
-durations that was inside a call of the same function."""
+NAMES_KEPT = 1024
+_names: dict[tuple[Any, ...], tuple[Words, Words, tuple[Any, ...]]] = {}
+"""What is said of the same functions again and again."""
+
+CALLS, TOTAL, LESS, LONGEST, INSIDE = range(5)
+"""What is counted of a function: its calls, their durations, what of these was not its own (folded callees', or suspended), the
+longest, and the part of the durations that was inside a call of the same function."""
 
 
 class Fold:
     """What is counted below one call that has not ended."""
 
-    __slots__ = ("counts", "direct", "first", "sent", "since")
+    __slots__ = ("counts", "first", "sent", "since")
 
     counts: dict[Site | None, list[int]] | None
-    direct: int
-    """Running time of the calls folded directly below."""
     first: Any
     """The record of a call folded below that called none itself: it is sent after all where this one does not come to tell."""
     sent: bool
@@ -55,7 +57,6 @@ class Fold:
 
     def __init__(self, since: int) -> None:
         self.counts = self.first = None
-        self.direct = 0
         self.sent = False
         self.since = since
 
@@ -83,10 +84,29 @@ class Folder:
         last: Any = out  # nobody's parent
         target: Fold | None = None
         above: Any = None
+        entry: Any = None
+        counted: Any = None  # whose `entry` is
         each = iter(parts)
         for site, span, trace, parent, start, end, details in zip(
             each, each, each, each, each, each, each, strict=True
         ):
+            took = end - start
+            if (
+                parent is last
+                and site is counted
+                and took < under
+                and details is None
+                and span not in opened
+                and not shown
+            ):
+                # As the call before it: most of what is folded.
+                gone[span] = above
+                folded += 1
+                entry[0] += 1
+                entry[1] += took
+                if took > entry[3]:
+                    entry[3] = took
+                continue
             mine = opened.pop(span, None)
             if mine is not None and mine is target:
                 last = out
@@ -96,14 +116,13 @@ class Folder:
                 continue
             if parent is not last:
                 last = parent
+                counted = target = None
                 above = self.sent_above(parent)
                 # Where the caller's record has come already, nothing can be counted in it any more.
-                target = None
                 if above[1] not in gone and above[1] not in self.gone_before:
                     target = opened.get(above[1])
                     if target is None:
                         target = opened[above[1]] = Fold(now)
-            took = end - start
             if (
                 took >= under
                 or target is None
@@ -118,30 +137,30 @@ class Folder:
                 continue
             gone[span] = above
             folded += 1
-            busy = took if details is None else running(details, took)
             counts = target.counts
             if counts is None:
                 counts = target.counts = {}
                 target.first = (site, span, trace, above, start, end, details)
                 if mine is not None and mine.first is not None:
                     target.first = (*mine.first[:3], above, *mine.first[4:])
-            below = 0 if mine is None else mine.direct
-            target.direct += busy
+            less = 0 if details is None else took - running(details, took)
             if mine is not None and mine.counts is not None:
+                less += sum([below[TOTAL] - below[LESS] for below in mine.counts.values()])
                 merge(counts, mine.counts, site)
+            counted = site
             entry = counts.get(site)
             if entry is None:
                 if len(counts) >= MOST_FUNCTIONS:
                     site = None
                     entry = counts.get(None)
                 if entry is None:
-                    counts[site] = [1, took, max(busy - below, 0), took, 0]
+                    entry = counts[site] = [1, took, less, took, 0]
                     continue
-            entry[0] += 1
-            entry[1] += took
-            entry[2] += max(busy - below, 0)
-            if took > entry[3]:
-                entry[3] = took
+            entry[CALLS] += 1
+            entry[TOTAL] += took
+            entry[LESS] += less
+            if took > entry[LONGEST]:
+                entry[LONGEST] = took
         counters.folded += folded
         if shown:
             shown.difference_update(parts[1::WIDTH])
@@ -196,7 +215,7 @@ def running(details: Details, took: int) -> int:
 
 def merge(counts: dict[Site | None, list[int]], below: dict[Site | None, list[int]], caller: Site) -> None:
     """Add what was counted below a call of `caller` that is folded itself."""
-    for site, (calls, total, own, longest, inside) in below.items():
+    for site, (calls, total, less, longest, inside) in below.items():
         if site is caller:
             inside = total
         entry = counts.get(site)
@@ -204,11 +223,11 @@ def merge(counts: dict[Site | None, list[int]], below: dict[Site | None, list[in
             site = None
             entry = counts.get(None)
         if entry is None:
-            counts[site] = [calls, total, own, longest, inside]
+            counts[site] = [calls, total, less, longest, inside]
             continue
         entry[CALLS] += calls
         entry[TOTAL] += total
-        entry[OWN] += own
+        entry[LESS] += less
         entry[LONGEST] = max(entry[LONGEST], longest)
         entry[INSIDE] += inside
 
@@ -217,24 +236,35 @@ def told(details: Details | None, fold: Fold, is_beside: bool = False) -> Detail
     """A call's details with what is folded below it, or beside it."""
     if not fold.counts:
         return details
-    sites = [site for site in fold.counts if site is not None]
-    counts = list(fold.counts.values())
+    calls, total, less, longest, inside = map(list, zip(*fold.counts.values(), strict=True))
     attributes: dict[str, Any] = {} if details is None or details.attributes is None else {**details.attributes}
-    attributes["autoscope.folded.functions"] = [OTHERS if site is None else site.name for site in fold.counts]
-    attributes["autoscope.folded.lines"] = [0 if site is None else site.line for site in fold.counts]
-    attributes["autoscope.folded.calls"] = [entry[CALLS] for entry in counts]
-    attributes["autoscope.folded.total_ns"] = [entry[TOTAL] for entry in counts]
-    attributes["autoscope.folded.own_ns"] = [entry[OWN] for entry in counts]
-    attributes["autoscope.folded.max_ns"] = [entry[LONGEST] for entry in counts]
-    if any(entry[INSIDE] for entry in counts):
-        attributes["autoscope.folded.recursive_ns"] = [entry[INSIDE] for entry in counts]
+    sites = tuple(fold.counts)
+    names = _names.get(sites)
+    if names is None:
+        if len(_names) >= NAMES_KEPT:
+            _names.clear()
+        names = _names[sites] = (
+            Words([OTHERS if site is None else site.name for site in sites]),
+            Words([0 if site is None else site.line for site in sites]),
+            sites if None not in sites else tuple([site for site in sites if site is not None]),
+        )
+    attributes["autoscope.folded.functions"], attributes["autoscope.folded.lines"], made_of = names
+    attributes["autoscope.folded.calls"] = calls
+    attributes["autoscope.folded.total_ns"] = total
+    if any(less):
+        own = [max(took - others, 0) for took, others in zip(total, less, strict=True)]
+        attributes["autoscope.folded.own_ns"] = own
+    if longest != total:
+        attributes["autoscope.folded.max_ns"] = longest
+    if any(inside):
+        attributes["autoscope.folded.recursive_ns"] = inside
     if is_beside:
         attributes["autoscope.folded.beside"] = True
     if details is None:
         made = Folding(attributes=attributes)
     else:
         made = Folding(details.error_type, details.error_message, details.exception, attributes)
-    made.sites = tuple(sites)
+    made.sites = made_of
     return made
 
 
@@ -252,7 +282,7 @@ def beside(fold: Fold) -> tuple[Any, ...]:
     else:
         entry[CALLS] -= 1
         entry[TOTAL] -= took
-        entry[OWN] -= took if details is None else running(details, took)
+        entry[LESS] -= 0 if details is None else took - running(details, took)
         entry[INSIDE] = min(entry[INSIDE], entry[TOTAL])
     counters.folded -= 1
     return site, span, trace, parent, start, end, told(details, fold, True)

@@ -208,6 +208,12 @@ class Captured(Details):
     exception = None
 
 
+class Words(tuple):  # type: ignore[type-arg]
+    """A list among the attributes that many spans have alike: what it is on the wire may be kept."""
+
+    __slots__ = ()
+
+
 class Folding(Details):
     """Details of a call that tells of others, which were too short to be sent; see `fold`."""
 
