@@ -186,6 +186,12 @@ class Encoder:
     def _own_attributes(self, root: Trace | None, details: Details | None, count: int) -> bytes:
         """Attributes this span has beside its site's, and the number of those there was no room for."""
         limit = self.limits.attributes
+        if (
+            root is not None
+            and details is not None
+            and (limit is None or count + len(details.attributes or ()) < limit - 2)
+        ):
+            return self._thread_part(root, count) + self._own_attributes(None, details, count)  # there is room for all
         attributes, dropped = _limited(own_attributes(root, details), None if limit is None else max(0, limit - count))
         dropped += 0 if limit is None else max(0, count - limit)
         return _attributes(b"\x4a", attributes.items(), self.limits.attribute_length) + _dropped(dropped)

@@ -86,6 +86,7 @@ class Folder:
         above: Any = None
         entry: Any = None
         counted: Any = None  # whose `entry` is
+        again = more = longest = 0  # what is to be added to it
         each = iter(parts)
         for site, span, trace, parent, start, end, details in zip(
             each, each, each, each, each, each, each, strict=True
@@ -101,12 +102,15 @@ class Folder:
             ):
                 # As the call before it: most of what is folded.
                 gone[span] = above
-                folded += 1
-                entry[0] += 1
-                entry[1] += took
-                if took > entry[3]:
-                    entry[3] = took
+                again += 1
+                more += took
+                if took > longest:
+                    longest = took
                 continue
+            if again:
+                folded += again
+                add(entry, again, more, longest)
+                again = more = longest = 0
             mine = opened.pop(span, None)
             if mine is not None and mine is target:
                 last = out
@@ -156,11 +160,11 @@ class Folder:
                 if entry is None:
                     entry = counts[site] = [1, took, less, took, 0]
                     continue
-            entry[CALLS] += 1
-            entry[TOTAL] += took
             entry[LESS] += less
-            if took > entry[LONGEST]:
-                entry[LONGEST] = took
+            add(entry, 1, took, took)
+        if again:
+            folded += again
+            add(entry, again, more, longest)
         counters.folded += folded
         if shown:
             shown.difference_update(parts[1::WIDTH])
@@ -200,6 +204,13 @@ class Folder:
     def forget(self) -> None:
         self.open, self.gone, self.gone_before = {}, {}, {}
         self.shown.clear()
+
+
+def add(entry: list[int], calls: int, total: int, longest: int) -> None:
+    entry[CALLS] += calls
+    entry[TOTAL] += total
+    if longest > entry[LONGEST]:
+        entry[LONGEST] = longest
 
 
 def running(details: Details, took: int) -> int:
