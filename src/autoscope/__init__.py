@@ -196,7 +196,9 @@ def _functions(thing: Any) -> list[FunctionType]:
 
 
 def stats() -> dict[str, Any]:
-    """Counters of this process: woven, armed, recorded, dropped, sampled_out, exported, and `cost` in nanoseconds."""
+    """Counters of this process: woven, armed, recorded, dropped, sampled_out (traces), exported, `cost` in nanoseconds, and where the plan
+    keeps or folds, recorded calls that are counted in others (folded) or belong to traces decided against (left_out), and traces
+    decided before they had ended (decided_early)."""
     from autoscope import bootstrap
 
     if bootstrap.running is None:

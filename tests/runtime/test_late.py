@@ -801,3 +801,42 @@ def test_nothing_of_it_is_loaded_without_a_rule(tmp_path):
     assert json.loads(traced(tmp_path / "two", source, "{fold_under: 1us}").out.replace("'", '"')) == [
         "autoscope.runtime.late", "autoscope.runtime.fold"
     ]  # fmt: skip
+
+
+class Kept:
+    """An exporter that keeps what it is given."""
+
+    exported = dropped = 0
+
+    def __init__(self):
+        self.records = []
+
+    def export(self, records):
+        self.records += flat(records)
+
+    def close(self, deadline_seconds):
+        pass
+
+    def after_fork(self):
+        pass
+
+
+def test_who_watches_sees_every_call():
+    """`top` and `snapshot` are shown what is folded and left out, too; a flush hands over and decides."""
+    from autoscope.control.verbs import Snapshot, Watch
+    from autoscope.runtime.drain import Drain
+
+    program = woven("def leaf(): return 1\ndef root(): return [leaf() for _ in range(50)]\n")
+    kept, answers = Kept(), []
+    drain = Drain(lambda: [kept])
+    drain.late = Late()
+    sampling.set_rate(0.0)
+    drain.late.follow(True, None, 10**15)
+    watch = Watch()
+    drain.taps += [watch, Snapshot(lambda name: name == "program.leaf", 20, time.monotonic() + 60, answers.append)]
+    program["root"]()
+    assert drain.flush(5)
+    assert {site.qualname: seen.calls for site, seen in watch.seen.items()} == {"leaf": 50, "root": 1}
+    assert len(answers[0]["calls"]) == 20
+    assert not kept.records and (counters.folded, counters.left_out, counters.sampled_out) == (50, 1, 1)
+    drain.close(1)
