@@ -779,5 +779,8 @@ def describe_run(plan: Plan) -> dict[str, Any]:
         "pid": library.system.getpid(),
         "plan": plan.source,
         "strategy": plan.strategy,
-        "rate": plan.sampling.rate,
+        # Of traces recorded: with something to keep that is all, and what was left out is told by the counters.
+        "rate": 1.0
+        if plan.sampling.keep_errors or plan.sampling.keep_slower_than_ns is not None
+        else plan.sampling.rate,
     }
