@@ -840,3 +840,87 @@ def test_who_watches_sees_every_call():
     assert len(answers[0]["calls"]) == 20
     assert not kept.records and (counters.folded, counters.left_out, counters.sampled_out) == (50, 1, 1)
     drain.close(1)
+
+
+def test_threads_tasks_and_forks_at_once(tmp_path):
+    """Every recorded call is sent, folded or left out, in each process; no span's parent is missing."""
+    ran = traced(
+        tmp_path,
+        """
+        import asyncio, autoscope, os, threading
+        def leaf(x): return x
+        def mid(x): return [leaf(i) for i in range(5)]
+        def fails(): raise ValueError("on purpose")
+        def request(n):
+            for i in range(4): mid(i)
+            if n % 31 == 0:
+                try: fails()
+                except ValueError: pass
+        async def later(n):
+            await asyncio.sleep(n % 7 / 1000)
+            mid(n)
+        def spawn(n): return asyncio.ensure_future(later(n))
+        async def handle(n):
+            task = spawn(n)
+            if n % 20 == 0:
+                try: fails()
+                except ValueError: pass
+            return task
+        async def serve(): await asyncio.gather(*[await handle(n) for n in range(200)])
+        def work():
+            for n in range(500): request(n)
+            asyncio.run(serve())
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads: thread.start()
+        for _ in range(2):
+            child = os.fork()
+            if not child:
+                for n in range(200): request(n)
+                os._exit(0)
+            os.waitpid(child, 0)
+        for thread in threads: thread.join()
+        """,
+        "{rate: 0.1, keep: {errors: true}, fold_under: 50us}\nmodules: {__main__: {functions: {work: {level: 'off'}, serve: {level: 'off'}}}}",
+        env={"OTEL_BSP_MAX_QUEUE_SIZE": "1000000"},
+    )
+    ran.whole()
+    assert len(ran.processes) == 3
+    for process in ran.processes:
+        counts = process.meta["counters"]
+        assert counts["recorded"] == counts["exported"] + counts["folded"] + counts["left_out"]
+        assert counts["dropped"] == 0 < counts["sampled_out"]
+    assert len(ran.named("fails")) == 3 * (17 + 10) + 2 * 7
+
+
+def test_keeping_begins_in_a_process_that_rests(tmp_path):
+    """Started with a rate of 0 nothing can be recorded; a rule in the plan file has it record, within the second as ever."""
+    from program_kit import end, start
+
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("version: 1\nsampling: {rate: 0}\n")
+    program = """
+        import sys, autoscope
+        def fails(): return [].pop()
+        for line in sys.stdin:
+            try: fails()
+            except IndexError: pass
+            autoscope.flush()
+            print(autoscope.stats()["exported"], flush=True)
+    """
+    process = start(tmp_path, program, env={"AUTOSCOPE_PLAN": str(plan), "AUTOSCOPE_STRATEGY": None}, stdin=-1)
+
+    def ask():
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    assert ask() == 0
+    time.sleep(0.5)
+    plan.write_text("version: 1\nsampling: {rate: 0, keep: {errors: true}}\n")
+    limit = time.monotonic() + 10
+    while not ask():
+        assert time.monotonic() < limit, "nothing is kept"
+        time.sleep(0.05)
+    process.stdin.close()
+    process.stdin = None
+    assert end(tmp_path, process).spans
