@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, list[str]] = {
     "reconfigure": [],
     "macro": ["--rounds", "3", "--processes", "5"],
     "estimate": [],
+    "late": [],
 }
 Results = dict[str, Any]
 """Name of a benchmark -> what it printed with `--json`."""

@@ -23,6 +23,7 @@ SHORT = {
     "sustained": ["--seconds", "0.3"],
     "memory": ["--calls", "1000"],
     "reconfigure": ["--rounds", "2", "--sites", "100"],
+    "late": ["--spans", "3000"],
     "estimate": ["--processes", "1", "--seconds", "0.05", "--strategy", "balanced", "--shipped", "shop"],
 }
 

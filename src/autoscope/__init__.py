@@ -196,11 +196,24 @@ def _functions(thing: Any) -> list[FunctionType]:
 
 
 def stats() -> dict[str, Any]:
-    """Counters of this process: woven, armed, recorded, dropped, sampled_out, exported, and `cost` in nanoseconds."""
+    """Counters of this process: woven, armed, recorded, dropped, sampled_out (traces), exported, `cost` in nanoseconds, and where the plan
+    keeps or folds, recorded calls that are counted in others (folded) or belong to traces decided against (left_out), and traces
+    decided before they had ended (decided_early)."""
     from autoscope import bootstrap
 
     if bootstrap.running is None:
-        return {"woven": 0, "armed": 0, "recorded": 0, "dropped": 0, "sampled_out": 0, "exported": 0, "cost": {}}
+        return {
+            "woven": 0,
+            "armed": 0,
+            "recorded": 0,
+            "dropped": 0,
+            "sampled_out": 0,
+            "exported": 0,
+            "folded": 0,
+            "left_out": 0,
+            "decided_early": 0,
+            "cost": {},
+        }
     return bootstrap.running.stats()
 
 

@@ -205,7 +205,8 @@ class Running:
         for warning in (*self.plan.warnings, *not_heeded(self.plan)):
             notice("plan", warning)
         sampling.set_rate(self.plan.sampling.rate)
-        if not self.plan.sampling.rate and "opentelemetry.context" not in sys.modules:
+        self.decide_late()
+        if not self.plan.sampling.rate and not sampling.late and "opentelemetry.context" not in sys.modules:
             sites.rest()
         capture.set_redact(self.plan.redact)
         if self.plan.budget_overhead is not None:
@@ -239,6 +240,18 @@ class Running:
         self.begun = True
         self.cpu_before = time.process_time_ns() - weaver.Cost.cpu_ns
         self.offer()
+
+    def decide_late(self) -> None:
+        """Have what the plan keeps and folds be in force; what does it is imported where a plan asks for it."""
+        told = self.plan.sampling
+        asked = told.keep_errors or told.keep_slower_than_ns is not None or told.fold_under_ns
+        if self.drain.late is None and not asked:
+            return
+        if self.drain.late is None:
+            from autoscope.runtime.late import Late
+
+            self.drain.late = Late()
+        self.drain.late.follow(told.keep_errors, told.keep_slower_than_ns, told.fold_under_ns)
 
     def join_sdk(self, module: ModuleType | None = None) -> None:
         """See to it that a provider of the program's has our spans before it is flushed or shut down."""
@@ -324,7 +337,7 @@ class Running:
         if source and source[0] != "<" and os.path.isfile(source):
             self.plan_path = _absolute(source)
             self.plan_seen = library.stamp(self.plan_path)
-        self.from_start = not self.plan.sampling.rate
+        self.from_start = not self.plan.sampling.rate and not sampling.late
         if self.from_start:
             self.drain.start()
 
@@ -432,6 +445,7 @@ class Running:
         else:
             steer.share = plan.budget_overhead
         self.live.adopt(plan)
+        self.decide_late()
         for warning in (*plan.warnings, *not_heeded(plan)):
             notice("plan", warning)
         notice("plan-adopted", f"{self.plan_path} was changed; the plan is in force")
@@ -485,7 +499,8 @@ class Running:
         """What this process knows of itself, as the store's meta values."""
         counts = self.stats()
         known = {
-            "counters": {key: counts[key] for key in ("recorded", "dropped", "sampled_out", "exported")},
+            "counters": {key: counts[key] for key in ("recorded", "dropped", "sampled_out", "exported")}
+            | {key: counts[key] for key in ("folded", "left_out", "decided_early") if counts[key]},
             "sites": {key: counts[key] for key in ("woven", "armed")},
             "cost": counts["cost"],
             "not_woven": [list(entry) for entry in weaver.left_alone],
@@ -516,6 +531,9 @@ class Running:
             "dropped": dropped + max(lost, default=0),
             "sampled_out": sites.counters.sampled_out,
             "exported": max((exporter.exported for exporter in exporters), default=0),
+            "folded": sites.counters.folded,
+            "left_out": sites.counters.left_out,
+            "decided_early": sites.counters.early,
             "cost": {
                 "cpu_ns": cpu,
                 "in_calls_ns": in_calls,
@@ -758,10 +776,6 @@ def _absolute(path: str) -> str:
 def not_heeded(plan: Plan) -> list[str]:
     """What a plan asks for that is read and checked, but not in force in this version: said, never silently missed."""
     asked = []
-    if plan.sampling.keep_errors or plan.sampling.keep_slower_than_ns is not None:
-        asked.append("sampling.keep")
-    if plan.sampling.fold_under_ns is not None:
-        asked.append("sampling.fold_under")
     captures = [plan.capture]
     for module in plan.modules.values():
         captures += [module.capture, *[function.capture for function in module.functions.values()]]
@@ -810,5 +824,8 @@ def describe_run(plan: Plan) -> dict[str, Any]:
         "pid": library.system.getpid(),
         "plan": plan.source,
         "strategy": plan.strategy,
-        "rate": plan.sampling.rate,
+        # Of traces recorded: with something to keep that is all, and what was left out is told by the counters.
+        "rate": 1.0
+        if plan.sampling.keep_errors or plan.sampling.keep_slower_than_ns is not None
+        else plan.sampling.rate,
     }

@@ -106,9 +106,29 @@ def test_dropped_spans_are_stood_for(stored):
     try:
         found = from_store("", str(stored), COSTS)
         assert 4 == measured(stored, "numbers").calls
-        assert ["50% of the run's spans were dropped; the others stand for them."] == found.notes
+        assert ["50% of the run's calls were dropped or left out; the others stand for them."] == found.notes
     finally:
         change(stored, **before)
+
+
+def test_kept_traces_stand_for_those_left_out(tmp_path):
+    """The rate is not taken off a second time, and folded calls count as they were."""
+    program = """
+        def leaf(): return 1
+        def request(n):
+            for _ in range(3): leaf()
+            if n % 10 == 0: raise ValueError
+        for n in range(100):
+            try: request(n)
+            except ValueError: pass
+        """
+    plan = "version: 1\nsampling: {rate: 0.001, keep: {errors: true}, fold_under: 1h}\n"
+    write(tmp_path, {"app.py": program, "plan.yaml": plan})
+    words = ["run", "--quiet", "--strategy", "full_trace", "--plan", "plan.yaml", "--store", "store", "app.py"]
+    python("-m", "autoscope", *words, cwd=tmp_path)
+    found = from_store("", str(tmp_path / "store"), COSTS)
+    calls = {name: measured.calls for (_, _, name), measured in found.functions.items()}
+    assert {"__main__.leaf": 300, "__main__.request": 100} == pytest.approx(calls)
 
 
 def test_what_was_ours_is_taken_off(stored):

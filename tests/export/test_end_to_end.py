@@ -201,3 +201,23 @@ def test_somebody_elses_agent_reads_every_span(agent, tmp_path, protocol):
     assert resource["service.name"]["string_value"]
     failed = next(span for span, _ in spans if span["name"] == "__main__.fail")
     assert [event["name"] for event in failed["events"]] == ["exception"]
+
+
+def test_kept_and_folded_spans_arrive(receiver, tmp_path):
+    """A trace kept for its error says that all such are kept; 99,990 short calls are one line of it."""
+    protocol, url, handler = receiver
+    (tmp_path / "app.py").write_text(PROGRAM)
+    plan = "version: 1\nstrategy: full_trace\nsampling: {rate: 0, keep: {errors: true}, fold_under: 1h}\n"
+    (tmp_path / "plan.yaml").write_text(plan)
+    command = [sys.executable, "-m", "autoscope", "run", "--plan", "plan.yaml", "--otlp", url, "app.py"]
+    env = environment("", env={"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}, plain=True)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "done\n"
+    spans = {span.name: span for span in received(handler)}
+    assert set(spans) == {"__main__.main", "__main__.fail"}
+    assert {(span.trace_state, span.flags & 0xFF) for span in spans.values()} == {("ot=th:0", 3)}
+    assert spans["__main__.fail"].parent_span_id == spans["__main__.main"].span_id
+    told = {pair.key: pair.value.array_value.values for pair in spans["__main__.main"].attributes}
+    names = [value.string_value for value in told["autoscope.folded.functions"]]
+    calls = [value.int_value for value in told["autoscope.folded.calls"]]
+    assert dict(zip(names, calls, strict=True)) == {"__main__.leaf": 99990, "__main__.work": 10}

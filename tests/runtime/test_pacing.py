@@ -15,7 +15,9 @@ from autoscope.runtime.pacing import MOST_LAID, Pacer
 @settings(max_examples=200, deadline=None)
 @given(
     st.floats(1.0, 30.0),
-    st.lists(st.one_of(st.tuples(st.just("calls"), st.integers(0, 200)), st.tuples(st.just("ahead"), st.integers(0, 20)))),
+    st.lists(
+        st.one_of(st.tuples(st.just("calls"), st.integers(0, 200)), st.tuples(st.just("ahead"), st.integers(0, 20)))
+    ),
 )
 def test_every_call_is_counted(interval, doings):
     """Whatever was prepared when, used up or not."""

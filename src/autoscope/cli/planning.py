@@ -242,7 +242,9 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
     own += recorded / stored * (suspended * costs.step + left_out * costs.thinned)
     notes = []
     if recorded > stored:
-        notes.append(f"{1 - stored / recorded:.0%} of the run's spans were dropped; the others stand for them.")
+        notes.append(
+            f"{1 - stored / recorded:.0%} of the run's calls were dropped or left out; the others stand for them."
+        )
     before = float(cost.get("before_cpu_ns", 0))
     return from_run(f"run {run.id}", rows, process - before, own_cpu_ns=own, notes=notes)
 

@@ -20,7 +20,7 @@ from opentelemetry.context.context import Context, _RuntimeContext
 from autoscope.errors import notice
 from autoscope.runtime import sampling, sites
 from autoscope.runtime.context import UNSAMPLED, Attached, Unsampled, current
-from autoscope.runtime.spans import Record, Trace, epoch_offset
+from autoscope.runtime.spans import Record, Trace, Undecided, epoch_offset
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -72,6 +72,8 @@ class RuntimeContext(_RuntimeContext):
         if value:
             under = value[0].context
             span: otel.Span = _otel().NonRecordingSpan(span_context(value[0], value[1]))
+            if sampling.shown is not None:
+                sampling.shown(value[1])
         elif type(value) is Unsampled:
             under = value.context
             span = _otel().NonRecordingSpan(_unsampled(value))
@@ -100,8 +102,16 @@ def attached(context: Context) -> Attached:
         value = Attached()
         value.sampled = None
     elif not parent.trace_flags.sampled:
+        # Where that is so because our trace may be left out, later, our calls below their span are recorded, under our own.
         value = Attached()
         value.sampled = False
+        now = _undecided(parent)
+        if now is not None:
+            value = Attached((sampling.below(now[0], now[1], context), now[1]))
+            value.sampled = True
+    elif (now := _undecided(parent)) is not None:
+        value = Attached((sampling.below(now[0], parent.span_id, context), parent.span_id))
+        value.sampled = True
     else:
         trace = Trace(
             parent.trace_id,
@@ -116,6 +126,12 @@ def attached(context: Context) -> Attached:
         value.sampled = True
     value.context = context
     return value
+
+
+def _undecided(parent: Any) -> Any:
+    """The span of ours that is current, where its trace is decided late and a span of theirs belongs to it; else None."""
+    now = current.get()
+    return now if now and type(now[0]) is Undecided and now[0].trace_id == parent.trace_id else None
 
 
 def span_context(trace: Trace, span_id: int, is_remote: bool = False) -> Any:

@@ -14,7 +14,7 @@ from stat import S_ISDIR
 
 from autoscope.errors import AutoscopeError
 from autoscope.runtime.library import library, system
-from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.spans import Clock, Words, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -270,6 +270,12 @@ def _plain(value: Any, depth: int = 0) -> Any:
     kind = type(value)
     if kind is str or kind is bool or value is None:
         return value
+    if kind is int and -_TOP <= value < _TOP:
+        return value
+    if kind is Words:
+        return list(value)
+    if kind is list and depth < _DEPTH:
+        return [_plain(item, depth + 1) for item in value]
     if kind is dict and depth < _DEPTH:
         return {
             key if type(key) is str else _key(key): item if type(item) is str else _plain(item, depth + 1)

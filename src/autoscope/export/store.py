@@ -18,7 +18,7 @@ from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
 from autoscope.runtime.library import ROOT, library, root, system
 from autoscope.runtime.sites import shares
-from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.spans import Clock, Folding, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -438,6 +438,9 @@ class _Batch:
                 "autoscope.coroutine.running_ns"
             )
             encoded = to_json(attributes)
+        if type(details) is Folding:
+            for site in details.sites:
+                self.site_id(site)
         exception = details.exception
         if exception is not None:
             from autoscope.export.wire import exception_attributes

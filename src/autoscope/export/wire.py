@@ -19,7 +19,7 @@ from autoscope.errors import notice
 from autoscope.export.settings import Settings
 from autoscope.runtime import sites
 from autoscope.runtime.context import Attached
-from autoscope.runtime.spans import epoch_offset
+from autoscope.runtime.spans import Words, epoch_offset
 
 if TYPE_CHECKING:
     from autoscope.runtime.sites import Site
@@ -44,6 +44,7 @@ PROBABILITY = "autoscope.sampling.probability"
 """How probable it was that this call is recorded, where not all of its function's are: it stands for the reciprocal of it."""
 _SITE_KEYS = frozenset({"code.function.name", "code.file.path", "code.line.number"})
 _names: dict[str, bytes] = {}
+_words: dict[tuple[str, Words], bytes] = {}
 _BYTE = [bytes((number,)) for number in range(0x80)]
 _double = Struct("<d").pack
 _fixed32 = Struct("<I").pack
@@ -192,6 +193,13 @@ class Encoder:
     ) -> bytes:
         """Attributes this span has beside its site's, and the number of those there was no room for."""
         limit = self.limits.attributes
+        if (
+            root is not None
+            and details is not None
+            and share is None
+            and (limit is None or count + len(details.attributes or ()) < limit - 2)
+        ):
+            return self._thread_part(root, count) + self._own_attributes(None, details, count)  # there is room for all
         attributes, dropped = _limited(
             own_attributes(root, details, share), None if limit is None else max(0, limit - count)
         )
@@ -345,6 +353,22 @@ def _attributes(tag: bytes, attributes: Iterable[tuple[str, Any]], length: int |
                 text = value.encode()
                 parts.append(b"%b%c%b\x12%c\x0a%c%b" % (tag, len(name) + size + 4, name, size + 2, size, text))
                 continue
+        elif type(value) is Words and length is None:
+            found = _words.get((key, value))
+            if found is None:
+                if len(_words) >= _NAMES_KEPT:
+                    _words.clear()
+                found = _words[key, value] = name + _message(b"\x12", _any_value(value, None))
+            parts.append(_message(tag, found))
+            continue
+        elif type(value) is list:
+            items = b"".join([_item(item, length, 1) for item in value])
+            size = len(items)
+            if len(name) + size < 0x78:
+                parts.append(b"%b%c%b\x12%c\x2a%c%b" % (tag, len(name) + size + 4, name, size + 2, size, items))
+            else:
+                parts.append(_message(tag, name + _message(b"\x12", _message(b"\x2a", items))))
+            continue
         parts.append(_message(tag, name + _message(b"\x12", _any_value(value, length))))
     return b"".join(parts)
 
@@ -355,6 +379,24 @@ def _name(key: str) -> bytes:
         _names.clear()
     name = _names[key] = _text(b"\x0a", key)
     return name
+
+
+def _item(value: Any, length: int | None, depth: int) -> bytes:
+    """ArrayValue.values = 1; small numbers and short words, which are most, in one step."""
+    if type(value) is int and 0 <= value < 1 << 28:
+        if value < 0x80:
+            return bytes((0x0A, 2, 0x18, value))
+        if value < 1 << 14:
+            return bytes((0x0A, 3, 0x18, value & 0x7F | 0x80, value >> 7))
+        if value < 1 << 21:
+            return bytes((0x0A, 4, 0x18, value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
+        return bytes(
+            (0x0A, 5, 0x18, value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14 & 0x7F | 0x80, value >> 21)
+        )
+    if type(value) is str and len(value) < 0x70 and length is None and value.isascii():
+        size = len(value)
+        return b"\x0a%c\x0a%c%b" % (size + 2, size, value.encode())
+    return _message(b"\x0a", _any_value(value, length, depth))
 
 
 def _any_value(value: Any, length: int | None, depth: int = 0) -> bytes:
@@ -375,7 +417,7 @@ def _any_value(value: Any, length: int | None, depth: int = 0) -> bytes:
     if isinstance(value, float):
         return b"\x21" + _double(value)
     if isinstance(value, (list, tuple)) and depth < _DEPTH:
-        return _message(b"\x2a", b"".join([_message(b"\x0a", _any_value(item, length, depth + 1)) for item in value]))
+        return _message(b"\x2a", b"".join([_item(item, length, depth + 1) for item in value]))
     if isinstance(value, (bytes, bytearray)):
         return _message(b"\x3a", bytes(value))
     if value is None:

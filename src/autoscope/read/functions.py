@@ -8,12 +8,15 @@ What the words mean (docs/store.md has examples):
   that of its children (never below zero: children may be tasks, which ran beside it); and its parent loses its running
   time, not the whole stretch from first to last step. The rest of its duration is *waiting*.
 - *total* adds up the calls that have no caller of the same function above them: recursion is not counted twice.
+- *Folded* calls have no span of their own and are counted on one above them (`autoscope.folded.*`); calls and times have
+  them, and percentiles take each of them for the mean of those that were counted together.
 
 Children are looked for in the same process, because clocks of two processes need not agree.
 """
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -62,6 +65,9 @@ class Place(NamedTuple):
     kind: str
 
 
+OTHERS = Place("(others)", "", 0, "function")
+"""Folded calls of functions that there was no room to tell of one by one."""
+OTHERS_SITE = -2
 LOST = Place("(unknown function)", "", 0, "function")
 """Where a damaged file has a call but no longer its function."""
 
@@ -107,6 +113,27 @@ Row = tuple[int, int, int, int, int, "float | None"]
 """What is needed of a span: span, parent, site, start, duration, and how many calls it stands for where that is not one."""
 
 
+class Folded(NamedTuple):
+    """Calls of one function that were counted together."""
+
+    site: int
+    calls: int
+    total_ns: int
+    own_ns: int
+    max_ns: int
+    recursive_ns: int
+    """Part of `total_ns` that was inside a call of the same function counted here."""
+
+    def scaled(self, count: float | None) -> Folded:
+        """The same of so many traces alike."""
+        if count is None:
+            return self
+        of_all = [round(value * count) for value in (self.calls, self.total_ns, self.own_ns)]
+        return self._replace(
+            calls=of_all[0], total_ns=of_all[1], own_ns=of_all[2], recursive_ns=round(self.recursive_ns * count)
+        )
+
+
 @dataclass(slots=True)
 class Tree:
     """The calls of one process, added up along the ways they were called."""
@@ -114,24 +141,29 @@ class Tree:
     root: Path
     paths: list[Path]
     durations: dict[int, array[int]]
-    """Site -> duration of every recorded call."""
+    """Site -> duration of every recorded call that has a span."""
     sampled: dict[int, float] = field(default_factory=dict)
     """Site -> nanoseconds of the calls that were not recorded, as those that were have it."""
+    folded: dict[int, list[Folded]] = field(default_factory=dict)
+    """Site -> its recorded calls that have none."""
 
 
 def grow_tree(
     rows: Iterable[Row],
     running: dict[int, int] | None = None,
     generators: frozenset[int] = frozenset(),
+    folded: dict[int, tuple[bool, list[Folded]]] | None = None,
 ) -> Tree:
     """One pass over `Row`s in order of start, parents first.
 
-    `running` has the running time of spans that were suspended, `generators` the sites whose spans go by it.
+    `running` has the running time of spans that were suspended, `generators` the sites whose spans go by it; `folded` what was
+    counted on a span, and whether that ran beside it, below its caller, instead of below it.
     """
     root = Path(-1, None)
     durations: dict[int, array[int]] = {}
     tree = Tree(root, [], durations)
     running = running or {}
+    folded = folded or {}
     sets: dict[frozenset[int], frozenset[int]] = {}
     index: dict[int, int] = {}
     path_of: list[Path] = []
@@ -182,7 +214,27 @@ def grow_tree(
         ends.append(end)
         seen.append(start)
         left.append(own)
+        if folded and span in folded:
+            is_beside, calls = folded[span]
+            caller = above if is_beside else number
+            caller_path = root if caller is None else path_of[caller]
+            covered = _add_folded(caller_path, calls, tree, sets)
+            if caller is not None:
+                covered = min(covered, left[caller])
+                left[caller] -= covered
+                caller_path.own_ns -= covered
     return tree
+
+
+def _add_folded(caller: Path, calls: list[Folded], tree: Tree, sets: dict[frozenset[int], frozenset[int]]) -> int:
+    """Count folded calls below a path; how long they ran."""
+    for entry in calls:
+        path = caller.find(entry.site) or _begin_path(caller, entry.site, tree, sets)
+        path.calls += entry.calls
+        path.own_ns += entry.own_ns
+        path.total_ns += entry.total_ns - entry.recursive_ns
+        tree.folded.setdefault(entry.site, []).append(entry)
+    return sum(entry.own_ns for entry in calls)
 
 
 def _begin_path(parent: Path, site: int, tree: Tree, sets: dict[frozenset[int], frozenset[int]]) -> Path:
@@ -199,7 +251,7 @@ def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
     running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
     # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
     rows = connection.execute(_ROWS.format(weight=weight(connection)))
-    return grow_tree(rows, running, generators)
+    return grow_tree(rows, running, generators, read_folded(connection, places))
 
 
 _ROWS = """
@@ -233,16 +285,44 @@ def adjusted_count(tracestate: str | None) -> float | None:
 def read_places(connection: Connection) -> dict[int, Place]:
     """Site -> function."""
     rows = connection.execute("SELECT id, name, file, line, kind FROM sites")
-    return {site: Place(name, file, line, kind) for site, name, file, line, kind in rows}
+    places = {site: Place(name, file, line, kind) for site, name, file, line, kind in rows}
+    places[OTHERS_SITE] = OTHERS
+    return places
+
+
+def read_folded(connection: Connection, places: dict[int, Place]) -> dict[int, tuple[bool, list[Folded]]]:
+    """Span -> whether what was counted on it ran beside it, and that."""
+    sites = {(place.name, place.line): site for site, place in places.items()}
+    rows = connection.execute(_FOLDED)
+    found: dict[int, tuple[bool, list[Folded]]] = {}
+    for span, text, tracestate in rows:
+        told = json.loads(text)
+        scale = adjusted_count(tracestate)
+        names = told.get("autoscope.folded.functions", [])
+        where = zip(names, told.get("autoscope.folded.lines", []), strict=False)
+        total = told.get("autoscope.folded.total_ns", [])
+        columns = [[sites.get(place, -1) for place in where], told.get("autoscope.folded.calls", []), total]
+        for name, otherwise in (("own_ns", total), ("max_ns", total), ("recursive_ns", [0] * len(total))):
+            columns.append(told.get(f"autoscope.folded.{name}", otherwise))
+        calls = [Folded(*entry).scaled(scale) for entry in zip(*columns, strict=False)]
+        found[span] = bool(told.get("autoscope.folded.beside")), calls
+    return found
+
+
+_FOLDED = """
+SELECT s.span, d.attributes, t.tracestate FROM details d JOIN spans s ON s.span = d.span JOIN traces t ON t.id = s.trace
+WHERE instr(d.attributes, 'autoscope.folded.') > 0
+"""
 
 
 class _Sum:
     """What the processes saw of one function."""
 
-    __slots__ = ("calls", "durations", "errors", "own", "sampled", "total", "waiting")
+    __slots__ = ("calls", "durations", "errors", "folded", "own", "sampled", "total", "waiting")
 
     def __init__(self) -> None:
         self.durations: array[int] = array("q")
+        self.folded: list[Folded] = []
         self.calls: float = 0
         self.errors = 0
         self.own: float = 0
@@ -268,13 +348,15 @@ def measure_run(run: Run) -> list[Function]:
         for site, durations in tree.durations.items():
             mine[site].durations.extend(durations)
             mine[site].sampled += tree.sampled.get(site, 0.0)
+        for site, entries in tree.folded.items():
+            mine[site].folded.extend(entries)
         _add_unseen(process, sums)
         for site, errors, waiting in connection.execute(_DETAILS.format(weight=weight(connection))):
             mine[site].errors += errors
             mine[site].waiting += waiting or 0
 
     run.ask(add)
-    functions = [_function(place, found) for place, found in sums.items() if found.durations]
+    functions = [_function(place, found) for place, found in sums.items() if found.durations or found.folded]
     return sorted(functions, key=lambda function: (-function.own_ns, function.name))
 
 
@@ -299,17 +381,19 @@ def _add_unseen(process: Process, sums: dict[Place, _Sum]) -> None:
 
 def _function(place: Place, found: _Sum) -> Function:
     ordered = sorted(found.durations)
+    calls = len(ordered) + sum(entry.calls for entry in found.folded)
+    groups = sorted(_groups(ordered, found.folded)) if found.folded else []
     return Function(
         *place,
         calls=round(found.calls),
-        recorded=len(ordered),
+        recorded=calls,
         errors=found.errors,
         own_ns=max(round(found.own), 0),
         total_ns=round(found.total),
-        mean_ns=round((sum(ordered) + found.sampled) / found.calls),
-        p50_ns=percentile(ordered, 50),
-        p95_ns=percentile(ordered, 95),
-        max_ns=ordered[-1],
+        mean_ns=round((sum(ordered) + found.sampled + sum([entry.total_ns for entry in found.folded])) / found.calls),
+        p50_ns=_percentile_of_groups(groups, calls, 50) if groups else percentile(ordered, 50),
+        p95_ns=_percentile_of_groups(groups, calls, 95) if groups else percentile(ordered, 95),
+        max_ns=groups[-1][0] if groups else ordered[-1],
         waiting_ns=round(found.waiting),
     )
 
@@ -317,3 +401,23 @@ def _function(place: Place, found: _Sum) -> Function:
 def percentile(ordered: list[int], share: int) -> int:
     """The smallest duration that at least `share` per cent of the calls did not exceed."""
     return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
+
+
+def _groups(ordered: list[int], folded: list[Folded]) -> list[tuple[int, int]]:
+    """(duration, how many calls): of those counted together the longest, and all others by their mean."""
+    groups = [(duration, 1) for duration in ordered]
+    for entry in folded:
+        groups.append((entry.max_ns, 1))
+        if entry.calls > 1:
+            groups.append(((entry.total_ns - entry.max_ns) // (entry.calls - 1), entry.calls - 1))
+    return groups
+
+
+def _percentile_of_groups(groups: list[tuple[int, int]], calls: int, share: int) -> int:
+    """The same as `percentile`, of groups in order."""
+    rank = max(1, -(-calls * share // 100))
+    for duration, count in groups:
+        rank -= count
+        if rank <= 0:
+            return duration
+    return groups[-1][0]

@@ -56,6 +56,8 @@ class Report:
     """Spans in the store."""
     dropped: int
     sampled_out: int
+    folded: int
+    """Calls that have no span, and are counted on one above them."""
     processes: dict[str, int]
     """State (`finished`, `running`, `killed`) -> how many."""
     woven: int
@@ -91,6 +93,7 @@ def build_report(run: Run, *, with_functions: bool = True) -> Report:
         spans=spans,
         dropped=meta["counters"].get("dropped", 0),
         sampled_out=meta["counters"].get("sampled_out", 0),
+        folded=sum(run.ask(lambda connection, _: int(connection.execute(_FOLDED).fetchone()[0])), 0),
         processes=states,
         woven=meta["sites"].get("woven", 0),
         armed=meta["sites"].get("armed", 0),
@@ -101,6 +104,12 @@ def build_report(run: Run, *, with_functions: bool = True) -> Report:
         notices=tuple((str(slug), str(text)) for slug, text in (item[:2] for item in meta["notices"])),
         notes=tuple(run.notes),
     )
+
+
+_FOLDED = """
+SELECT coalesce(sum(calls.value), 0) FROM details d, json_each(d.attributes, '$."autoscope.folded.calls"') calls
+WHERE instr(d.attributes, 'autoscope.folded.') > 0
+"""
 
 
 def count_exceptions(run: Run) -> tuple[Exceptions, ...]:
@@ -299,6 +308,8 @@ def _counts(report: Report) -> str:
     number = sum(report.processes.values())
     parts = [_plural(report.spans, "span") + " from " + _plural(number, "process", "es")]
     parts += [f"{report.processes[state]} {state}" for state in ("running", "killed") if state in report.processes]
+    if report.folded:
+        parts.append(_plural(report.folded, "call") + " folded")
     if report.dropped:
         parts.append(f"{report.dropped:,} dropped")
     if report.sampled_out:

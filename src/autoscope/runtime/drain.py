@@ -83,6 +83,8 @@ class Drain:
         """Called about once a second in the drain's thread."""
         self.at_end = at_end
         """Called in the drain's thread where it is the process's last one."""
+        self.late: Any = None
+        """A `late.Late`, which says what of the records is sent; None where all are."""
         self.exporters: list[Exporter] | None = None
         self.lock = allocate_lock()
         """Held while records are being handed over."""
@@ -234,18 +236,20 @@ class Drain:
         if not self.lock.acquire(blocking=False):
             return False
         try:
-            self._drain()
+            # While far too much is recorded, the budget has to be looked at in between.
+            self._drain(CHUNK if self.steer is not None and self.steer.hurried else None)
             return len(sites.records) > CHUNK * WIDTH
         finally:
             self.lock.release()
 
-    def _drain(self) -> None:
-        """What is buffered now, and no more: other threads may record as fast as this hands over."""
+    def _drain(self, most: int | None = None) -> None:
+        """What is buffered now, and no more: other threads may record as fast as this hands over. `most`: no more than so many."""
         records = sites.records
+        began = Clock.now()
         left = len(records)
+        if most is not None:
+            left = min(left, most * WIDTH)
         if self.steer is not None:
-            if self.steer.hurried:
-                left = min(left, CHUNK * WIDTH)
             self.steer.weigh(records[:left:WIDTH])
         while True:
             waiting = min(len(records), left)
@@ -254,6 +258,8 @@ class Drain:
             elif sites.switches.append is sites.drop and not self.frozen and len(records) < self.queue * WIDTH // 2:
                 sites.switches.append = records.extend
             if not waiting:
+                if self.late is not None:
+                    self.hand_over(self.late.due(began))
                 return
             count = min(waiting, CHUNK * WIDTH)
             chunk: Any = sites.Batch(records[:count])
@@ -266,10 +272,17 @@ class Drain:
             counters.taken += len(chunk)
             if self.taps:
                 self.taps[:] = [tap for tap in self.taps if _shown(tap, chunk)]
-            if self.exporters is None:
-                self.exporters = self.make_exporters()
-            for exporter in self.exporters:
-                exporter.export(chunk)
+            if self.late is not None:
+                chunk = self.late.take(chunk, began)
+            self.hand_over(chunk)
+
+    def hand_over(self, records: Any) -> None:
+        if not records:
+            return
+        if self.exporters is None:
+            self.exporters = self.make_exporters()
+        for exporter in self.exporters:
+            exporter.export(records)
 
     def flush(self, seconds: float, last: bool = False) -> bool:
         """Hand over what is buffered now, in the calling thread, and have it sent; False if that took too long.
@@ -285,6 +298,8 @@ class Drain:
         context.set_current(context.Unsampled())
         try:
             self._drain()
+            if self.late is not None:
+                self.hand_over(self.late.settle(last))
             if last:
                 for hurry in _each(self.exporters, "hurry"):
                     hurry(seconds)
@@ -349,6 +364,8 @@ class Drain:
             settle()
         wait_for_end(self.native)
         self.locked = acquire(self.lock, timeout=0.2)
+        if self.late is not None and self.locked:
+            self.late.before_fork()
 
     def after_fork_parent(self) -> None:
         self.forking = False
@@ -371,6 +388,8 @@ class Drain:
             self.steer.after_fork()
         ours.clear()
         sites.after_fork()
+        if self.late is not None:
+            self.late.after_fork()
         for exporter in self.exporters or ():
             exporter.after_fork()
         self.arm()

@@ -13,7 +13,7 @@ from autoscope.errors import not_ours, notice
 from autoscope.runtime import context, sites
 from autoscope.runtime.context import Attached, Unsampled
 from autoscope.runtime.sites import switches
-from autoscope.runtime.spans import Span, Trace
+from autoscope.runtime.spans import Span, Trace, Undecided
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ rate: float = 1.0
 """Share of traces recorded; live."""
 tracestate: str = "ot=th:0"
 """The rate in OpenTelemetry's consistent-probability form, as `set_rate` computes it."""
+late: bool = False
+"""Whether every trace is recorded and decided when it has ended; see `late`."""
+shown: Any = None
+"""Called with the id of each span of ours that OpenTelemetry code asks for, where it matters; see `fold`."""
 foreign: Any = None
 """Asked at a root for a span that OpenTelemetry code made current before its context was ours; see `export.bridge`."""
 
@@ -48,6 +52,7 @@ rejected: int = 0
 
 The randomness is the last 56 bits of a trace's id, which consistent samplers further on compare with `th`.
 """
+RANDOMNESS = (1 << 56) - 1
 _bits = sites.random.getrandbits
 
 
@@ -75,9 +80,18 @@ def set_foreign(asked: Any) -> None:
     _publish()
 
 
+def set_late(decided: bool) -> None:
+    """Record every trace from now on, to be decided when it has ended; or decide at the root again."""
+    global late
+    late = decided
+    if decided:
+        sites.wake()
+    _publish()
+
+
 def _publish() -> None:
     """Woven code decides by itself where nobody else has a say."""
-    switches.share = rate if foreign is None and rejected else 2.0
+    switches.share = rate if foreign is None and rejected and not late else 2.0
 
 
 def root(parent: Any) -> Span | Unsampled | None:
@@ -103,6 +117,9 @@ def root(parent: Any) -> Span | Unsampled | None:
         else:
             return None
         if rejected:
+            if late:
+                sites.counters.roots += 1
+                return undecided(inherited), switches.next()
             if parent is None and foreign is None:
                 randomness = rejected + (_bits(56) * ((1 << 56) - rejected) >> 56)  # it was decided that it is recorded
             else:
@@ -121,6 +138,25 @@ def root(parent: Any) -> Span | Unsampled | None:
     except Exception as error:
         _give_up(error)
         return None
+
+
+def undecided(inherited: Any) -> Undecided:
+    """A trace that begins here and is decided late. Its id says, and whoever asks is told, what the rate alone would have decided."""
+    identity = _bits(128)
+    kept = identity & RANDOMNESS >= rejected
+    trace = Undecided(identity, 0, tracestate if kept else "", 3 if kept else 2, *this_thread(), inherited)
+    trace.home = trace.waiting = trace.told = None
+    trace.verdict = trace.since = 0
+    return trace
+
+
+def below(trace: Undecided, span_id: int, inherited: Any) -> Undecided:
+    """The part of such a trace that lies below a span of OpenTelemetry code, which was not recorded: it hangs under our span."""
+    part = Undecided(trace.trace_id, span_id, trace.tracestate, trace.flags, *this_thread(), inherited)
+    part.home = trace.home or trace
+    part.waiting = part.told = None
+    part.verdict = part.since = 0
+    return part
 
 
 def this_thread() -> tuple[int, str]:

@@ -224,14 +224,33 @@ MANY = 1 << 62
 class Counters:
     """What happened, counted; read by `stats()` and written with the run."""
 
-    __slots__ = ("capture_ns", "dropped", "entered", "marks", "roots", "taken")
+    __slots__ = (
+        "capture_ns",
+        "dropped",
+        "early",
+        "entered",
+        "folded",
+        "late_out",
+        "left_out",
+        "marks",
+        "roots",
+        "taken",
+    )
 
     def __init__(self) -> None:
         self.capture_ns = 0
         """CPU time of rendering arguments and results, extrapolated from the calls it was measured on."""
         self.dropped = 0
+        self.early = 0
+        """Traces decided before they had ended, of those that are decided late."""
         self.entered = 0
         """Calls that were recorded or sampled out with a `Call`; the others need none."""
+        self.folded = 0
+        """Recorded calls that are counted in another one's span and not sent."""
+        self.late_out = 0
+        """Traces that were recorded and decided against."""
+        self.left_out = 0
+        """Their calls."""
         self.marks = repeat(context.UNSAMPLED, MANY)
         """Marks of traces that are decided against, one taken for each: what is left of them is the count."""
         self.roots = 0
@@ -241,7 +260,7 @@ class Counters:
     @property
     def sampled_out(self) -> int:
         """Traces decided against."""
-        return MANY - length_hint(self.marks)
+        return MANY - length_hint(self.marks) + self.late_out
 
 
 counters = Counters()
@@ -431,6 +450,8 @@ def reset() -> None:
     counters.__init__()  # type: ignore[misc]
     ask_for(False)
     sampling.set_rate(1.0)
+    sampling.set_late(False)
+    sampling.shown = None
     switches.append = records.extend
 
 

@@ -84,6 +84,26 @@ class Trace:
         self.failed = None
 
 
+class Undecided(Trace):
+    """A trace that is recorded, and of which is decided later whether it is kept; see `late`.
+
+    What OpenTelemetry code and services further on are told, `flags` and `tracestate`, is what the rate says of it and stays so.
+    """
+
+    __slots__ = ("home", "since", "told", "verdict", "waiting")
+
+    home: Undecided | None
+    """The trace this one is a part of, where calls go on below a span of OpenTelemetry code; None: it is decided by itself."""
+    verdict: int
+    """What was decided; 0: nothing yet."""
+    since: int
+    """`perf_counter_ns` of when its first record was seen."""
+    waiting: list[Any] | None
+    """The parts of its records that wait for the decision."""
+    told: Trace | None
+    """What its records are sent with, where a rule keeps it that the rate would not tell of."""
+
+
 Span = tuple[Trace, int]
 """A span in progress: its trace and its span id. This is what the context variable holds."""
 
@@ -187,6 +207,21 @@ class Captured(Details):
     __init__ = object.__init__
     error_type = error_message = ""
     exception = None
+
+
+class Words(tuple):  # type: ignore[type-arg]
+    """A list among the attributes that many spans have alike: what it is on the wire may be kept."""
+
+    __slots__ = ()
+
+
+class Folding(Details):
+    """Details of a call that tells of others, which were too short to be sent; see `fold`."""
+
+    __slots__ = ("sites",)
+
+    sites: tuple[Site, ...]
+    """Their functions."""
 
 
 Record = tuple["Site", int, Trace, "Span | None", int, int, "Details | None"]
