@@ -211,6 +211,7 @@ class Running:
         capture.set_redact(self.plan.redact)
         if self.plan.budget_overhead is not None:
             self.drain.make_steer = self.keep_budget
+            library.load(library.STEERING)
         self.drain.arm()
         # The last to be registered is the first to run, so the program's own handlers are still traced.
         atexit.register(self.at_exit)

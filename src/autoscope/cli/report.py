@@ -7,7 +7,7 @@ import os
 import shutil
 
 from autoscope.cli.output import count, write
-from autoscope.read.report import FORMATS, SORTS, arrange, build_report, render
+from autoscope.read.report import FORMATS, SORTS, arrange, build_report, render, render_decisions
 from autoscope.read.runs import open_run
 
 DEFAULT_STORE = ".autoscope"
@@ -25,12 +25,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--format", choices=FORMATS, default="table", help="(default: table)")
     parser.add_argument("--sort", choices=tuple(SORTS), default="own", help="what comes first (default: own)")
     parser.add_argument("--limit", metavar="N", type=count, help="show so many functions (default: 30 in a table)")
+    parser.add_argument("--decisions", action="store_true", help="what the budget decided, when and why, instead")
     parser.set_defaults(command=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
     report = build_report(open_run(args.store or os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE, args.run))
+    if args.decisions:
+        write(render_decisions(report))
+        return 0
     limit = args.limit or (30 if args.format == "table" else None)
     shown = arrange(report, args.sort, limit)
     width = shutil.get_terminal_size((100, 24)).columns

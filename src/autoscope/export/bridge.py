@@ -266,7 +266,7 @@ class Bridge:
         offset = epoch_offset()
         outside = wire.begins_here(parent)
         attributes = wire.site_attributes(site) | wire.own_attributes(
-            trace if outside else None, details, sites.shares.get(site)
+            trace if outside else None, details, sites.share_of(site, start)
         )
         events = []
         status = Status(StatusCode.UNSET)

@@ -11,7 +11,7 @@ from autoscope.export import resource as process
 from autoscope.export.settings import Settings
 from autoscope.export.wire import begins_here, exception_attributes, own_attributes, site_attributes
 from autoscope.runtime.library import library
-from autoscope.runtime.sites import shares
+from autoscope.runtime.sites import share_of
 from autoscope.runtime.spans import epoch_offset
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ConsoleExporter:
             "end_time": _timestamp(end + epoch),
             "status": status,
             "attributes": site_attributes(site)
-            | own_attributes(trace if begins_here(parent) else None, details, shares.get(site)),
+            | own_attributes(trace if begins_here(parent) else None, details, share_of(site, start)),
             "events": events,
             "links": [],
             "resource": {"attributes": self._resource, "schema_url": ""},

@@ -44,6 +44,18 @@ class Exceptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What the budget decided of one function, and why."""
+
+    time_ns: int
+    pid: int
+    site: str
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that is reported of a run; times are nanoseconds."""
 
@@ -68,6 +80,10 @@ class Report:
     own_cpu_ns: int | None
     """CPU time that was autoscope's, None where it was not measured."""
     own_cpu_share: float | None
+    budget: float | None
+    """Share of the program's CPU time that was allowed, None where nothing was said."""
+    decisions: tuple[Decision, ...]
+    """The budget's, oldest first."""
     notices: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     """What could not be read."""
@@ -81,6 +97,7 @@ def build_report(run: Run, *, with_functions: bool = True) -> Report:
     states: dict[str, int] = {}
     for process in run.processes:
         states[process.state] = states.get(process.state, 0) + 1
+    budgets = [process.meta.get("budget") for process in run.processes]
     reasons: dict[str, int] = {}
     for item in meta["not_woven"]:
         reasons[item[-1]] = reasons.get(item[-1], 0) + 1
@@ -101,6 +118,8 @@ def build_report(run: Run, *, with_functions: bool = True) -> Report:
         exceptions=count_exceptions(run),
         own_cpu_ns=meta["cost"].get("cpu_ns"),
         own_cpu_share=meta["cost"].get("share"),
+        budget=next((found["share"] for found in budgets if found), None),
+        decisions=decisions_of(run),
         notices=tuple((str(slug), str(text)) for slug, text in (item[:2] for item in meta["notices"])),
         notes=tuple(run.notes),
     )
@@ -110,6 +129,22 @@ _FOLDED = """
 SELECT coalesce(sum(calls.value), 0) FROM details d, json_each(d.attributes, '$."autoscope.folded.calls"') calls
 WHERE instr(d.attributes, 'autoscope.folded.') > 0
 """
+
+
+def decisions_of(run: Run) -> tuple[Decision, ...]:
+    """What the budget decided, in all processes."""
+
+    def ask(connection: Connection, process: Process) -> list[Decision]:
+        rows = connection.execute(
+            "SELECT time_ns, attributes FROM events WHERE span = 0 AND name = 'autoscope.budget' ORDER BY id"
+        )
+        told = [(time_ns, json.loads(attributes)) for time_ns, attributes in rows]
+        return [
+            Decision(time_ns, process.pid, *(str(one.get(key, "")) for key in ("site", "from", "to", "why")))
+            for time_ns, one in told
+        ]
+
+    return tuple(sorted((one for found in run.ask(ask) for one in found), key=lambda one: one.time_ns))
 
 
 def count_exceptions(run: Run) -> tuple[Exceptions, ...]:
@@ -291,6 +326,7 @@ def facts(report: Report) -> list[str]:
     if report.own_cpu_share is not None:
         spent = f" ({human_time(report.own_cpu_ns)})" if report.own_cpu_ns is not None else ""
         lines.append(f"autoscope took {report.own_cpu_share:.1%} of the CPU time{spent}")
+    lines += _budget(report)
     if report.exceptions:
         shown = ", ".join(f"{one.type} {one.spans:,}" for one in report.exceptions[:5])
         more = len(report.exceptions) - 5
@@ -302,6 +338,30 @@ def facts(report: Report) -> list[str]:
     lines += [f"notice: {text} ({slug})" for slug, text in report.notices]
     lines += [f"note: {note}" for note in report.notes]
     return lines
+
+
+def _budget(report: Report) -> list[str]:
+    """What came of the budget, in one line."""
+    if report.budget is None:
+        return []
+    last = {(one.pid, one.site): one for one in report.decisions}
+    partly = [one for one in last.values() if one.after != "every call"]
+    text = f"budget {report.budget:.3g} of the CPU time"
+    if not partly:
+        return [text + ": every call is recorded"]
+    text += f": {_plural(len(partly), 'function')} recorded in part, of which ~ are estimates"
+    shown = "; ".join(f"{shorten(one.site, 40)} {one.after}" for one in partly[:2])
+    more = f" and {len(partly) - 2} more" if len(partly) > 2 else ""
+    return [f"{text} ({shown}{more}); --decisions tells all"]
+
+
+def render_decisions(report: Report) -> str:
+    """What the budget decided, one line each, the time in seconds since the run began."""
+    lines = []
+    for one in report.decisions:
+        seconds = (one.time_ns - report.started_ns) / 1e9 if report.started_ns else 0.0
+        lines.append(f"{seconds:9.2f}  {one.pid}  {one.site}: {one.before} -> {one.after} ({one.why})")
+    return "\n".join(lines or ["the budget decided nothing: every call is recorded, or there is none"]) + "\n"
 
 
 def _counts(report: Report) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock
-from builtins import bool, dict, enumerate, float, int, len, list, max, min, sorted, sum, zip
+from builtins import abs, bool, dict, enumerate, float, int, iter, len, list, max, min, sum, zip
 
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.context import get as read_current
@@ -72,6 +72,9 @@ IDLE_SHARE = 0.02
 LEAST_SCALE, MOST_SCALE = 0.1, 1.5
 LEAST_DEALT = 0.25
 """Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
+CROWD = 64
+"""Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
+HURRY_AT_FIRST_SECONDS = 0.5
 MOST_DECISIONS = 2000
 """Decisions a process tells one by one; further ones are counted."""
 
@@ -179,22 +182,27 @@ def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
     dealt: dict[Any, Share] = {}
     counting = allowed * COUNTING
     left = allowed - counting
-    order = sorted(loads, key=lambda key: loads[key].calls * loads[key].most / loads[key].weight)
-    weighing = sum([load.recorded * load.weight for load in loads.values()])
+    # The level rises; at each of these one of them has enough: without what it captures, then with it.
+    steps: list[tuple[float, bool, Any, float]] = []
+    for key, load in loads.items():
+        plain, full = load.every(load.recorded), load.every(load.recorded + load.captured)
+        each = load.weight * load.recorded
+        steps.append((plain / each, False, key, plain))
+        steps.append((full / each, True, key, full - plain))
+    steps.sort(key=lambda step: step[:2])
+    rising = sum([load.weight * load.recorded for load in loads.values()])
+    filled = 0.0
     level = MOST_SPANS
-    hot: list[Any] = []
-    for key in order:
+    for need, in_full, key, cost in steps:
         load = loads[key]
-        level = left / weighing if weighing > 0 and left > 0 else 0.0
-        mine = level * load.weight * load.recorded
-        full, plain = load.every(load.recorded + load.captured), load.every(load.recorded)
-        if plain <= mine:
-            dealt[key] = Share(EVERY if full <= mine else PLAIN)
-            left -= full if full <= mine else plain
-            weighing -= load.recorded * load.weight
-        else:
-            hot.append(key)
-    level = min(level, MOST_SPANS)
+        slope = 0.0 if in_full else load.weight * load.recorded
+        if filled + cost + (rising - slope) * need > left:
+            level = min(level, need, max(left - filled, 0.0) / rising) if rising > 0.0 else level
+            break
+        filled += cost
+        rising -= slope
+        dealt[key] = Share(EVERY if in_full else PLAIN)
+    hot = [key for key in loads if key not in dealt]
     hot.sort(key=lambda key: loads[key].calls * loads[key].counted)
     rest = sum([loads[key].calls * loads[key].counted for key in hot])
     for place, key in enumerate(hot):
@@ -208,15 +216,28 @@ def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
         rest -= cost
     else:
         return dealt
-    duty = min(counting / rest, MOST_DUTY)
+    found = min(counting / rest, MOST_DUTY)
+    duty = max(found, LEAST_DUTY)
     for key in hot:
         load = loads[key]
-        if duty < LEAST_DUTY and not load.paceable:
+        if found < LEAST_DUTY and not load.paceable:
             dealt[key] = Share(OFF, 0.0, 0.0)
         else:
-            duty = max(duty, LEAST_DUTY)
             dealt[key] = Share(WINDOWS, min(level * load.weight / load.calls / duty, load.most), duty)
     return dealt
+
+
+class Past:
+    """Records that wait to be handed over from a time when something else held for their function."""
+
+    __slots__ = ("share", "until", "waiting")
+
+    def __init__(self, until: int, waiting: int, share: float) -> None:
+        self.until = until
+        """Calls that began before this, by the clock of records."""
+        self.waiting = waiting
+        self.share = share
+        """How probable it was that one is recorded."""
 
 
 class Steered:
@@ -231,8 +252,10 @@ class Steered:
         "observed",
         "owed",
         "pacer",
+        "past",
         "rate",
         "room_since",
+        "seen",
         "state",
         "stepped",
         "stratum",
@@ -254,6 +277,10 @@ class Steered:
         """What the pacer had counted when its calls were owed last, at the last step, and when it was last observed."""
         self.owed = 0.0
         """Calls, counted or estimated, that no recorded one stands for yet."""
+        self.seen = 0
+        """Windows of its so far."""
+        self.past: list[Past] = []
+        """Of records in the buffer from before its state changed, oldest first."""
         self.calls = 0.0
         """A second of the program's CPU time, of late."""
         self.stratum = 0
@@ -262,6 +289,10 @@ class Steered:
         """Since when there has been room for more; 0: there is none."""
         self.capture: Any = None
         """What it captures by the plan, while it captures nothing."""
+
+    def ahead(self) -> int:
+        """How many calls are to be prepared that are looked at: those of two steps."""
+        return int(min(max(4.0, 2.0 * self.rate * self.calls * STEP_SECONDS), MOST_SPANS))
 
     def count(self) -> None:
         """What was called since is owed."""
@@ -298,6 +329,7 @@ class Budget:
         self.measured = 0.0
         """What tracing costs, a share of the program's CPU time, in the last second or so."""
         self.decisions = 0
+        self.untold: list[dict[str, Any]] = []
         self.is_exempt: Callable[[Site], object] = _never
         """Whether a function is none of the budget's business, because somebody asked for it."""
         self.held = False
@@ -331,8 +363,11 @@ class Budget:
         """Nanoseconds our threads use that no record is to blame for, a second of the program's CPU time."""
         self.history: list[tuple[float, float, float]] = []
         """(when, nanoseconds of ours, of the program's) of the last steps."""
+        self.began = self.at
         self.hurried = True
         self.idle = False
+        self.callers: set[int] = set()
+        """Spans that are parents of what was handed over last."""
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
 
@@ -365,36 +400,108 @@ class Budget:
             if self.is_open or now - self.at < self.step_seconds() - 0.001:
                 return False
             self.step()
-            return True
+        # Now, because who is told may have a store to open first.
+        told, self.untold = self.untold, []
+        for decision in told:
+            self.tell(decision)
+        return True
 
-    def weigh(self, recorded: Any) -> None:
+    def weigh(self, records: list[Any], length: int) -> int:
         """Say how probable it was that these were recorded, so that the reciprocals add up to the calls there were.
 
-        `recorded`: the sites of all records that are handed over next.
+        `records` is the buffer, of which so many parts are handed over next (`length`). Of functions that were found to be called far
+        too often meanwhile only a few are left in it. How many parts that are now.
         """
         with self.lock:
-            self._weigh(Tally(recorded))
+            there = Tally(records[:length:WIDTH])
+            self.since.add(there)
+            crowd = {
+                site: there[site]
+                for site, steered in self.active.items()
+                if _DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead())
+            }
+            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, {})
+            if not crowd:
+                self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+            length = sum(kept.values()) * WIDTH
+            if self.active:
+                later = Tally(records[length::WIDTH])
+                for site, steered in list(self.active.items()):
+                    self.stand(site, steered, there[site], kept[site], kept_before.get(site), later[site])
+            return length
 
-    def _weigh(self, tally: Tally) -> None:
-        self.since.add(tally)
-        for site, steered in list(self.active.items()):
-            here = tally.get(site, 0)
-            if steered.state == PACED:
-                steered.count()
-            elif steered.state == THINNED:
-                steered.owed += here / (steered.rate * sampling.rate)
-            elif steered.state == WINDOWS and steered.pacer is None:
-                steered.owed += here / (steered.rate * self.duty * sampling.rate)
-            elif steered.state in (EVERY, PLAIN):
-                all_of_them = here / (site.rate * sampling.rate)
-                steered.owed += all_of_them
-                if abs(steered.owed - all_of_them) < 1.0:
-                    del self.active[site]
-                    sites.set_share(site, site.rate * sampling.rate if site.rate < 1.0 else 1.0)
-                    continue
+    def stand(
+        self, site: Site, steered: Steered, there: int, kept: int, kept_before: list[int] | None, later: int
+    ) -> None:
+        """How many calls each of these records of one function stands for: `there` are `kept`, and `later` ones wait still.
+
+        `kept_before`: how many of them are of each time before, where not all are.
+        """
+        before: list[tuple[int, float]] = []
+        for number, past in enumerate(steered.past):
+            here = min(past.waiting, there)
+            past.waiting -= here
+            there -= here
+            left = here if kept_before is None else kept_before[number]
+            kept -= left
             if here:
-                sites.set_share(site, here / steered.owed if steered.owed > here else 1.0)
-                steered.owed = min(steered.owed - here, 0.0)
+                before.append((past.until, past.share * left / here if left else 1.0))
+        steered.past = [past for past in steered.past if past.waiting]
+        self.owe(site, steered, there)
+        if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
+            del self.active[site]
+            steered.owed = 0.0
+            sites.set_share(site, site.rate * sampling.rate if site.rate < 1.0 else 1.0, (*before,))
+            return
+        share = 1.0
+        if kept > 0:
+            waiting = max(later - sum([past.waiting for past in steered.past]), 0)
+            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
+            steered.owed -= kept / share
+        sites.set_share(site, share, (*before,))
+
+    def owe(self, site: Site, steered: Steered, recorded: int) -> None:
+        """Calls that so many records tell of, or that were counted, are owed."""
+        if steered.state == PACED:
+            steered.count()
+        elif steered.state == THINNED:
+            steered.owed += recorded / (steered.rate * sampling.rate)
+        elif steered.state == WINDOWS and steered.pacer is None:
+            steered.owed += recorded / (steered.rate * self.duty * sampling.rate)
+        elif steered.state in (EVERY, PLAIN):
+            steered.owed += recorded / (site.rate * sampling.rate)
+
+    def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
+        """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
+
+        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and of the
+        crowd by the times before.
+        """
+        kept: list[Any] = []
+        tally, seen = Tally(), Tally()
+        parts = iter(records[:length])
+        callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+        before = {site: [0] * len(self.active[site].past) for site in crowd}
+        each = {site: count // CROWD + 1 for site, count in crowd.items()}
+        for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
+            site, span, details = record[0], record[1], record[6]
+            if site in each and not (details is not None and details.error_type):
+                seen[site] += 1
+                if seen[site] % each[site] and span not in callers and span not in self.callers:
+                    continue
+            tally[site] += 1
+            if site in each:
+                for number, past in enumerate(self.active[site].past):
+                    if record[4] < past.until:
+                        before[site][number] += 1
+                        break
+            kept += record
+        self.callers = callers
+        left_out = (length - len(kept)) // WIDTH
+        records[:length] = kept
+        counters.left_out += left_out
+        counters.taken += left_out
+        return tally, before
 
     def unseen(self) -> dict[Site, float]:
         """Calls for which no record stands, at the end."""
@@ -495,7 +602,8 @@ class Budget:
             stretch = (end - steered.stratum) * self.net_share / spent / progress
             steered.owed += count * max(stretch, 1.0)
             steered.stratum = end
-            steered.calls += (count * 1e9 / spent - steered.calls) * 0.1
+            steered.seen += 1
+            steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / steered.seen)
             steered.pacer.prepare(WINDOW_SPANS)  # type: ignore[union-attr]
         apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS)
         self.turn_at = now + apart * (0.5 + sites.random.random())
@@ -558,7 +666,7 @@ class Budget:
     def correct(self, now: float, share: float, recorded: int) -> None:
         """Let what is measured tell how far the figures are to be trusted."""
         was = self.hurried
-        self.hurried = share > 4 * self.share and recorded > 200
+        self.hurried = now - self.began < HURRY_AT_FIRST_SECONDS or (share > 4 * self.share and recorded > 200)
         if self.hurried and not was:
             self.hurried_at = now
         if self.hurried and now - self.hurried_at > HURRY_SECONDS:
@@ -695,6 +803,7 @@ class Budget:
             self.windows[site] = steered
             if before != WINDOWS:
                 steered.stratum = Clock.process_cpu()
+                steered.seen = 0
             if steered.pacer is None:
                 site.get = sampling.thinned(share.rate)
                 sites.disarm(site)
@@ -708,7 +817,7 @@ class Budget:
             steered.told = share.rate
             self.decisions += 1
             if self.decisions <= MOST_DECISIONS:
-                self.tell(
+                self.untold.append(
                     {
                         "time_ns": Clock.now() + epoch_offset(),
                         "site": site.name,
@@ -722,13 +831,13 @@ class Budget:
         """What was called until now is owed in the words of the state it was in."""
         self.active[site] = steered
         before = steered.state
-        if before == PACED:
-            steered.count()
-        waiting = buffered[site]
-        if before in (EVERY, PLAIN) and state not in (EVERY, PLAIN):
-            steered.owed += waiting / max(site.rate * sampling.rate, 1e-9)
-        elif before not in (EVERY, PLAIN) and state in (EVERY, PLAIN):
-            steered.owed -= waiting / max(site.rate * sampling.rate, 1e-9)
+        newer = buffered[site] - sum([past.waiting for past in steered.past])
+        self.owe(site, steered, newer)
+        if newer > 0:
+            # What waits stands for what was called until now.
+            share = min(newer / steered.owed, 1.0) if steered.owed > 0.0 else 1.0
+            steered.owed -= newer / share
+            steered.past.append(Past(Clock.now(), newer, share))
         if before == WINDOWS:
             del self.windows[site]
         if before in (WINDOWS, OFF) and state not in (WINDOWS, OFF):
@@ -743,7 +852,7 @@ class Budget:
 
     def set_pace(self, site: Site, steered: Steered, before: str) -> None:
         """Give it a paced twin, or another interval where it has one."""
-        ahead = int(min(max(4.0, 2.0 * steered.rate * steered.calls * STEP_SECONDS), MOST_SPANS))
+        ahead = steered.ahead()
         interval = 1.0 / steered.rate if steered.rate > 0.0 else float(1 << 40)
         if steered.pacer is not None:
             steered.pacer.interval = interval
@@ -764,10 +873,9 @@ class Budget:
     def refill(self) -> None:
         """See to it that paced functions have calls ahead that are looked at."""
         for site, steered in self.active.items():
-            if steered.state == PACED and steered.pacer is not None:
-                ahead = int(min(max(4.0, 2.0 * steered.rate * steered.calls * STEP_SECONDS), MOST_SPANS))
-                if not steered.pacer.prepare(ahead):
-                    self.set_pace(site, steered, PACED)
+            pacer = steered.pacer
+            if steered.state == PACED and pacer is not None and not pacer.prepare(steered.ahead()):
+                self.set_pace(site, steered, PACED)
 
     def take_up(self) -> None:
         """Somebody has changed functions, which were let go of for that: what is known of them holds on."""
@@ -796,17 +904,16 @@ class Budget:
                     self.change_quietly(site, steered, buffered)
 
     def change_quietly(self, site: Site, steered: Steered, buffered: Tally) -> None:
-        tell, self.tell = self.tell, _untold
-        try:
-            self.change(site, steered, Share(EVERY), buffered, "")
-        finally:
-            self.tell = tell
+        told = len(self.untold)
+        self.change(site, steered, Share(EVERY), buffered, "")
+        del self.untold[told:]
 
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""
         self.lock = RLock()
         for steered in self.active.values():
             steered.owed = 0.0
+            steered.past.clear()
             if steered.pacer is not None:
                 steered.counted = steered.stepped = steered.observed = steered.pacer.count()
         self.since.clear()
@@ -826,10 +933,6 @@ def _taken() -> tuple[int, int, int, int]:
 
 def _never(site: Site) -> bool:
     return False
-
-
-def _untold(decision: dict[str, Any]) -> None:
-    pass
 
 
 def _described(state: str, rate: float, duty: float) -> str:

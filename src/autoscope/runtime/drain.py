@@ -236,8 +236,8 @@ class Drain:
         if not self.lock.acquire(blocking=False):
             return False
         try:
-            # While far too much is recorded, the budget has to be looked at in between.
-            self._drain(CHUNK if self.steer is not None and self.steer.hurried else None)
+            # Where there is a budget it has to be looked at in between.
+            self._drain(None if self.steer is None else CHUNK)
             return len(sites.records) > CHUNK * WIDTH
         finally:
             self.lock.release()
@@ -249,8 +249,8 @@ class Drain:
         left = len(records)
         if most is not None:
             left = min(left, most * WIDTH)
-        if self.steer is not None:
-            self.steer.weigh(records[:left:WIDTH])
+        if self.steer is not None and left:
+            left = self.steer.weigh(records, left)
         while True:
             waiting = min(len(records), left)
             if len(records) > self.queue * WIDTH:

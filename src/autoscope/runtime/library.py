@@ -142,6 +142,18 @@ SENDING = (
     "traceback",
     "unicodedata",
 )
+STEERING = (
+    "autoscope.runtime.budget",
+    "autoscope.weave.pace",
+    "autoscope.control.server",
+    "autoscope.export.destinations",
+    "autoscope.export.store",
+    "fcntl",
+    "json",
+    "sqlite3.dbapi2",
+)
+"""What a budget's first second needs. While a program computes, a thread that imports waits 5 ms for its turn after each of some
+hundred calls of the system's: two seconds, in which nobody would look after the budget."""
 NETWORK = (
     "autoscope.export.otlp",
     "autoscope.export.console",
@@ -162,6 +174,15 @@ def library(name: str) -> ModuleType:
     if module is None:
         module = kept[name] = import_module(name)
     return module
+
+
+def load(names: Iterable[str]) -> None:
+    """Import these now, as far as there are any."""
+    for name in names:
+        try:
+            import_module(name)
+        except ImportError:
+            pass  # who needs it says what is missing
 
 
 def give_back(before: set[str], path: Iterable[str], *needed: str) -> set[str]:

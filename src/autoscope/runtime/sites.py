@@ -210,9 +210,9 @@ code hands over is gone at once. Never replaced: woven code holds its `extend`.
 WIDTH = 7
 """Parts of a record."""
 
-shares: dict[Site, float] = {}
-"""Of functions of whose calls only some are recorded: how probable it was of each. Where the budget decides it changes with every
-batch that is handed over."""
+shares: dict[Site, tuple[float, tuple[tuple[int, float], ...]]] = {}
+"""Of functions of whose calls only some are recorded: how probable it was of each; and (when, how probable) of those that began before
+that, oldest first. Where the budget decides it changes with every batch that is handed over."""
 
 random = Random(int.from_bytes(os.urandom(16), "big"))
 """Our own, so that a program that seeds `random` sees the numbers it would have seen."""
@@ -358,12 +358,25 @@ paused = 0
 """How many pauses there are, one in another."""
 
 
-def set_share(site: Site, share: float) -> None:
-    """What is recorded of this function's calls from now on stands for `1 / share` calls each."""
-    if share < 1.0:
-        shares[site] = share
+def set_share(site: Site, share: float, before: tuple[tuple[int, float], ...] = ()) -> None:
+    """What is handed over of this function's calls from now on stands for `1 / share` calls each; see `shares`."""
+    if share < 1.0 or before:
+        shares[site] = share, before
     else:
         shares.pop(site, None)
+
+
+def share_of(site: Site, start: int) -> float | None:
+    """How probable it was that a call is recorded; None: all are."""
+    found = shares.get(site)
+    if found is None:
+        return None
+    share, before = found
+    for until, old in before:
+        if start < until:
+            share = old
+            break
+    return share if share < 1.0 else None
 
 
 def arm(site: Site) -> None:

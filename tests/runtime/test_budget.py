@@ -1,0 +1,349 @@
+"""The budget in the running process: what is dealt out, and that what is counted is told."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FunctionType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autoscope
+from autoscope.read.report import build_report
+from autoscope.read.runs import open_run
+from autoscope.runtime import sites
+from autoscope.runtime.budget import COUNTING, EVERY, LEAST_DUTY, OFF, PACED, PLAIN, THINNED, WINDOWS, Load, deal
+from autoscope.runtime.sites import site_of
+
+LOADS = st.dictionaries(
+    st.integers(0, 30),
+    st.builds(
+        Load,
+        st.floats(0.5, 1e7),
+        st.floats(500, 20_000),
+        st.sampled_from([7.0, 180.0]),
+        captured=st.sampled_from([0.0, 2500.0, 10_000.0]),
+        paceable=st.booleans(),
+        most=st.sampled_from([1.0, 0.5, 0.01]),
+        weight=st.sampled_from([1.0, 2.0]),
+    ),
+    max_size=12,
+)
+
+
+def cost(load, share):
+    """Nanoseconds a second."""
+    if share.state == EVERY:
+        return load.every(load.recorded + load.captured)
+    if share.state == PLAIN:
+        return load.every(load.recorded)
+    looked_at = load.calls * share.rate * share.duty * load.recorded
+    return looked_at + load.calls * share.duty * load.counted
+
+
+@settings(max_examples=300, deadline=None)
+@given(LOADS, st.floats(1e3, 1e9))
+def test_no_more_is_dealt_out_than_there_is(loads, allowed):
+    """But for the least that windows are open."""
+    dealt = deal(loads, allowed)
+
+    assert dealt.keys() == loads.keys()
+    least = sum(load.calls * LEAST_DUTY * load.counted for key, load in loads.items() if dealt[key].state == WINDOWS)
+    assert sum(cost(loads[key], share) for key, share in dealt.items()) <= allowed * 1.001 + least
+
+
+@settings(max_examples=300, deadline=None)
+@given(LOADS, st.floats(1e3, 1e9))
+def test_who_is_called_less_is_told_of_more(loads, allowed):
+    """Of functions that are alike but for their calls, a rarer one has no smaller a share recorded."""
+    alike = {key: Load(load.calls, 2000.0, 7.0) for key, load in loads.items()}
+    dealt = deal(alike, allowed)
+    order = sorted(alike, key=lambda key: alike[key].calls)
+    shares = [dealt[key].rate * dealt[key].duty for key in order]
+
+    assert all(one >= other * 0.999 for one, other in zip(shares, shares[1:], strict=False))
+
+
+@settings(max_examples=300, deadline=None)
+@given(LOADS, st.floats(1e3, 1e9), st.floats(1.0, 100.0))
+def test_a_larger_budget_gives_nobody_less(loads, allowed, more):
+    """Neither a worse state nor fewer spans."""
+    small, large = deal(loads, allowed), deal(loads, allowed * more)
+
+    for key, load in loads.items():
+        spans = [
+            load.calls * (load.most if share.state in (EVERY, PLAIN) else share.rate * share.duty)
+            for share in (small[key], large[key])
+        ]
+        assert spans[1] >= spans[0] * 0.999
+        assert large[key].worth[0] >= small[key].worth[0]
+
+
+def test_the_ladder():
+    """Detail goes first, then some of the calls, then windows; what cannot be counted cheaply is off at last."""
+
+    def state(calls, paceable=True):
+        loads = {"hot": Load(calls, 2000.0, 7.0 if paceable else 180.0, captured=5000.0, paceable=paceable)}
+        return deal(loads, 1e7)["hot"].state
+
+    assert [state(calls) for calls in (100, 2000, 10_000, 10_000_000)] == [EVERY, PLAIN, PACED, WINDOWS]
+    assert [state(calls, False) for calls in (10_000, 1_000_000, 100_000_000_000)] == [THINNED, WINDOWS, OFF]
+    assert 0 < COUNTING < 1
+
+
+PROGRAM = """
+import sys, time
+
+class Thing:
+    def __init__(self, value):
+        self.value = value
+    def hot(self, other):
+        return self.value + other
+    @property
+    def half(self):
+        return self.value / 2
+
+def steps(n):
+    for i in range(n):
+        yield i
+
+def rare(n):
+    thing, total = Thing(1), 0
+    for i in range(n):
+        total = thing.hot(total) + thing.half - 0.5
+    return total + sum(steps(10))
+
+def main(seconds):
+    end = time.perf_counter() + seconds
+    runs = 0
+    while time.perf_counter() < end:
+        assert rare(2000) == 2045, rare(2000)
+        runs += 1
+    return runs
+
+if __name__ == "__main__":
+    print(main(float(sys.argv[1])))
+"""
+
+
+def run(tmp_path, *options, program=PROGRAM, words=("3",)):
+    (tmp_path / "app.py").write_text(program)
+    result = subprocess.run(
+        [sys.executable, "-m", "autoscope", "run", "--quiet", "--store", "store", *options, "app.py", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout, result.stderr, open_run(str(tmp_path / "store"))
+
+
+def test_what_is_counted_is_told(tmp_path):
+    """Few calls are recorded, and the report still says how many there were."""
+    out, _, found = run(tmp_path, "--strategy", "full_trace", "--budget", "5%")
+    runs = int(out)
+    functions = {function.name: function for function in found.functions()}
+    hot, rare = functions["__main__.Thing.hot"], functions["__main__.rare"]
+
+    assert hot.recorded < 0.5 * runs * 2000
+    assert rare.calls == pytest.approx(runs, rel=0.01)
+    # Counted, but for what windows estimate where this machine is slow.
+    assert hot.calls == pytest.approx(runs * 2000, rel=0.5)
+    assert hot.total_ns > hot.recorded * 10
+
+
+def test_decisions_are_told(tmp_path):
+    """Each with its reason, in the store and in the report."""
+    _, _, found = run(tmp_path, "--strategy", "full_trace", "--budget", "5%")
+    report = build_report(found)
+
+    assert report.budget == 0.05
+    first = next(one for one in report.decisions if one.site == "__main__.Thing.hot")
+    assert first.before == "every call"
+    assert "1 call in" in first.after
+    assert "calls a second" in first.why
+    shown = subprocess.run(
+        [sys.executable, "-m", "autoscope", "report", "--store", "store", "--decisions"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert len(shown.splitlines()) == len(report.decisions)
+    assert "Thing.hot: every call ->" in shown
+
+
+def test_a_span_says_what_it_stands_for(tmp_path):
+    """In every export; a span of a function recorded in full says nothing."""
+    _, _, found = run(tmp_path, "--strategy", "full_trace", "--budget", "5%")
+    exported = subprocess.run(
+        [sys.executable, "-m", "autoscope", "export", "--store", "store", "--format", "otlp-json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (resource,) = json.loads(exported)["resourceSpans"]
+    stands_for = {}
+    for span in resource["scopeSpans"][0]["spans"]:
+        shares = [a["value"]["doubleValue"] for a in span["attributes"] if a["key"] == "autoscope.sampling.probability"]
+        stands_for.setdefault(span["name"], []).append(1 / shares[0] if shares else 1)
+    hot = next(function for function in found.functions() if function.name == "__main__.Thing.hot")
+    unseen = {entry[0]: entry[4] for entry in found.processes[0].meta["budget"]["unseen"]}
+
+    assert sum(stands_for["__main__.Thing.hot"]) + unseen.get("__main__.Thing.hot", 0) == pytest.approx(
+        hot.calls, rel=0.01
+    )
+    assert max(stands_for["__main__.Thing.hot"]) > 1
+    assert set(stands_for["__main__.main"]) == {1}
+
+
+def test_rates_of_the_plan_are_told_too(tmp_path):
+    """A function at a tenth: each of its spans stands for ten calls, with and without a budget."""
+    (tmp_path / "plan.yaml").write_text(
+        "version: 1\nstrategy: full_trace\nmodules: {app: {functions: {Thing.hot: {rate: 0.1}}}}\n"
+    )
+    out, _, found = run(tmp_path, "--plan", "plan.yaml", words=("0.2",))
+    hot = next(function for function in found.functions() if function.name == "__main__.Thing.hot")
+
+    assert hot.recorded < hot.calls
+    assert hot.calls == pytest.approx(10 * hot.recorded, rel=0.01)
+    assert hot.calls == pytest.approx(int(out) * 2000, rel=0.25)
+
+
+FORKING = PROGRAM.replace(
+    "print(main(float(sys.argv[1])))",
+    """
+    import os
+    runs = main(1.5)
+    child = os.fork()
+    more = main(1.5)
+    if not child:
+        print(more, flush=True)
+        sys.exit(0)
+    os.waitpid(child, 0)
+    print(runs + more)
+""",
+)
+
+
+def test_children_keep_to_it_too(tmp_path):
+    """A fork: what was counted before it is the parent's."""
+    out, _, found = run(tmp_path, "--strategy", "full_trace", "--budget", "5%", program=FORKING)
+    runs = sum(map(int, out.split()))
+    functions = {function.name: function for function in found.functions()}
+
+    assert len(found.processes) == 2
+    assert functions["__main__.rare"].calls == pytest.approx(runs, rel=0.01)
+    assert functions["__main__.Thing.hot"].calls == pytest.approx(runs * 2000, rel=0.5)
+    assert functions["__main__.Thing.hot"].recorded < runs * 1000
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch):
+    name = f"budgeted_{time.monotonic_ns()}"
+    (tmp_path / f"{name}.py").write_text(PROGRAM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("AUTOSCOPE_STRICT", "1")
+    handle = autoscope.install(strategy="full_trace", include=[name], budget=0.02, store=str(tmp_path / "store"))
+    try:
+        yield __import__(name)
+    finally:
+        handle.uninstall()
+        sys.modules.pop(name, None)
+
+
+def budget():
+    from autoscope import bootstrap
+
+    assert bootstrap.running is not None
+    return bootstrap.running.drain.steer
+
+
+def settled(app):
+    """Run it until its hot function is no longer recorded in full."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        app.main(0.2)
+        site = next(site for site in sites.sites if site.qualname == "Thing.hot")
+        if budget() is not None and any(known is site and one.state != EVERY for known, one in budget().warm.items()):
+            return site
+    raise AssertionError("nothing was done about it")
+
+
+def authors(app):
+    """The functions' code as their author's file has it, by name and line."""
+    found = {}
+
+    def look(code):
+        for part in code.co_consts:
+            if type(part) is type(code):
+                found[part.co_qualname, part.co_firstlineno] = part
+                look(part)
+
+    look(compile(Path(app.__file__).read_text(), app.__file__, "exec", dont_inherit=True))
+    return found
+
+
+def assert_authors(app):
+    known = authors(app)
+    functions = [one for one in gc.get_objects() if type(one) is FunctionType and one.__globals__ is app.__dict__]
+    assert functions
+    for function in functions:
+        assert function.__code__ == known[function.__code__.co_qualname, function.__code__.co_firstlineno]
+
+
+def test_afterwards_everything_is_its_authors(app):
+    """Paced, in windows or off: uninstalling finds them all."""
+    settled(app)
+    from autoscope import bootstrap
+
+    bootstrap.stop()
+
+    assert_authors(app)
+    assert app.rare(10) == 55
+
+
+def test_off_and_on(app):
+    """While everything is off the budget touches nothing; afterwards it goes on."""
+    from autoscope import bootstrap
+
+    settled(app)
+    live = bootstrap.running.live
+    live.off()
+    assert_authors(app)
+    app.main(0.5)
+    assert_authors(app)
+    live.on()
+    app.main(0.5)
+    assert site_of(app.rare.__code__) is not None
+    settled(app)
+
+
+def test_what_somebody_asks_for_is_recorded_in_full(app):
+    """For the time it is asked for."""
+    site = settled(app)
+    autoscope.update(f"{app.__name__}.Thing.hot", rate=1.0, for_=60.0)
+    before = len(sites.recorded()) + sites.counters.taken
+    app.rare(500)
+    assert len(sites.recorded()) + sites.counters.taken - before >= 500
+    assert app.Thing.hot.__code__ is site.traced
+
+
+def test_another_plan_without_a_budget(app):
+    """Everything is recorded in full again."""
+    from autoscope import bootstrap
+
+    site = settled(app)
+    running = bootstrap.running
+    running.drain.stop(2.0)
+    running.adopt(running.plan._replace(budget_overhead=None) if hasattr(running.plan, "_replace") else running.plan)
+    assert running.drain.steer is None
+    assert app.Thing.hot.__code__ is site.traced
