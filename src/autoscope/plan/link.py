@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscope.plan import catalogue
@@ -28,8 +28,6 @@ MOST_OVERRIDING = 20
 """Methods of subclasses that a call of their base's is taken to reach."""
 MOST_SHARED = 100
 """Functions that a call of one of a table's, or of those whose names begin alike, is taken to reach."""
-MOST_ATTEMPTS = 3
-"""To work out what leads in a circle."""
 MOST_CANDIDATES = 3
 """Classes that may have a method of one name for a call on an unknown object to be taken for a call of theirs."""
 
@@ -76,7 +74,12 @@ class Linker:
         self.memo: dict[str, Entity] = {}
         self.circles = 0
         """How often something was asked while it was being worked out."""
-        self.attempts: dict[Any, int] = {}
+        self.inside = False
+        """Whether something is being worked out."""
+        self.passing: dict[Any, Entity] = {}
+        """What was found on the way to what is being worked out, and depends on where the way began, as all that leads in a circle does."""
+        self.settled: dict[Any, Entity] = {}
+        """The same for what was asked first: it holds, but only where it is asked first again."""
         self.tests: set[str] = set()
         """Modules."""
         self.found: dict[tuple[str, str, bool], Entity] = {}
@@ -202,6 +205,11 @@ class Linker:
                 entity = self.resolve(base)
                 if entity is not None and entity[0] == "c":
                     self.children.setdefault(entity[1], []).append(full)
+        # All at once, and first: of classes that inherit from each other, the first to be asked has another order than the rest.
+        for full in self.classes:
+            self.order(full)
+        for full in self.classes:
+            self.outside_bases(full)
 
     def order(self, full: str) -> tuple[str, ...]:
         """A class and the project's classes it inherits from, in the order Python looks attributes up in."""
@@ -244,21 +252,37 @@ class Linker:
     def resolve(self, expression: str) -> Entity:
         found = self.memo.get(expression, _MISSING)
         if found is _MISSING:
-            self.memo[expression] = _BUSY
-            circles = self.circles
-            found = self.work_out(expression)
-            self.memo[expression] = found
-            if found is None and circles != self.circles and self.again(expression):
-                del self.memo[expression]
-        elif found is _BUSY:
+            return self.settle(self.memo, expression, self.work_out)
+        if found is _BUSY:
             self.circles += 1
             return None
         return found  # type: ignore[no-any-return]
 
-    def again(self, key: Any) -> bool:
-        """Whether to work out anew, when next asked, what came to nothing because it led back to what was being worked out."""
-        count = self.attempts[key] = self.attempts.get(key, 0) + 1
-        return count < MOST_ATTEMPTS
+    def settle(self, memo: dict[Any, Entity], key: Any, work_out: Callable[[Any], Entity]) -> Entity:
+        """Work something out. What came of it depends on nothing that was asked before, so `relink` may ask for some and not for others.
+
+        That is why what leads in a circle is no more than passed on to what asked for it: beginning elsewhere, one goes round another way.
+        """
+        inside = self.inside
+        found = (self.passing if inside else self.settled).get(key, _MISSING)
+        if found is not _MISSING:
+            self.circles += 1
+            return found  # type: ignore[no-any-return]
+        memo[key] = _BUSY
+        circles = self.circles
+        self.inside = True
+        found = work_out(key)
+        self.inside = inside
+        if circles == self.circles:
+            memo[key] = found
+            return found  # type: ignore[no-any-return]
+        del memo[key]
+        if inside:
+            self.passing[key] = found
+        else:
+            self.passing.clear()
+            self.settled[key] = found
+        return found  # type: ignore[no-any-return]
 
     def work_out(self, expression: str) -> Entity:
         known = self.defined.get(expression)
@@ -357,9 +381,8 @@ class Linker:
                 return ("e", value)
             return ("b", (what, name))
         if kind == "f":
-            words = self.functions[value].decorators or tuple(word for word, _ in self.seen[value].decorators)
-            if words and name in _SENDS:
-                return ("x", f"{self.canonical(words[0])}().{name}")
+            if name in _SENDS and self.seen[value].decorators:
+                return ("x", f"{self.canonical(self.seen[value].decorators[0][0])}().{name}")
         return None
 
     def canonical(self, expression: str) -> str:
@@ -388,18 +411,16 @@ class Linker:
         key = (full, name, instance)
         found = self.found.get(key, _MISSING)
         if found is _MISSING:
-            self.found[key] = _BUSY
-            circles = self.circles
-            found = self.of_classes(self.order(full), name, instance)
-            if found is None:
-                found = self.of_outside(full, name, instance)
-            self.found[key] = found
-            if found is None and circles != self.circles and self.again(key):
-                del self.found[key]
-        elif found is _BUSY:
+            return self.settle(self.found, key, self.look_up)
+        if found is _BUSY:
             self.circles += 1
             return None
         return found  # type: ignore[no-any-return]
+
+    def look_up(self, key: tuple[str, str, bool]) -> Entity:
+        full, name, instance = key
+        found = self.of_classes(self.order(full), name, instance)
+        return found if found is not None else self.of_outside(full, name, instance)
 
     def inherited(self, full: str, name: str) -> Entity:
         """What `super()` in a class's method gives."""
