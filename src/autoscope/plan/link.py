@@ -102,14 +102,24 @@ class Linker:
         self.first: dict[str, int] = {}
         """Module -> index of its first function."""
 
-    def link(self) -> Facts:
-        """The facts."""
+    def link(
+        self, reconnect: Callable[[], Sequence[int]] | None = None, keep: Callable[[int], None] | None = None
+    ) -> Facts:
+        """The facts.
+
+        `reconnect` gives functions what is known of them and returns the indices of the rest (None: all are connected); `keep` is told how
+        many that were, as soon as that is done.
+        """
         usual = sys.getrecursionlimit()
         sys.setrecursionlimit(max(usual, DEEP))  # for names that lead to names, a thousand times over
         try:
             self.define()
             self.inherit()
-            self.connect()
+            self.decorate()
+            left = range(len(self.functions)) if reconnect is None else reconnect()
+            self.connect(left)
+            if keep is not None:
+                keep(len(left))
             self.hand_over()
             self.give_roles()
             modules = self.describe()
@@ -275,14 +285,14 @@ class Linker:
         self.inside = inside
         if circles == self.circles:
             memo[key] = found
-            return found  # type: ignore[no-any-return]
+            return found
         del memo[key]
         if inside:
             self.passing[key] = found
         else:
             self.passing.clear()
             self.settled[key] = found
-        return found  # type: ignore[no-any-return]
+        return found
 
     def work_out(self, expression: str) -> Entity:
         known = self.defined.get(expression)
@@ -380,9 +390,8 @@ class Linker:
             if name in ("__enter__", "__aenter__"):
                 return ("e", value)
             return ("b", (what, name))
-        if kind == "f":
-            if name in _SENDS and self.seen[value].decorators:
-                return ("x", f"{self.canonical(self.seen[value].decorators[0][0])}().{name}")
+        if kind == "f" and name in _SENDS and self.seen[value].decorators:
+            return ("x", f"{self.canonical(self.seen[value].decorators[0][0])}().{name}")
         return None
 
     def canonical(self, expression: str) -> str:
@@ -458,12 +467,12 @@ class Linker:
 
     # Who calls whom.
 
-    def connect(self) -> None:
+    def connect(self, indices: Iterable[int]) -> None:
         resolve, memo = self.resolve, self.memo
-        self.decorate()
         plain = self.alone()
         implied = {name for name in self.by_name if name[:2] == "__"} | self.properties | set(_INSTEAD)
-        for index, (function, seen) in enumerate(zip(self.functions, self.seen, strict=True)):
+        for index in indices:
+            function, seen = self.functions[index], self.seen[index]
             callees: dict[int, float] = {}
             calls: dict[str, float] = {}
             for expression, weight in seen.calls.items():
@@ -604,11 +613,15 @@ class Linker:
 
     def candidates(self, name: str) -> list[int]:
         """The methods that a call of this name, on who knows what, may mean: those of a few families of classes, or none."""
-        same = self.by_name.get(name, ()) if name not in _COMMON else ()
+        same = self.by_name.get(name, ()) if self.may_fit_protocols(name) else ()
         if not same:
             return []
         families = {self.order(_owner(self.functions[index]))[-1] for index in same}
         return list(same[:MOST_OVERRIDING]) if len(families) <= MOST_CANDIDATES else []
+
+    def may_fit_protocols(self, name: str) -> bool:
+        """Whether a method of this name may be meant by a call on who knows what."""
+        return name not in _COMMON
 
     def share(self, callees: dict[int, float], functions: list[int], weight: float) -> None:
         """A call of one of several functions, nobody knows which."""
