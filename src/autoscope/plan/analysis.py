@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 FORMAT = 5
@@ -199,9 +200,10 @@ def to_plain(seen: Seen) -> tuple[Any, ...]:
 
 def from_plain(plain: tuple[Any, ...]) -> Seen:
     """The way back."""
-    classes = tuple(map(SeenClass._make, plain[4]))
-    functions = tuple(map(SeenFunction._make, plain[5]))
-    handed = tuple(map(Handed._make, plain[6]))
+    # What `_make` does, without a call of Python's for each.
+    classes = tuple(map(tuple.__new__, repeat(SeenClass), plain[4]))
+    functions = tuple(map(tuple.__new__, repeat(SeenFunction), plain[5]))
+    handed = tuple(map(tuple.__new__, repeat(Handed), plain[6]))
     return Seen._make((*plain[:4], classes, functions, handed, *plain[7:]))
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from autoscope.plan.choose import DETAIL, OFF, Choice, by_strategy, namesakes, nearest
-from autoscope.plan.cost import CostTable, price, spent
+from autoscope.plan.cost import CostTable, Price, price, spent
 from autoscope.plan.facts import ENTRIES, Facts, Function
 
 if TYPE_CHECKING:
@@ -135,6 +135,8 @@ class Estimator:
         self.load = load
         self.costs = costs
         self.traced = traced
+        self.prices: dict[tuple[str, float, int, bool, bool], Price] = {}
+        """What was asked before: kind, steps, arguments, whether the result and the state are captured -> what a call costs."""
 
     def of(self, index: int, choice: Choice) -> float:
         """CPU time in nanoseconds that watching one function so takes, for all its calls."""
@@ -145,14 +147,12 @@ class Estimator:
         capture = choice.capture
         asked = capture.args
         arguments = len(function.parameters) if asked is True else len(asked) if asked else 0
-        one = price(
-            self.costs,
-            function.kind,
-            steps=self.steps(index, function),
-            arguments=arguments,
-            result=capture.returns,
-            state=capture.state != "none",
-        )
+        like = (function.kind, self.steps(index, function), arguments, capture.returns, capture.state != "none")
+        one = self.prices.get(like)
+        if one is None:
+            kind, steps, arguments, result, state = like
+            one = price(self.costs, kind, steps=steps, arguments=arguments, result=result, state=state)
+            self.prices[like] = one
         return spent(one, calls, traced=self.traced, rate=choice.rate, root=index in self.load.roots)
 
     def steps(self, index: int, function: Function) -> float:

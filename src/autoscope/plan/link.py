@@ -101,6 +101,8 @@ class Linker:
         """What `catalogue` says of somebody else's function: kind of I/O, work."""
         self.first: dict[str, int] = {}
         """Module -> index of its first function."""
+        self.callees: list[tuple[int, ...]] = []
+        """Of each function, once all are known."""
 
     def link(
         self, reconnect: Callable[[], Sequence[int]] | None = None, keep: Callable[[int], None] | None = None
@@ -954,23 +956,28 @@ class Linker:
         for name, module in modules.items():
             module.imported_by = tuple(sorted(imported[name]))
         callers: dict[int, list[int]] = {}
-        out: dict[str, set[int]] = {}
-        into: dict[str, set[int]] = {}
+        out: dict[str, set[int]] = {name: set() for name in modules}
+        into: dict[str, set[int]] = {name: set() for name in modules}
+        places = [function.module for function in self.functions]
+        tests = {name for name, module in modules.items() if module.type == "test"}
         for index, function in enumerate(self.functions):
-            from_test = modules[function.module].type == "test"
+            own = places[index]
             for callee in function.callees:
-                other = self.functions[callee].module
-                if from_test and modules[other].type != "test":
+                other = places[callee]
+                if own in tests and other not in tests:
                     continue
-                callers.setdefault(callee, []).append(index)
-                if other != function.module:
-                    out.setdefault(function.module, set()).add(callee)
-                    into.setdefault(other, set()).add(index)
+                if callee in callers:
+                    callers[callee].append(index)
+                else:
+                    callers[callee] = [index]
+                if other != own:
+                    out[own].add(callee)
+                    into[other].add(index)
         for index, found in callers.items():
             self.functions[index].callers = tuple(found)
         for name, module in modules.items():
-            module.calls_out = len(out.get(name, ()))
-            module.called_from = len(into.get(name, ()))
+            module.calls_out = len(out[name])
+            module.called_from = len(into[name])
         return modules
 
     def type_of(self, module: Module, seen: Seen) -> str:
@@ -979,10 +986,10 @@ class Linker:
             return "test"
         if ".migrations." in name or name.endswith(".migrations"):
             return "migration"
-        functions = [self.functions[index] for index in module.functions]
-        if seen.has_main or name.endswith("__main__") or any(function.role in ENTRIES for function in functions):
+        roles = {self.functions[index].role for index in module.functions}
+        if seen.has_main or name.endswith("__main__") or not roles.isdisjoint(ENTRIES):
             return "entry"
-        if not functions and not seen.classes:
+        if not roles and not seen.classes:
             return "package" if module.file.endswith("__init__.py") else "data"
         models = sum(
             any(base.startswith(_MODELS) for base in self.outside_bases(f"{name}.{kind.qualname}"))
@@ -1055,19 +1062,20 @@ class Linker:
         it, once. Of a circle that nothing outside calls, its first function is a root.
         """
         functions = self.functions
+        self.callees = [tuple(function.callees) for function in functions]
         roots = dict(roots)
         left = bytearray(len(functions))
-        back: set[tuple[int, int]] = set()
+        back: dict[int, set[int]] = {}
         order = self.postorder(sorted(roots), left, back)
         rest = [index for index, function in enumerate(functions) if not left[index] and function.module not in tests]
         # Of what no root leads to, the last to be left is called by nothing else.
-        for index in reversed(self.postorder(rest, bytearray(left), set())):
+        for index in reversed(self.postorder(rest, bytearray(left), {})):
             if not left[index]:
                 roots[index] = 1.0
                 order += self.postorder([index], left, back)
         order += self.postorder(range(len(functions)), left, back)
         order.reverse()
-        circles = self.find_circles(order, {callee for _, callee in back})
+        circles = self.find_circles(order, set().union(*back.values()))
         frequency = [0.0] * len(functions)
         for index, weight in roots.items():
             frequency[index] = weight * (RECURSION if index in circles else 1.0)
@@ -1076,36 +1084,46 @@ class Linker:
             if own == 0.0:
                 continue
             circle = circles.get(index)
+            above = back.get(index, ())
             for callee, weight in functions[index].callees.items():
-                if (index, callee) not in back:
-                    other = circles.get(callee)
-                    gain = own * weight if other is None or other == circle else own * weight * RECURSION
-                    frequency[callee] = min(frequency[callee] + gain, MOST_CALLS)
+                if callee in above:
+                    continue
+                gain = own * weight
+                if callee in circles and circles[callee] != circle:
+                    gain *= RECURSION
+                gain += frequency[callee]
+                frequency[callee] = gain if gain < MOST_CALLS else MOST_CALLS
         for index, function in enumerate(functions):
             function.frequency = frequency[index]
             function.recursive = index in circles
 
-    def postorder(self, starts: Iterable[int], left: bytearray, back: set[tuple[int, int]]) -> list[int]:
+    def postorder(self, starts: Iterable[int], left: bytearray, back: dict[int, set[int]]) -> list[int]:
         """What `starts` lead to that is not in `left` yet, callees before callers; calls back up are added to `back`."""
-        functions = self.functions
+        callees = self.callees
         order: list[int] = []
         above: set[int] = set()
         for start in starts:
             if left[start]:
                 continue
             left[start] = 1
+            if not callees[start]:
+                order.append(start)
+                continue
             above.add(start)
-            stack = [(start, iter(functions[start].callees))]
+            stack = [(start, iter(callees[start]))]
             while stack:
                 index, rest = stack[-1]
                 for callee in rest:
                     if not left[callee]:
                         left[callee] = 1
+                        if not callees[callee]:
+                            order.append(callee)
+                            continue
                         above.add(callee)
-                        stack.append((callee, iter(functions[callee].callees)))
+                        stack.append((callee, iter(callees[callee])))
                         break
                     if callee in above:
-                        back.add((index, callee))
+                        back.setdefault(index, set()).add(callee)
                 else:
                     above.discard(index)
                     order.append(index)

@@ -281,12 +281,12 @@ def roots(facts: Facts) -> tuple[str, ...]:
 
 def heading(planned: Planned, name: str) -> str:
     """What stands beside a module's name."""
-    module = planned.facts.modules[name]
+    module, choices = planned.facts.modules[name], planned.choices
     priority = score_module(module, planned.priorities)
     words = [f"{priority.level} ({priority.score:g})"]
     if module.type != "code":
         words.insert(0, module.type)
-    watched = sum(planned.choices[index].watched for index in module.functions)
+    watched = sum([choices[index].level != "off" for index in module.functions])
     return f"{', '.join(words)}; {watched} of {len(module.functions)} functions"
 
 
