@@ -219,6 +219,14 @@ def test_the_profilers_cost_is_taken_off(tmp_path):
     assert {MAIN, LEAF} == set(read.functions)
 
 
+def test_a_step_of_a_generator_expression_is_cheaper_than_a_call(tmp_path):
+    """It makes no frame."""
+    step = ("app.py", 2, "<genexpr>")
+    path = write(tmp_path / "a.prof", stats((MAIN, 1, 10e-6, 20e-6, {}), (step, 20, 8e-6, 8e-6, {MAIN: (20, 8e-6)})))
+
+    assert pytest.approx(18_000 - 100 - 20 * 75) == profile.read(path, DEAR).cpu_ns
+
+
 def test_a_tenth_is_left_at_least(tmp_path):
     """A profiler that cost more than everything was mistaken about, not negative time."""
     path = write(tmp_path / "a.prof", stats((MAIN, 1000, 10e-6, 10e-6, {})))

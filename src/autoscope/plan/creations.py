@@ -12,9 +12,11 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from autoscope.plan.facts import Function
-from autoscope.plan.profile import Measured
+if TYPE_CHECKING:
+    from autoscope.plan.facts import Function
+    from autoscope.plan.profile import Measured
 
 STEPS = {"generator": 10.0, "async_generator": 10.0, "coroutine": 2.0}
 """Kind -> resumptions taken for one call, where nothing else is known."""

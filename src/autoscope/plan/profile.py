@@ -30,6 +30,8 @@ IN_CALLEE = 0.2
 """Part of cProfile's cost that falls into the time of the function called; the rest falls into its caller's."""
 OF_BUILTIN = 0.65
 """What a call of a built-in function costs under cProfile, beside one of a Python function."""
+OF_STEP = 0.75
+"""The same for a step of a generator expression, which has a name of its own there. Measured: 0.71 on CPython 3.11, 0.83 on 3.13."""
 SAMPLE_NS = 10_000_000.0
 """What a sample without a time stands for: most profilers take a hundred a second."""
 UNITS = {"nanoseconds": 1.0, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9, "none": SAMPLE_NS}
@@ -220,7 +222,7 @@ def _read_pstats(path: str, data: bytes, cost: CostTable) -> Profile:
     waited = 0.0
     for key, (calls, own, _, callers) in entries.items():
         builtin = key[0] == "~"
-        price = cost.profiled * (OF_BUILTIN if builtin else 1.0)
+        price = cost.profiled * (OF_BUILTIN if builtin else OF_STEP if key[2] == "<genexpr>" else 1.0)
         spent += calls * price
         waits = builtin and _WAITS.search(key[2]) is not None
         waited += own * waits
