@@ -73,6 +73,9 @@ def opened() -> Iterator[FactsCache]:
             yield found
     finally:
         if was_on:
+            # All there is counts as old: else it would be looked through at once, and takes longer than writing the plan.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

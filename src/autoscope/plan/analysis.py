@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import marshal
 import re
 import sys
 import warnings
@@ -124,6 +125,8 @@ class Seen(NamedTuple):
     """Names in what other code may ask of this one: values of names and attributes, bases, results, decorators, tables. See `words_of`."""
     inner_words: str = ""
     """Names in what its functions call and read."""
+    inner: bytes = b""
+    """What its functions call and read, as long as nobody asked: see `whole`."""
 
 
 def analyse(text: str, module: str, is_package: bool = False) -> Seen:
@@ -188,18 +191,36 @@ def with_words(seen: Seen) -> Seen:
 
 
 def to_plain(seen: Seen) -> tuple[Any, ...]:
-    """As `marshal` can hold it."""
+    """As `marshal` can hold it; what functions call and read in a part of its own, which is half of all."""
+    inner = marshal.dumps([(function.calls, function.loads) for function in seen.functions])
     return (
         *seen[:4],
         tuple(map(tuple, seen.classes)),
-        tuple(map(tuple, seen.functions)),
+        tuple([(*function[:_INNER], None, None, *function[_INNER + 2 :]) for function in seen.functions]),
         tuple(map(tuple, seen.handed)),
-        *seen[7:],
+        *seen[7:-1],
+        inner,
     )
 
 
+_INNER = SeenFunction._fields.index("calls")
+"""Place of `calls`, which `loads` follows."""
+
+
+def whole(seen: Seen) -> Seen:
+    """With what its functions call and read."""
+    if not seen.inner:
+        return seen
+    inner = marshal.loads(seen.inner)
+    plain = [
+        (*function[:_INNER], *both, *function[_INNER + 2 :])
+        for function, both in zip(seen.functions, inner, strict=True)
+    ]
+    return seen._replace(functions=tuple(map(tuple.__new__, repeat(SeenFunction), plain)), inner=b"")
+
+
 def from_plain(plain: tuple[Any, ...]) -> Seen:
-    """The way back."""
+    """The way back, but for what `whole` adds."""
     # What `_make` does, without a call of Python's for each.
     classes = tuple(map(tuple.__new__, repeat(SeenClass), plain[4]))
     functions = tuple(map(tuple.__new__, repeat(SeenFunction), plain[5]))

@@ -129,11 +129,11 @@ def gather(
         kept = None if refresh else relink.load(cache.load([place]).get(place))
         names = None if kept is None else relink.changed(kept, keys)
         if kept is None or names is None:
-            return range(len(linker.functions))
+            return linker.everything()
         blobs = cache.load([kept.keys[name] for name in names])
         before = {name: plain for name in names if isinstance(plain := _loads(blobs.get(kept.keys[name])), tuple)}
         if len(before) < len(names):
-            return range(len(linker.functions))
+            return linker.everything()
         return relink.restore(linker, kept, {name: from_plain(plain) for name, plain in before.items()})
 
     def keep(connected: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscope.plan import catalogue
-from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction
+from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction, whole
 from autoscope.plan.facts import ENTRIES, Facts, Function, Module, is_test
 
 NODE_NS = 4.0
@@ -118,7 +118,7 @@ class Linker:
             self.define()
             self.inherit()
             self.decorate()
-            left = range(len(self.functions)) if reconnect is None else reconnect()
+            left = self.everything() if reconnect is None else reconnect()
             self.connect(left)
             if keep is not None:
                 keep(len(left))
@@ -132,6 +132,20 @@ class Linker:
         for name in sorted(self.modules):
             digest.update(f"{name} {self.modules[name][1]}\n".encode())
         return Facts(self.root, self.functions, modules, [], digest.hexdigest())
+
+    def everything(self) -> range:
+        """The indices of all functions, what they call and read included."""
+        for name in self.modules:
+            self.complete(name)
+        return range(len(self.functions))
+
+    def complete(self, name: str) -> None:
+        """See to it that what a module's functions call and read is there."""
+        path, digest, seen = self.modules[name]
+        if seen.inner:
+            seen = whole(seen)
+            self.modules[name] = path, digest, seen
+            self.seen[self.first[name] : self.first[name] + len(seen.functions)] = seen.functions
 
     # What there is.
 
@@ -874,7 +888,7 @@ class Linker:
             found.append(catalogue.Role("test", "a test"))
         if ".migrations." in function.module:
             found.append(catalogue.Role("migration", "in a migration"))
-        if "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
+        if function.io and "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
             found.append(catalogue.Role("orm_query", "asks a database through an ORM"))
         script = self.scripts.get(function.name) if self.scripts else None
         if script:
@@ -1035,8 +1049,8 @@ class Linker:
         for index, function in enumerate(functions):
             if (
                 index not in roots
+                and (not function.callers or function.callers == (index,))
                 and function.module not in tests
-                and all(caller == index for caller in function.callers)
             ):
                 # Called by what cannot be seen: dispatch, other projects.
                 roots[index] = 1.0

@@ -13,7 +13,7 @@ It holds only because what an expression comes to does not depend on what was as
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def changed(kept: Kept, keys: Mapping[str, str]) -> list[str] | None:
     return found if len(found) <= max(1.0, MOST_CHANGED * len(keys)) else None
 
 
-def restore(linker: Linker, kept: Kept, before: Mapping[str, Seen]) -> list[int]:
+def restore(linker: Linker, kept: Kept, before: Mapping[str, Seen]) -> Sequence[int]:
     """Give functions what was kept of them; returns the indices of those that must be connected anew.
 
     `before`: what was seen then of the modules that changed.
@@ -89,7 +89,7 @@ def restore(linker: Linker, kept: Kept, before: Mapping[str, Seen]) -> list[int]
     try:
         spoiled = _Spoiled(linker, before).names
     except _Everything:
-        return list(range(len(linker.functions)))
+        return linker.everything()
     moved = list(_moved(linker, kept, before))
     left: list[int] = []
     at = 0
@@ -98,9 +98,12 @@ def restore(linker: Linker, kept: Kept, before: Mapping[str, Seen]) -> list[int]
         at = end
         first = linker.first[name]
         if name in before:
+            linker.complete(name)
             left += range(first, first + len(seen.functions))
             continue
         concerned = mentions(seen.inner_words, spoiled)
+        if concerned:
+            linker.complete(name)
         for index in range(start, end):
             here = first + index - start
             if concerned and not spoiled.isdisjoint(words_in(done_by(linker.seen[here]))):
