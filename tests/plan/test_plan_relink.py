@@ -51,6 +51,7 @@ LINES = (
     "getattr({C}(), f'visit_{{p}}')()",
     "sorted(p, key={f})",
     "open(p)",
+    "hashlib.scrypt(p)",
     "x = lambda: {f}(); x()",
     "return {C}()",
     "return {f}()",
@@ -230,7 +231,7 @@ class Author:
         pieces[place] = "".join(lines)
 
     def save(self, name: str) -> None:
-        head = "import threading\nfrom threading import Thread\nfrom abc import abstractmethod\nfrom typing import Protocol\n"
+        head = "import hashlib\nimport threading\nfrom threading import Thread\nfrom abc import abstractmethod\nfrom typing import Protocol\n"
         for number, other in enumerate(MODULES):
             if other != name:
                 names = ", ".join(word for word in FUNCTIONS + CLASSES if word.endswith(str(number)))

@@ -302,6 +302,8 @@ def more_reasons(function: Function, share: float, functions: Sequence[Function]
     kinds = works_outside(function) if function.io else ()
     if kinds:
         reasons.append(f"does I/O: {', '.join(kinds)}")
+    if function.heavy:
+        reasons.append(f"heavy: calls {', '.join(function.heavy)}")
     if is_complex(function):
         reasons.append(f"complex: cognitive {function.cognitive}, cyclomatic {function.cyclomatic}")
     if coordinates(function, functions):

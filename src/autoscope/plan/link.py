@@ -21,6 +21,8 @@ CALL_NS = 30.0
 """Of calling a Python function."""
 MAKE_NS = 120.0
 """Of making the object that an `__init__` is given."""
+HEAVY_NS = 1e7
+"""Of a call outside the project from which on it is worth watching for that alone."""
 RECURSION = 5.0
 """How often a recursive function is taken to call itself for one call from outside."""
 MOST_CALLS = 1e9
@@ -82,6 +84,8 @@ class Linker:
         """The same for what was asked first: it holds, but only where it is asked first again."""
         self.tests: set[str] = set()
         """Modules."""
+        self.alembic: set[str] = set()
+        """Modules that change a database's tables with Alembic."""
         self.found: dict[tuple[str, str, bool], Entity] = {}
         self.orders: dict[str, tuple[str, ...]] = {}
         self.lower: dict[str, list[str]] = {}
@@ -758,13 +762,15 @@ class Linker:
                 found = prices[word] = catalogue.io_kind(word), self.price(word)
             if found[0]:
                 kinds[found[0]] = None
+            if found[1] >= HEAVY_NS:
+                function.heavy += (word,)
             work += weight * found[1]
         if kinds:
             function.io = tuple(sorted(kinds))
         function.work_ns = work
         if function.trivial in ("accessor", "constructor") and function.callees:
             function.trivial = "delegation"  # to a property, or to what an operator calls
-        if function.trivial == "delegation" and kinds:
+        if function.trivial == "delegation" and (kinds or function.heavy):
             function.trivial = ""
 
     def price(self, word: str) -> float:
@@ -824,6 +830,7 @@ class Linker:
     def give_roles(self) -> None:
         given, outside = self.given, self.outside
         self.tests = {module for module in self.modules if is_test(module)}
+        self.alembic = {module for module, (_, _, seen) in self.modules.items() if "alembic.op" in seen.imports}
         for index, (function, seen) in enumerate(zip(self.functions, self.seen, strict=True)):
             roles: list[catalogue.Role] = []
             for word, (_, text) in zip(function.decorators, seen.decorators, strict=True) if seen.decorators else ():
@@ -886,7 +893,7 @@ class Linker:
             found.append(catalogue.Role("middleware", "get_response middleware"))
         if name[:4] == "test" and function.module in self.tests and not seen.nested:
             found.append(catalogue.Role("test", "a test"))
-        if ".migrations." in function.module:
+        if ".migrations." in function.module or (name in _MIGRATES and function.module in self.alembic):
             found.append(catalogue.Role("migration", "in a migration"))
         if function.io and "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
             found.append(catalogue.Role("orm_query", "asks a database through an ORM"))
@@ -998,7 +1005,7 @@ class Linker:
         name = module.name
         if is_test(name):
             return "test"
-        if ".migrations." in name or name.endswith(".migrations"):
+        if ".migrations." in name or name.endswith(".migrations") or name in self.alembic:
             return "migration"
         roles = {self.functions[index].role for index in module.functions}
         if seen.has_main or name.endswith("__main__") or not roles.isdisjoint(ENTRIES):
@@ -1203,6 +1210,7 @@ _INSTEAD = {
     "__iter__": "__getitem__",
 }
 """What Python calls where a class has not what was asked for."""
+_MIGRATES = frozenset(("upgrade", "downgrade"))
 _WAITS = frozenset(("lock", "sleep", "queue", "network", "cache", "http", "database"))
 _SENDS = frozenset(
     ("delay", "apply_async", "send", "send_with_options", "enqueue", "apply", "s", "si", "schedule", "using")

@@ -22,8 +22,10 @@ from autoscope.plan.analysis import Seen, SeenFunction, asked_of, done_by, words
 if TYPE_CHECKING:
     from autoscope.plan.link import Linker
 
-Row = tuple[dict[int, float], dict[str, float], tuple[str, ...], float, str, tuple[tuple[str, float], ...]]
-"""Of a function: `callees`, `calls`, `io`, `work_ns`, `trivial`, and the parameters it calls with how often."""
+Row = tuple[
+    dict[int, float], dict[str, float], tuple[str, ...], tuple[str, ...], float, str, tuple[tuple[str, float], ...]
+]
+"""Of a function: `callees`, `calls`, `io`, `heavy`, `work_ns`, `trivial`, and the parameters it calls with how often."""
 
 FEW = 40
 """Spoiled names up to which they are looked for in a text; more are looked up in a set."""
@@ -56,7 +58,15 @@ def dump(linker: Linker, keys: Mapping[str, str]) -> bytes:
         for index, weight in found:
             asked.setdefault(index, []).append((expression, weight))
     rows = [
-        (function.callees, function.calls, function.io, function.work_ns, function.trivial, tuple(asked.get(index, ())))
+        (
+            function.callees,
+            function.calls,
+            function.io,
+            function.heavy,
+            function.work_ns,
+            function.trivial,
+            tuple(asked.get(index, ())),
+        )
         for index, function in enumerate(linker.functions)
     ]
     counts = {name: len(seen.functions) for name, (_, _, seen) in linker.modules.items()}
@@ -109,11 +119,12 @@ def restore(linker: Linker, kept: Kept, before: Mapping[str, Seen]) -> Sequence[
             if concerned and not spoiled.isdisjoint(words_in(done_by(linker.seen[here]))):
                 left.append(here)
                 continue
-            callees, calls, io, work, trivial, asked = kept.rows[index]
+            callees, calls, io, heavy, work, trivial, asked = kept.rows[index]
             function = linker.functions[here]
             function.callees = {moved[callee]: weight for callee, weight in callees.items()}
             function.calls = calls
             function.io = io
+            function.heavy = heavy
             function.work_ns = work
             function.trivial = trivial
             for expression, weight in asked:
