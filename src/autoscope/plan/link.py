@@ -976,30 +976,28 @@ class Linker:
             modules[name] = module
         for name, module in modules.items():
             module.imported_by = tuple(sorted(imported[name]))
-        callers: dict[int, list[int]] = {}
-        out: dict[str, set[int]] = {name: set() for name in modules}
-        into: dict[str, set[int]] = {name: set() for name in modules}
-        places = [function.module for function in self.functions]
-        tests = {name for name, module in modules.items() if module.type == "test"}
-        for index, function in enumerate(self.functions):
-            own = places[index]
-            for callee in function.callees:
-                other = places[callee]
-                if own in tests and other not in tests:
-                    continue
-                if callee in callers:
-                    callers[callee].append(index)
-                else:
-                    callers[callee] = [index]
-                if other != own:
-                    out[own].add(callee)
-                    into[other].add(index)
-        for index, found in callers.items():
-            self.functions[index].callers = tuple(found)
-        for name, module in modules.items():
-            module.calls_out = len(out[name])
-            module.called_from = len(into[name])
+        self.count_edges(modules)
         return modules
+
+    def count_edges(self, modules: dict[str, Module]) -> None:
+        """Who calls a function, and how many call into and out of a module. What tests call of the program is not counted."""
+        functions = self.functions
+        tests = {index for module in modules.values() if module.type == "test" for index in module.functions}
+        callers: list[list[int]] = [[] for _ in functions]
+        for index, function in enumerate(functions):
+            for callee in tests.intersection(function.callees) if index in tests else function.callees:
+                callers[callee].append(index)
+        for function, found in zip(functions, callers, strict=True):
+            if found:
+                function.callers = tuple(found)
+        for module in modules.values():
+            own = module.functions
+            called = set().union(*[functions[index].callees for index in own])
+            calling = set().union(*[callers[index] for index in own])
+            if module.type == "test":
+                called &= tests
+            module.calls_out = len(called.difference(own))
+            module.called_from = len(calling.difference(own))
 
     def type_of(self, module: Module, seen: Seen) -> str:
         name = module.name
