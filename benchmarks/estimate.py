@@ -32,22 +32,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import macro
 import yaml
 from processes import ROOT, environment
 
+FROM_MACRO = ("richards", "deltablue", "chaos", "go", "hexiom", "nqueens", "float", "async_tree")
+"""Not raytrace and pyflate: one round of theirs makes millions of spans."""
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "shop": (),
-    "richards": (),
-    "deltablue": (),
-    "chaos": (),
-    "go": (),
-    "hexiom": (),
-    "nqueens": (),
-    "float": (),
-    "async_tree": ("none",),
+    **{name: macro.PROGRAMS[name] for name in FROM_MACRO},
     "typing_runtime_protocols": (),
 }
-"""Arguments of each program; all but the shop are pyperformance's. Not raytrace and pyflate: one round of theirs makes millions of spans."""
+"""Arguments of each program; all but the shop are pyperformance's."""
 STRATEGIES = ("balanced", "full_trace")
 LIMITS = {"source": 5.0, "run": 1.5, "cprofile": 1.5}
 """What an estimate is made from -> how far it may be off, as a factor either way."""

@@ -166,10 +166,12 @@ class Running:
     """All that is going on in this process for one plan, from `begin` to `end`."""
 
     def __init__(self, plan: Plan, store: str | None, otlp: str | None) -> None:
+        from autoscope.export import DEFAULT_STORE
+
         self.plan = plan
         # Now: the program may change its working directory before there is anything to store.
         self.store = store and _absolute(store)
-        self.default_store = _absolute(".autoscope")
+        self.default_store = _absolute(DEFAULT_STORE)
         self.otlp = otlp
         self.weave = Weaver(plan, _cache(plan))
         self.finder = Finder(self.weave)

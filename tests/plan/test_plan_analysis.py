@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoscope.plan.analysis import ITERATIONS, MOST_EXPRESSION, SeenFunction, analyse, from_plain, to_plain
+from autoscope.plan.analysis import ITERATIONS, MOST_EXPRESSION, SeenFunction, analyse, from_plain, to_plain, whole
 from autoscope.weave.choose import is_function, kind_of
 
 Found = tuple[str, int, str, tuple[str, ...]]
@@ -180,7 +180,7 @@ def test_functions_of_any_program(text: str) -> None:
     """However statements are put into each other; and what was seen survives being stored."""
     assert compiled_from(text) == seen_in(text)
     seen = analyse(text, "m")
-    assert seen == from_plain(marshal.loads(marshal.dumps(to_plain(seen))))
+    assert seen == whole(from_plain(marshal.loads(marshal.dumps(to_plain(seen)))))
 
 
 DEEP = 900

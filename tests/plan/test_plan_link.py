@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscope.plan.analysis import ITERATIONS, analyse
+from autoscope.plan.choose import by_strategy
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.link import MOST_CALLS, RECURSION, Linker, merge
 
@@ -906,3 +907,43 @@ def test_most_calls_that_happen_are_known() -> None:
 
     assert len(happened) > 150
     assert len(known & happened) / len(happened) >= 0.8
+
+
+def test_alembics_migrations_are_migrations() -> None:
+    """They are in no package of that name; what else stands beside them is none."""
+    facts = linked(
+        {
+            "versions.first": "from alembic import op\ndef upgrade(): op.create_table('t')\ndef downgrade(): op.drop_table('t')\ndef fill(): op.execute('x')",
+            "shop": "def upgrade(): print()",
+        }
+    )
+    roles = {function.name: function.role for function in facts.functions}
+
+    assert {"versions.first.upgrade", "versions.first.downgrade"} == {
+        name for name in roles if roles[name] == "migration"
+    }
+    assert ("migration", "code") == (facts.modules["versions.first"].type, facts.modules["shop"].type)
+
+
+def test_what_hashes_a_password_is_not_trivial() -> None:
+    """It only passes its arguments on, and takes longer than all the rest."""
+    facts = linked(
+        {
+            "security": "from passlib.context import CryptContext\nhashing = CryptContext()\n"
+            "def check(one, other): return hashing.verify(one, other)\ndef named(one): return hashing.identify(one)"
+        }
+    )
+
+    assert ("", ("passlib.context.CryptContext().verify",)) == (
+        named(facts, "security.check").trivial,
+        named(facts, "security.check").heavy,
+    )
+    assert ("delegation", ()) == (named(facts, "security.named").trivial, named(facts, "security.named").heavy)
+    assert ("balanced", ("heavy: calls passlib.context.CryptContext().verify",)) == verdict(
+        named(facts, "security.check")
+    )
+
+
+def verdict(function: Function) -> tuple[str, tuple[str, ...]]:
+    choice = by_strategy(function, "balanced")
+    return choice.level, choice.reasons

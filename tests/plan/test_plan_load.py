@@ -46,6 +46,15 @@ def test_what_is_left_of_a_doubtful_profile_is_held_to_the_source():
     assert 200.0 < measured_load(code, measured, 200.0, "p", 400.0).cpu_ns < 50_000.0
 
 
+def test_work_of_a_generator_is_that_of_its_steps():
+    """One call of a hundred thousand steps is work, and is held against a time that is in doubt as such."""
+    code = code_base([a_function(kind="generator", work_ns=50.0)])
+    once, often = ({0: Measured(1.0, 100.0, 100.0, steps)} for steps in (10.0, 1e5))
+
+    assert 50.0 == pytest.approx(measured_load(code, once, 100.0, "p", 1e9).cpu_ns, rel=0.1)
+    assert 5e5 == pytest.approx(measured_load(code, often, 100.0, "p", 1e9).cpu_ns, rel=0.1)
+
+
 def test_work_takes_longer_where_python_does():
     """Work estimates are in nanoseconds of one machine; a calibrated table says how another compares."""
     code = code_base([a_function(frequency=10.0, work_ns=1000.0)])

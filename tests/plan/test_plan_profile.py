@@ -15,6 +15,7 @@ import pytest
 
 from autoscope.errors import AutoscopeError
 from autoscope.plan import cost, profile
+from autoscope.plan.assign import assign
 from autoscope.plan.facts import Facts, Function, Module
 from autoscope.plan.profile import Measured, Profile, Row
 
@@ -129,7 +130,7 @@ def test_calls_of_a_real_profile(recorded):
     """Each function of the program is found, with its number of calls; decorated ones by the line of the decorator."""
     facts, files = facts_of(recorded, {"app": FUNCTIONS})
 
-    found = assigned(profile.assign(profile.read(str(recorded / "app.prof"), FREE), facts, files), facts)
+    found = assigned(assign(profile.read(str(recorded / "app.prof"), FREE), facts, files), facts)
 
     calls = {name.removeprefix("app."): measured.calls for name, measured in found.items()}
     assert {
@@ -149,7 +150,7 @@ def test_times_of_a_real_profile(recorded):
     """Waiting is on the wall's clock and not in the CPU time; what calls is longer with what it calls."""
     read = profile.read(str(recorded / "app.prof"), FREE)
     facts, files = facts_of(recorded, {"app": FUNCTIONS})
-    found = assigned(profile.assign(read, facts, files), facts)
+    found = assigned(assign(read, facts, files), facts)
 
     assert ("pstats", True) == (read.kind, read.counts)
     assert read.wall_ns >= 200_000_000
@@ -162,8 +163,8 @@ def test_what_is_said_of_a_real_profile(recorded):
     """Only one thread is seen, and what is not of this code is told once, however often it is assigned."""
     read = profile.read(str(recorded / "app.prof"), FREE)
     facts, files = facts_of(recorded, {"app": FUNCTIONS})
-    profile.assign(read, facts, files)
-    profile.assign(read, facts, files)
+    assign(read, facts, files)
+    assign(read, facts, files)
 
     assert 2 == len(read.notes)
     assert read.notes[0].startswith("cProfile sees the thread it was started in")
@@ -179,7 +180,7 @@ def test_a_comprehension_is_part_of_its_function(recorded):
     inner = next(measured for (_, line, name), measured in read.functions.items() if name == "<genexpr>" and line == 20)
     own = next(measured for (_, _, name), measured in read.functions.items() if name == "price")
 
-    found = assigned(profile.assign(read, facts, files), facts)
+    found = assigned(assign(read, facts, files), facts)
 
     assert Measured(own.calls, own.own_ns + inner.own_ns, own.total_ns) == found["app.Cart.price"]
 
@@ -216,6 +217,14 @@ def test_the_profilers_cost_is_taken_off(tmp_path):
     assert pytest.approx(8_000 - 20 * 20) == read.functions[LEAF].own_ns
     assert pytest.approx(10_000 + 2_000 - 20 - 20 * 80 - 10 * 65) == read.functions[MAIN].own_ns
     assert {MAIN, LEAF} == set(read.functions)
+
+
+def test_a_step_of_a_generator_expression_is_cheaper_than_a_call(tmp_path):
+    """It makes no frame."""
+    step = ("app.py", 2, "<genexpr>")
+    path = write(tmp_path / "a.prof", stats((MAIN, 1, 10e-6, 20e-6, {}), (step, 20, 8e-6, 8e-6, {MAIN: (20, 8e-6)})))
+
+    assert pytest.approx(18_000 - 100 - 20 * 75) == profile.read(path, DEAR).cpu_ns
 
 
 def test_a_tenth_is_left_at_least(tmp_path):
@@ -293,7 +302,7 @@ def test_samples(tmp_path):
     facts, files = facts_of(tmp_path, SHOP)
 
     read = profile.read(path, FREE)
-    found = assigned(profile.assign(read, facts, files), facts)
+    found = assigned(assign(read, facts, files), facts)
 
     assert ("speedscope", False, 40e6, 40e6) == (read.kind, read.counts, read.cpu_ns, read.wall_ns)
     assert {"shop.app.main": Measured(0, 10e6, 40e6), "shop.cart.Cart.add": Measured(0, 20e6, 30e6)} == found
@@ -351,7 +360,7 @@ def test_a_run_exported_by_ours(tmp_path):
     facts, files = facts_of(tmp_path, {"app": {"main": (2, 3)}, "shop.cart": {"Cart.add": (2, 3)}})
 
     read = profile.read(str(tmp_path / "run.json"), FREE)
-    found = profile.assign(read, facts, files)
+    found = assign(read, facts, files)
 
     assert ["app.main", "shop.cart.Cart.add"] == names(found, facts)
     assert all(measured.own_ns > 0 for measured in found.values())
@@ -451,7 +460,7 @@ def test_a_runs_generators_are_counted_as_they_are(tmp_path):
     facts, files = facts_of(tmp_path, {"shop.cart": {"each": (20, 25, "generator")}})
     read = profile.from_run("r", [Row("shop.cart.each", files["shop.cart"], 20, "generator", 3, 10, 20, steps=9)], 100)
 
-    assert {"shop.cart.each": Measured(3, 10, 20, 9)} == assigned(profile.assign(read, facts, files), facts)
+    assert {"shop.cart.each": Measured(3, 10, 20, 9)} == assigned(assign(read, facts, files), facts)
 
 
 def test_a_script_is_a_module_elsewhere(tmp_path):
@@ -459,7 +468,7 @@ def test_a_script_is_a_module_elsewhere(tmp_path):
     facts, files = facts_of(tmp_path, {"app": {"main": (2, 3)}})
     read = profile.from_run("r", [Row("__main__.main", files["app"], 2, "function", 1, 10, 20)], 100)
 
-    assert ["app.main"] == names(profile.assign(read, facts, files), facts)
+    assert ["app.main"] == names(assign(read, facts, files), facts)
 
 
 # -- finding functions
@@ -495,7 +504,7 @@ def test_paths(path, found, tmp_path):
     modules = ("shop.cart", "app", "one.shop.models", "two.shop.models")
     facts, files = facts_of(tmp_path, {module: {"add": (3, 5)} for module in modules})
 
-    assert found == names(profile.assign(of((path.format(root=tmp_path), 3, "add")), facts, files), facts)
+    assert found == names(assign(of((path.format(root=tmp_path), 3, "add")), facts, files), facts)
 
 
 def test_the_same_file_goes_before_one_like_it(tmp_path):
@@ -503,7 +512,7 @@ def test_the_same_file_goes_before_one_like_it(tmp_path):
     facts, files = facts_of(tmp_path, {"shop.cart": {"add": (3, 5)}})
     read = of((files["shop.cart"], 3, "add"), ("/old/shop/cart.py", 3, "add"))
 
-    assert {"shop.cart.add": Measured(1, 10, 10)} == assigned(profile.assign(read, facts, files), facts)
+    assert {"shop.cart.add": Measured(1, 10, 10)} == assigned(assign(read, facts, files), facts)
 
 
 def test_a_package(tmp_path):
@@ -511,8 +520,8 @@ def test_a_package(tmp_path):
     facts, files = facts_of(tmp_path, {"shop": {"add": (3, 5)}})
     files["shop"] = str(tmp_path / "shop" / "__init__.py")
 
-    assert ["shop.add"] == names(profile.assign(of(("/srv/shop/__init__.py", 3, "add")), facts, files), facts)
-    assert [] == names(profile.assign(of(("/srv/other/__init__.py", 3, "add")), facts, files), facts)
+    assert ["shop.add"] == names(assign(of(("/srv/shop/__init__.py", 3, "add")), facts, files), facts)
+    assert [] == names(assign(of(("/srv/other/__init__.py", 3, "add")), facts, files), facts)
 
 
 TWICE = {"A.add": (10, 12), "B.add": (30, 32), "sub": (50, 52)}
@@ -542,7 +551,7 @@ def test_lines_that_have_moved(keys, found, tmp_path):
     expected = {f"app.{qualname}": float(line) for line, qualname in found.items()}
     functions = {(files["app"], line, name): Measured(line, 1, 1) for line, name in keys}
 
-    measured = profile.assign(Profile("p", "pstats", functions, 100, 100), facts, files)
+    measured = assign(Profile("p", "pstats", functions, 100, 100), facts, files)
 
     assert expected == {name: measured.calls for name, measured in assigned(measured, facts).items()}
 
@@ -552,7 +561,7 @@ def test_the_line_being_executed(tmp_path):
     facts, files = facts_of(tmp_path, {"app": {**TWICE, "sub.<locals>.add": (51, 52)}})
     keys = [(files["app"], line, "add") for line in (31, 32, 52)]
 
-    found = assigned(profile.assign(of(*keys, kind="speedscope"), facts, files), facts)
+    found = assigned(assign(of(*keys, kind="speedscope"), facts, files), facts)
 
     assert {"app.B.add": Measured(2, 20, 20), "app.sub.<locals>.add": Measured(1, 10, 10)} == found
 
@@ -561,7 +570,7 @@ def test_a_sampler_without_lines(tmp_path):
     """By name, where only one function in the file has it."""
     facts, files = facts_of(tmp_path, {"app": TWICE})
 
-    found = profile.assign(of((files["app"], 0, "sub"), (files["app"], 0, "add"), kind="speedscope"), facts, files)
+    found = assign(of((files["app"], 0, "sub"), (files["app"], 0, "add"), kind="speedscope"), facts, files)
 
     assert ["app.sub"] == names(found, facts)
 
@@ -570,7 +579,7 @@ def test_a_replaced_definition_is_found_only_where_it_is(tmp_path):
     """A name's last definition is what the name means; an earlier one is meant by its line alone."""
     facts, files = facts_of(tmp_path, {"app": {"size": (10, 12)}})
     facts.functions.insert(0, Function("app", "size", 4, 6, "function", (), overload=True))
-    at = {line: profile.assign(of((files["app"], line, "size")), facts, files) for line in (4, 7, 10)}
+    at = {line: assign(of((files["app"], line, "size")), facts, files) for line in (4, 7, 10)}
 
     assert {4: [0], 7: [1], 10: [1]} == {line: list(found) for line, found in at.items()}
 
@@ -583,7 +592,7 @@ def test_resumptions_are_not_calls(kind, calls, tmp_path):
     facts, files = facts_of(tmp_path, {"app": {"each": (3, 5, kind)}})
     read = Profile("p", "pstats", {(files["app"], 3, "each"): Measured(20, 10, 10)}, 100, 100)
 
-    (found,) = profile.assign(read, facts, files).values()
+    (found,) = assign(read, facts, files).values()
 
     assert Measured(calls, 10, 10, 0.0 if kind == "function" else 20.0) == found
 
@@ -594,7 +603,7 @@ def test_what_is_missing_is_named(tmp_path):
     file = files["app"]
     read = of((file, 10, "add"), (file, 20, "gone"), (file, 1, "<module>"), (file, 8, "Cart"), (file, 40, "<lambda>"))
 
-    profile.assign(read, facts, files)
+    assign(read, facts, files)
 
     assert [
         "20.0% of the calls and 20.0% of the time went to functions that are no longer where they were, or are in doubt: "
@@ -607,7 +616,7 @@ def test_a_profile_of_another_program(tmp_path):
     facts, files = facts_of(tmp_path, {"app": {"add": (3, 5)}})
     read = of(("/srv/other/thing.py", 3, "add"))
 
-    assert {} == profile.assign(read, facts, files)
+    assert {} == assign(read, facts, files)
     assert [
         "None of the functions in this profile is of the code that was read: is it a profile of this program?"
     ] == read.notes

@@ -27,6 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Have the process install autoscope; it does so at its next safe moment."""
+    from autoscope.export import DEFAULT_STORE
+
     remote_exec = getattr(sys, "remote_exec", None)
     if remote_exec is None:
         raise AutoscopeError(
@@ -35,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     plan = plan_options.resolve(arguments)
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    store = os.path.abspath(arguments.store or ".autoscope")
+    store = os.path.abspath(arguments.store or DEFAULT_STORE)
     # In the process's own words; it stays there until it was read.
     handle, path = tempfile.mkstemp(prefix="autoscope-attach-", suffix=".py")
     with os.fdopen(handle, "w", encoding="utf-8") as stream:

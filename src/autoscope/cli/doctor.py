@@ -165,7 +165,9 @@ def _exporters(say: Any) -> None:
 
 
 def _store(say: Any) -> None:
-    directory = os.path.abspath(os.environ.get("AUTOSCOPE_STORE") or ".autoscope")
+    from autoscope.export import DEFAULT_STORE
+
+    directory = os.path.abspath(os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE)
     place = directory
     while not os.path.exists(place):
         place = os.path.dirname(place)

@@ -10,8 +10,6 @@ from autoscope.errors import AutoscopeError
 from autoscope.read.formats import FORMATS
 from autoscope.read.runs import open_run
 
-DEFAULT_STORE = ".autoscope"
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -29,6 +27,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Write the file; what could not be read goes to standard error."""
+    from autoscope.export import DEFAULT_STORE
+
     found = open_run(args.store or os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE, args.run)
     pieces = FORMATS[args.format](found)
     if args.output == "-":

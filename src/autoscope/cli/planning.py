@@ -73,6 +73,9 @@ def opened() -> Iterator[FactsCache]:
             yield found
     finally:
         if was_on:
+            # All there is counts as old: else it would be looked through at once, and takes longer than writing the plan.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
@@ -194,6 +197,7 @@ def paths_of(arguments: argparse.Namespace, previous: Previous | None) -> list[s
 
 def profile_of(arguments: argparse.Namespace, costs: CostTable) -> Profile | None:
     """The profile that `--profile` names: a file, else a run in the store."""
+    from autoscope.export import DEFAULT_STORE
     from autoscope.plan import profile
 
     name = arguments.profile
@@ -201,7 +205,7 @@ def profile_of(arguments: argparse.Namespace, costs: CostTable) -> Profile | Non
         return None
     if os.path.isfile(name):
         return profile.read(name, costs)
-    return from_store(name, arguments.store or os.environ.get("AUTOSCOPE_STORE") or ".autoscope", costs)
+    return from_store(name, arguments.store or os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE, costs)
 
 
 def from_store(name: str, store: str, costs: CostTable) -> Profile:

@@ -10,8 +10,6 @@ from autoscope.cli.output import count, write
 from autoscope.read.report import FORMATS, SORTS, arrange, build_report, render, render_decisions
 from autoscope.read.runs import open_run
 
-DEFAULT_STORE = ".autoscope"
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -31,6 +29,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
+    from autoscope.export import DEFAULT_STORE
+
     report = build_report(open_run(args.store or os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE, args.run))
     if args.decisions:
         write(render_decisions(report))

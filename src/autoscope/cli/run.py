@@ -129,6 +129,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
     """Put into the environment what the program's process needs to know."""
     from autoscope.bootstrap import describe_run
     from autoscope.cli.env import site_directory
+    from autoscope.export import DEFAULT_STORE
     from autoscope.export.runs import absolute, create_run, prune
     from autoscope.export.settings import Settings
     from autoscope.plan.model import Plan
@@ -144,7 +145,7 @@ def _prepare(environment: dict[str, str], arguments: argparse.Namespace, plan: o
     file = ""
     environment["AUTOSCOPE_STORE"] = ""
     if store or wanted:
-        directory = absolute(store or ".autoscope")
+        directory = absolute(store or DEFAULT_STORE)
         info = describe_run(plan)
         info["argv"] = command
         try:

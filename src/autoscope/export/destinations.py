@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from autoscope.errors import notice
+from autoscope.export import DEFAULT_STORE
 from autoscope.export.behind import Behind
 from autoscope.runtime import library
 from autoscope.runtime.drain import DEFAULT_QUEUE, Exporter
@@ -84,7 +85,7 @@ class Provider:
 
 
 def destinations(
-    store: str | None, run_id: str, info: dict[str, Any], otlp: str | None = None, default: str = ".autoscope"
+    store: str | None, run_id: str, info: dict[str, Any], otlp: str | None = None, default: str = DEFAULT_STORE
 ) -> list[Exporter]:
     """The exporters of this process. `store` is a directory, None for `default` where there is no endpoint, `""` for none."""
     from autoscope.export import resource

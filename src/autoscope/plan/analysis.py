@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ast
 import builtins
+import marshal
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
-FORMAT = 4
+FORMAT = 5
 """To be raised when the same text would give another `Seen`."""
 ITERATIONS = 3.0
 """How often a loop is taken to run each time it is entered, where its source does not say. Counted in 1,344 loops of sympy, SQLAlchemy,
@@ -119,6 +121,12 @@ class Seen(NamedTuple):
     has_main: bool
     tables: dict[str, tuple[str, ...]]
     """Name in the module, or `Class.name` -> what may be functions among the values of the list, tuple or dict it names."""
+    outer_words: str = ""
+    """Names in what other code may ask of this one: values of names and attributes, bases, results, decorators, tables. See `words_of`."""
+    inner_words: str = ""
+    """Names in what its functions call and read."""
+    inner: bytes = b""
+    """What its functions call and read, as long as nobody asked: see `whole`."""
 
 
 def analyse(text: str, module: str, is_package: bool = False) -> Seen:
@@ -130,34 +138,93 @@ def analyse(text: str, module: str, is_package: bool = False) -> Seen:
         warnings.simplefilter("ignore")  # about escapes and the like: the author's, when the program runs
         tree = ast.parse(text)
         try:
-            return _Module(tree, text, module, is_package).seen()
+            return with_words(_Module(tree, text, module, is_package).seen())
         except RecursionError:
             # Sums of a thousand parts, chains of a thousand calls. The walk is all Python, and Python's calls of
             # itself take no room on the C stack.
             usual = sys.getrecursionlimit()
             sys.setrecursionlimit(max(usual, DEEP))
             try:
-                return _Module(tree, text, module, is_package).seen()
+                return with_words(_Module(tree, text, module, is_package).seen())
             finally:
                 sys.setrecursionlimit(usual)
 
 
+_WORD = re.compile(r"\w+\*?")
+
+
+def words_in(expressions: Iterable[str]) -> set[str]:
+    """The names that expressions are made of; `visit_*` stands for all that begin so."""
+    return set(_WORD.findall("\n".join(expressions)))
+
+
+def words_of(expressions: Iterable[str]) -> str:
+    """The same as one text, each between ends of line: it is read sooner than a set, and seldom asked for more than a few."""
+    return "\n".join(["", *sorted(words_in(expressions)), ""])
+
+
+def asked_of(function: SeenFunction) -> Iterator[str]:
+    """Expressions that say what a function is to those who call it."""
+    yield function.returns
+    for decorator, _ in function.decorators:
+        yield decorator
+
+
+def done_by(function: SeenFunction) -> Iterator[str]:
+    """Expressions that say what a function does."""
+    yield from function.calls
+    yield from function.loads
+
+
+def with_words(seen: Seen) -> Seen:
+    """The same with the names in it."""
+    outer = [*seen.names.values()]
+    for kind in seen.classes:
+        outer += kind.bases
+        outer += kind.attributes.values()
+    for function in seen.functions:
+        outer += asked_of(function)
+    for references in seen.tables.values():
+        outer += references
+    inner = [word for function in seen.functions for word in done_by(function)]
+    return seen._replace(outer_words=words_of(outer), inner_words=words_of(inner))
+
+
 def to_plain(seen: Seen) -> tuple[Any, ...]:
-    """As `marshal` can hold it."""
+    """As `marshal` can hold it; what functions call and read in a part of its own, which is half of all."""
+    inner = marshal.dumps([(function.calls, function.loads) for function in seen.functions])
     return (
         *seen[:4],
         tuple(map(tuple, seen.classes)),
-        tuple(map(tuple, seen.functions)),
+        tuple([(*function[:_INNER], None, None, *function[_INNER + 2 :]) for function in seen.functions]),
         tuple(map(tuple, seen.handed)),
-        *seen[7:],
+        *seen[7:-1],
+        inner,
     )
 
 
+_INNER = SeenFunction._fields.index("calls")
+"""Place of `calls`, which `loads` follows."""
+
+
+def whole(seen: Seen) -> Seen:
+    """With what its functions call and read."""
+    if not seen.inner:
+        return seen
+    inner = marshal.loads(seen.inner)
+    plain = [
+        (*function[:_INNER], *both, *function[_INNER + 2 :])
+        for function, both in zip(seen.functions, inner, strict=True)
+    ]
+    return seen._replace(functions=tuple(map(tuple.__new__, repeat(SeenFunction), plain)), inner=b"")
+
+
 def from_plain(plain: tuple[Any, ...]) -> Seen:
-    """The way back."""
-    classes = tuple(map(SeenClass._make, plain[4]))
-    functions = tuple(map(SeenFunction._make, plain[5]))
-    handed = tuple(map(Handed._make, plain[6]))
+    """The way back, but for what `whole` adds."""
+    # What `_make` does, without a call of Python's for each.
+    classes = tuple(map(tuple.__new__, repeat(SeenClass), plain[4]))
+    functions = tuple(map(tuple.__new__, repeat(SeenFunction), plain[5]))
+    handed = tuple(map(tuple.__new__, repeat(Handed), plain[6]))
     return Seen._make((*plain[:4], classes, functions, handed, *plain[7:]))
 
 

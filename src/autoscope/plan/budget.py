@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from autoscope.plan.choose import DETAIL, OFF, Choice, by_strategy, namesakes, nearest
-from autoscope.plan.cost import CostTable, price, spent
+from autoscope.plan.cost import CostTable, Price, price, spent
+from autoscope.plan.creations import STEPS
 from autoscope.plan.facts import ENTRIES, Facts, Function
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 LADDER = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Rates that are stepped down."""
-STEPS_OF_GENERATOR = 10.0
 SIMPLE = 8
 """Cognitive complexity below which a function is simple: what its arguments were is soon found out."""
 OFTEN = 100.0
@@ -109,7 +109,12 @@ def measured_load(
     steps = {
         index: found.steps / found.calls for index, found in measured.items() if found.calls > 0 and found.steps > 0
     }
-    work = sum(count * facts.functions[index].work_ns * slow for index, count in calls.items())
+    work = 0.0
+    for index, count in calls.items():
+        function = facts.functions[index]
+        # By its source a generator goes a usual number of steps.
+        gone = measured[index].steps / STEPS[function.kind] if function.kind != "function" else 0.0
+        work += max(count, gone) * function.work_ns * slow
     return Load(calls, max(weighed(cpu_ns, doubt_ns, work), 1.0), source, steps, roots_of(facts, calls))
 
 
@@ -135,6 +140,8 @@ class Estimator:
         self.load = load
         self.costs = costs
         self.traced = traced
+        self.prices: dict[tuple[str, float, int, bool, bool], Price] = {}
+        """What was asked before: kind, steps, arguments, whether the result and the state are captured -> what a call costs."""
 
     def of(self, index: int, choice: Choice) -> float:
         """CPU time in nanoseconds that watching one function so takes, for all its calls."""
@@ -145,14 +152,12 @@ class Estimator:
         capture = choice.capture
         asked = capture.args
         arguments = len(function.parameters) if asked is True else len(asked) if asked else 0
-        one = price(
-            self.costs,
-            function.kind,
-            steps=self.steps(index, function),
-            arguments=arguments,
-            result=capture.returns,
-            state=capture.state != "none",
-        )
+        like = (function.kind, self.steps(index, function), arguments, capture.returns, capture.state != "none")
+        one = self.prices.get(like)
+        if one is None:
+            kind, steps, arguments, result, state = like
+            one = price(self.costs, kind, steps=steps, arguments=arguments, result=result, state=state)
+            self.prices[like] = one
         return spent(one, calls, traced=self.traced, rate=choice.rate, root=index in self.load.roots)
 
     def steps(self, index: int, function: Function) -> float:
@@ -161,7 +166,7 @@ class Estimator:
         known = self.load.steps.get(index)
         if known is not None:
             return known
-        return STEPS_OF_GENERATOR if "generator" in function.kind else 2.0
+        return STEPS[function.kind]
 
     def share(self, spent_ns: float) -> float:
         """Of the CPU time of program and tracing together."""

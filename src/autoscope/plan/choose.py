@@ -116,8 +116,9 @@ def choose_all(
     levels = {name: strategy if strategy != "auto" else level_for(facts, name, priorities) for name in facts.modules}
     choices = []
     for index, function in enumerate(facts.functions):
-        choice = by_strategy(function, levels[function.module], shares.get(index, 0.0), facts.functions)
-        aim = aims.get(index)
+        share = shares.get(index, 0.0) if shares else 0.0
+        choice = by_strategy(function, levels[function.module], share, facts.functions)
+        aim = aims.get(index) if aims else None
         if aim is not None and woven(function):
             choice = by_goal(function, choice, aim)
         if function.mark:
@@ -255,7 +256,7 @@ def least_reasons(function: Function) -> list[str]:
     reasons = []
     if is_entry(function):
         reasons.append(role_words(function))
-    if is_boundary(function):
+    if function.catches and is_boundary(function):
         caught = "everything" if "*" in function.catches else next(word for word in function.catches if word in BROAD)
         reasons.append(f"error boundary: catches {caught}")
     return reasons
@@ -298,9 +299,11 @@ def more_reasons(function: Function, share: float, functions: Sequence[Function]
     reasons = []
     if function.role in ("thread", "middleware"):
         reasons.append(role_words(function))
-    kinds = works_outside(function)
+    kinds = works_outside(function) if function.io else ()
     if kinds:
         reasons.append(f"does I/O: {', '.join(kinds)}")
+    if function.heavy:
+        reasons.append(f"heavy: calls {', '.join(function.heavy)}")
     if is_complex(function):
         reasons.append(f"complex: cognitive {function.cognitive}, cyclomatic {function.cyclomatic}")
     if coordinates(function, functions):

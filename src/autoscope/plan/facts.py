@@ -92,6 +92,8 @@ class Function:
     """CPU time of one call without that of project functions it calls, estimated from its statements."""
 
     # Filled in by `link`, which sees all files.
+    heavy: tuple[str, ...] = ()
+    """Which of `calls` take `link.HEAVY_NS` of CPU time or more each, as hashing a password does."""
     role: str = ""
     roles: tuple[str, ...] = ()
     role_detail: str = ""

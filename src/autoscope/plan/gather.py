@@ -112,6 +112,7 @@ def gather(
     tree: Tree, cache: FactsCache, *, refresh: bool = False, jobs: int = 0, progress: Progress | None = None
 ) -> Facts:
     """The facts of a tree. Files that cannot be analysed are in `Facts.skipped`, with the reason."""
+    from autoscope.plan import relink
     from autoscope.plan.link import Linker
 
     seen, skipped = see(tree, cache, refresh=refresh, jobs=jobs, progress=progress)
@@ -120,7 +121,26 @@ def gather(
         for found in tree.sources
         if found.path in seen
     }
-    facts = Linker(tree.root, modules, scripts(tree)).link()
+    keys = {found.module: _key(tree, found) for found in tree.sources if found.path in seen}
+    place = f"rows {tree.paths} {tree.tests > 0}"
+    linker = Linker(tree.root, modules, scripts(tree))
+
+    def reconnect() -> Sequence[int]:
+        kept = None if refresh else relink.load(cache.load([place]).get(place))
+        names = None if kept is None else relink.changed(kept, keys)
+        if kept is None or names is None:
+            return linker.everything()
+        blobs = cache.load([kept.keys[name] for name in names])
+        before = {name: plain for name in names if isinstance(plain := _loads(blobs.get(kept.keys[name])), tuple)}
+        if len(before) < len(names):
+            return linker.everything()
+        return relink.restore(linker, kept, {name: from_plain(plain) for name, plain in before.items()})
+
+    def keep(connected: int) -> None:
+        if connected > relink.MOST_STALE * len(linker.functions):
+            cache.store({place: relink.dump(linker, keys)})
+
+    facts = linker.link(reconnect, keep)
     facts.skipped = sorted([*tree.skipped, *skipped])
     facts.digest = tree.digest()
     facts.tests = tree.tests
@@ -131,11 +151,7 @@ def see(
     tree: Tree, cache: FactsCache, *, refresh: bool = False, jobs: int = 0, progress: Progress | None = None
 ) -> tuple[dict[str, Seen], list[tuple[str, str]]]:
     """Path -> what was seen in it; and (path, reason) of what could not be analysed."""
-    keys = {
-        found.path: f"{tree.digests[found.path]} {found.module} {found.is_package}"
-        for found in tree.sources
-        if found.path in tree.digests
-    }
+    keys = {found.path: _key(tree, found) for found in tree.sources if found.path in tree.digests}
     stored = {} if refresh else cache.load(keys.values())
     seen: dict[str, Seen] = {}
     skipped: list[tuple[str, str]] = []
@@ -145,7 +161,7 @@ def see(
         if key is None:
             continue
         blob = stored.get(key)
-        plain = None if blob is None else _loads(blob)
+        plain = _loads(blob)
         if plain is None:
             missing.append((found.path, found.module, found.is_package, tree.contents.get(found.path)))
         elif isinstance(plain, str):
@@ -170,8 +186,15 @@ def see(
     return seen, skipped
 
 
-def _loads(blob: bytes) -> str | tuple[Any, ...] | None:
-    """What was stored; None where it is nothing of ours."""
+def _key(tree: Tree, found: Source) -> str:
+    """What names the facts of a file in the cache."""
+    return f"{tree.digests[found.path]} {found.module} {found.is_package}"
+
+
+def _loads(blob: bytes | None) -> str | tuple[Any, ...] | None:
+    """What was stored; None where there is nothing, or nothing of ours."""
+    if blob is None:
+        return None
     try:
         found = marshal.loads(blob)
     except (EOFError, ValueError, TypeError):

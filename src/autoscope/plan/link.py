@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscope.plan import catalogue
-from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction
+from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction, whole
 from autoscope.plan.facts import ENTRIES, Facts, Function, Module, is_test
 
 NODE_NS = 4.0
@@ -21,6 +21,8 @@ CALL_NS = 30.0
 """Of calling a Python function."""
 MAKE_NS = 120.0
 """Of making the object that an `__init__` is given."""
+HEAVY_NS = 1e7
+"""Of a call outside the project from which on it is worth watching for that alone."""
 RECURSION = 5.0
 """How often a recursive function is taken to call itself for one call from outside."""
 MOST_CALLS = 1e9
@@ -28,8 +30,6 @@ MOST_OVERRIDING = 20
 """Methods of subclasses that a call of their base's is taken to reach."""
 MOST_SHARED = 100
 """Functions that a call of one of a table's, or of those whose names begin alike, is taken to reach."""
-MOST_ATTEMPTS = 3
-"""To work out what leads in a circle."""
 MOST_CANDIDATES = 3
 """Classes that may have a method of one name for a call on an unknown object to be taken for a call of theirs."""
 
@@ -76,9 +76,16 @@ class Linker:
         self.memo: dict[str, Entity] = {}
         self.circles = 0
         """How often something was asked while it was being worked out."""
-        self.attempts: dict[Any, int] = {}
+        self.inside = False
+        """Whether something is being worked out."""
+        self.passing: dict[Any, Entity] = {}
+        """What was found on the way to what is being worked out, and depends on where the way began, as all that leads in a circle does."""
+        self.settled: dict[Any, Entity] = {}
+        """The same for what was asked first: it holds, but only where it is asked first again."""
         self.tests: set[str] = set()
         """Modules."""
+        self.alembic: set[str] = set()
+        """Modules that change a database's tables with Alembic."""
         self.found: dict[tuple[str, str, bool], Entity] = {}
         self.orders: dict[str, tuple[str, ...]] = {}
         self.lower: dict[str, list[str]] = {}
@@ -98,15 +105,27 @@ class Linker:
         """What `catalogue` says of somebody else's function: kind of I/O, work."""
         self.first: dict[str, int] = {}
         """Module -> index of its first function."""
+        self.callees: list[tuple[int, ...]] = []
+        """Of each function, once all are known."""
 
-    def link(self) -> Facts:
-        """The facts."""
+    def link(
+        self, reconnect: Callable[[], Sequence[int]] | None = None, keep: Callable[[int], None] | None = None
+    ) -> Facts:
+        """The facts.
+
+        `reconnect` gives functions what is known of them and returns the indices of the rest (None: all are connected); `keep` is told how
+        many that were, as soon as that is done.
+        """
         usual = sys.getrecursionlimit()
         sys.setrecursionlimit(max(usual, DEEP))  # for names that lead to names, a thousand times over
         try:
             self.define()
             self.inherit()
-            self.connect()
+            self.decorate()
+            left = self.everything() if reconnect is None else reconnect()
+            self.connect(left)
+            if keep is not None:
+                keep(len(left))
             self.hand_over()
             self.give_roles()
             modules = self.describe()
@@ -117,6 +136,20 @@ class Linker:
         for name in sorted(self.modules):
             digest.update(f"{name} {self.modules[name][1]}\n".encode())
         return Facts(self.root, self.functions, modules, [], digest.hexdigest())
+
+    def everything(self) -> range:
+        """The indices of all functions, what they call and read included."""
+        for name in self.modules:
+            self.complete(name)
+        return range(len(self.functions))
+
+    def complete(self, name: str) -> None:
+        """See to it that what a module's functions call and read is there."""
+        path, digest, seen = self.modules[name]
+        if seen.inner:
+            seen = whole(seen)
+            self.modules[name] = path, digest, seen
+            self.seen[self.first[name] : self.first[name] + len(seen.functions)] = seen.functions
 
     # What there is.
 
@@ -202,6 +235,11 @@ class Linker:
                 entity = self.resolve(base)
                 if entity is not None and entity[0] == "c":
                     self.children.setdefault(entity[1], []).append(full)
+        # All at once, and first: of classes that inherit from each other, the first to be asked has another order than the rest.
+        for full in self.classes:
+            self.order(full)
+        for full in self.classes:
+            self.outside_bases(full)
 
     def order(self, full: str) -> tuple[str, ...]:
         """A class and the project's classes it inherits from, in the order Python looks attributes up in."""
@@ -244,21 +282,37 @@ class Linker:
     def resolve(self, expression: str) -> Entity:
         found = self.memo.get(expression, _MISSING)
         if found is _MISSING:
-            self.memo[expression] = _BUSY
-            circles = self.circles
-            found = self.work_out(expression)
-            self.memo[expression] = found
-            if found is None and circles != self.circles and self.again(expression):
-                del self.memo[expression]
-        elif found is _BUSY:
+            return self.settle(self.memo, expression, self.work_out)
+        if found is _BUSY:
             self.circles += 1
             return None
         return found  # type: ignore[no-any-return]
 
-    def again(self, key: Any) -> bool:
-        """Whether to work out anew, when next asked, what came to nothing because it led back to what was being worked out."""
-        count = self.attempts[key] = self.attempts.get(key, 0) + 1
-        return count < MOST_ATTEMPTS
+    def settle(self, memo: dict[Any, Entity], key: Any, work_out: Callable[[Any], Entity]) -> Entity:
+        """Work something out. What came of it depends on nothing that was asked before, so `relink` may ask for some and not for others.
+
+        That is why what leads in a circle is no more than passed on to what asked for it: beginning elsewhere, one goes round another way.
+        """
+        inside = self.inside
+        found = (self.passing if inside else self.settled).get(key, _MISSING)
+        if found is not _MISSING:
+            self.circles += 1
+            return found  # type: ignore[no-any-return]
+        memo[key] = _BUSY
+        circles = self.circles
+        self.inside = True
+        found = work_out(key)
+        self.inside = inside
+        if circles == self.circles:
+            memo[key] = found
+            return found
+        del memo[key]
+        if inside:
+            self.passing[key] = found
+        else:
+            self.passing.clear()
+            self.settled[key] = found
+        return found
 
     def work_out(self, expression: str) -> Entity:
         known = self.defined.get(expression)
@@ -356,10 +410,8 @@ class Linker:
             if name in ("__enter__", "__aenter__"):
                 return ("e", value)
             return ("b", (what, name))
-        if kind == "f":
-            words = self.functions[value].decorators or tuple(word for word, _ in self.seen[value].decorators)
-            if words and name in _SENDS:
-                return ("x", f"{self.canonical(words[0])}().{name}")
+        if kind == "f" and name in _SENDS and self.seen[value].decorators:
+            return ("x", f"{self.canonical(self.seen[value].decorators[0][0])}().{name}")
         return None
 
     def canonical(self, expression: str) -> str:
@@ -388,18 +440,16 @@ class Linker:
         key = (full, name, instance)
         found = self.found.get(key, _MISSING)
         if found is _MISSING:
-            self.found[key] = _BUSY
-            circles = self.circles
-            found = self.of_classes(self.order(full), name, instance)
-            if found is None:
-                found = self.of_outside(full, name, instance)
-            self.found[key] = found
-            if found is None and circles != self.circles and self.again(key):
-                del self.found[key]
-        elif found is _BUSY:
+            return self.settle(self.found, key, self.look_up)
+        if found is _BUSY:
             self.circles += 1
             return None
         return found  # type: ignore[no-any-return]
+
+    def look_up(self, key: tuple[str, str, bool]) -> Entity:
+        full, name, instance = key
+        found = self.of_classes(self.order(full), name, instance)
+        return found if found is not None else self.of_outside(full, name, instance)
 
     def inherited(self, full: str, name: str) -> Entity:
         """What `super()` in a class's method gives."""
@@ -437,12 +487,12 @@ class Linker:
 
     # Who calls whom.
 
-    def connect(self) -> None:
+    def connect(self, indices: Iterable[int]) -> None:
         resolve, memo = self.resolve, self.memo
-        self.decorate()
         plain = self.alone()
         implied = {name for name in self.by_name if name[:2] == "__"} | self.properties | set(_INSTEAD)
-        for index, (function, seen) in enumerate(zip(self.functions, self.seen, strict=True)):
+        for index in indices:
+            function, seen = self.functions[index], self.seen[index]
             callees: dict[int, float] = {}
             calls: dict[str, float] = {}
             for expression, weight in seen.calls.items():
@@ -583,11 +633,15 @@ class Linker:
 
     def candidates(self, name: str) -> list[int]:
         """The methods that a call of this name, on who knows what, may mean: those of a few families of classes, or none."""
-        same = self.by_name.get(name, ()) if name not in _COMMON else ()
+        same = self.by_name.get(name, ()) if self.may_fit_protocols(name) else ()
         if not same:
             return []
         families = {self.order(_owner(self.functions[index]))[-1] for index in same}
         return list(same[:MOST_OVERRIDING]) if len(families) <= MOST_CANDIDATES else []
+
+    def may_fit_protocols(self, name: str) -> bool:
+        """Whether a method of this name may be meant by a call on who knows what."""
+        return name not in _COMMON
 
     def share(self, callees: dict[int, float], functions: list[int], weight: float) -> None:
         """A call of one of several functions, nobody knows which."""
@@ -708,13 +762,15 @@ class Linker:
                 found = prices[word] = catalogue.io_kind(word), self.price(word)
             if found[0]:
                 kinds[found[0]] = None
+            if found[1] >= HEAVY_NS:
+                function.heavy += (word,)
             work += weight * found[1]
         if kinds:
             function.io = tuple(sorted(kinds))
         function.work_ns = work
         if function.trivial in ("accessor", "constructor") and function.callees:
             function.trivial = "delegation"  # to a property, or to what an operator calls
-        if function.trivial == "delegation" and kinds:
+        if function.trivial == "delegation" and (kinds or function.heavy):
             function.trivial = ""
 
     def price(self, word: str) -> float:
@@ -774,6 +830,7 @@ class Linker:
     def give_roles(self) -> None:
         given, outside = self.given, self.outside
         self.tests = {module for module in self.modules if is_test(module)}
+        self.alembic = {module for module, (_, _, seen) in self.modules.items() if "alembic.op" in seen.imports}
         for index, (function, seen) in enumerate(zip(self.functions, self.seen, strict=True)):
             roles: list[catalogue.Role] = []
             for word, (_, text) in zip(function.decorators, seen.decorators, strict=True) if seen.decorators else ():
@@ -836,9 +893,9 @@ class Linker:
             found.append(catalogue.Role("middleware", "get_response middleware"))
         if name[:4] == "test" and function.module in self.tests and not seen.nested:
             found.append(catalogue.Role("test", "a test"))
-        if ".migrations." in function.module:
+        if ".migrations." in function.module or (name in _MIGRATES and function.module in self.alembic):
             found.append(catalogue.Role("migration", "in a migration"))
-        if "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
+        if function.io and "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
             found.append(catalogue.Role("orm_query", "asks a database through an ORM"))
         script = self.scripts.get(function.name) if self.scripts else None
         if script:
@@ -919,36 +976,39 @@ class Linker:
             modules[name] = module
         for name, module in modules.items():
             module.imported_by = tuple(sorted(imported[name]))
-        callers: dict[int, list[int]] = {}
-        out: dict[str, set[int]] = {}
-        into: dict[str, set[int]] = {}
-        for index, function in enumerate(self.functions):
-            from_test = modules[function.module].type == "test"
-            for callee in function.callees:
-                other = self.functions[callee].module
-                if from_test and modules[other].type != "test":
-                    continue
-                callers.setdefault(callee, []).append(index)
-                if other != function.module:
-                    out.setdefault(function.module, set()).add(callee)
-                    into.setdefault(other, set()).add(index)
-        for index, found in callers.items():
-            self.functions[index].callers = tuple(found)
-        for name, module in modules.items():
-            module.calls_out = len(out.get(name, ()))
-            module.called_from = len(into.get(name, ()))
+        self.count_edges(modules)
         return modules
+
+    def count_edges(self, modules: dict[str, Module]) -> None:
+        """Who calls a function, and how many call into and out of a module. What tests call of the program is not counted."""
+        functions = self.functions
+        tests = {index for module in modules.values() if module.type == "test" for index in module.functions}
+        callers: list[list[int]] = [[] for _ in functions]
+        for index, function in enumerate(functions):
+            for callee in tests.intersection(function.callees) if index in tests else function.callees:
+                callers[callee].append(index)
+        for function, found in zip(functions, callers, strict=True):
+            if found:
+                function.callers = tuple(found)
+        for module in modules.values():
+            own = module.functions
+            called = set().union(*[functions[index].callees for index in own])
+            calling = set().union(*[callers[index] for index in own])
+            if module.type == "test":
+                called &= tests
+            module.calls_out = len(called.difference(own))
+            module.called_from = len(calling.difference(own))
 
     def type_of(self, module: Module, seen: Seen) -> str:
         name = module.name
         if is_test(name):
             return "test"
-        if ".migrations." in name or name.endswith(".migrations"):
+        if ".migrations." in name or name.endswith(".migrations") or name in self.alembic:
             return "migration"
-        functions = [self.functions[index] for index in module.functions]
-        if seen.has_main or name.endswith("__main__") or any(function.role in ENTRIES for function in functions):
+        roles = {self.functions[index].role for index in module.functions}
+        if seen.has_main or name.endswith("__main__") or not roles.isdisjoint(ENTRIES):
             return "entry"
-        if not functions and not seen.classes:
+        if not roles and not seen.classes:
             return "package" if module.file.endswith("__init__.py") else "data"
         models = sum(
             any(base.startswith(_MODELS) for base in self.outside_bases(f"{name}.{kind.qualname}"))
@@ -994,8 +1054,8 @@ class Linker:
         for index, function in enumerate(functions):
             if (
                 index not in roots
+                and (not function.callers or function.callers == (index,))
                 and function.module not in tests
-                and all(caller == index for caller in function.callers)
             ):
                 # Called by what cannot be seen: dispatch, other projects.
                 roots[index] = 1.0
@@ -1021,19 +1081,20 @@ class Linker:
         it, once. Of a circle that nothing outside calls, its first function is a root.
         """
         functions = self.functions
+        self.callees = [tuple(function.callees) for function in functions]
         roots = dict(roots)
         left = bytearray(len(functions))
-        back: set[tuple[int, int]] = set()
+        back: dict[int, set[int]] = {}
         order = self.postorder(sorted(roots), left, back)
         rest = [index for index, function in enumerate(functions) if not left[index] and function.module not in tests]
         # Of what no root leads to, the last to be left is called by nothing else.
-        for index in reversed(self.postorder(rest, bytearray(left), set())):
+        for index in reversed(self.postorder(rest, bytearray(left), {})):
             if not left[index]:
                 roots[index] = 1.0
                 order += self.postorder([index], left, back)
         order += self.postorder(range(len(functions)), left, back)
         order.reverse()
-        circles = self.find_circles(order, {callee for _, callee in back})
+        circles = self.find_circles(order, set().union(*back.values()))
         frequency = [0.0] * len(functions)
         for index, weight in roots.items():
             frequency[index] = weight * (RECURSION if index in circles else 1.0)
@@ -1042,36 +1103,46 @@ class Linker:
             if own == 0.0:
                 continue
             circle = circles.get(index)
+            above = back.get(index, ())
             for callee, weight in functions[index].callees.items():
-                if (index, callee) not in back:
-                    other = circles.get(callee)
-                    gain = own * weight if other is None or other == circle else own * weight * RECURSION
-                    frequency[callee] = min(frequency[callee] + gain, MOST_CALLS)
+                if callee in above:
+                    continue
+                gain = own * weight
+                if callee in circles and circles[callee] != circle:
+                    gain *= RECURSION
+                gain += frequency[callee]
+                frequency[callee] = gain if gain < MOST_CALLS else MOST_CALLS
         for index, function in enumerate(functions):
             function.frequency = frequency[index]
             function.recursive = index in circles
 
-    def postorder(self, starts: Iterable[int], left: bytearray, back: set[tuple[int, int]]) -> list[int]:
+    def postorder(self, starts: Iterable[int], left: bytearray, back: dict[int, set[int]]) -> list[int]:
         """What `starts` lead to that is not in `left` yet, callees before callers; calls back up are added to `back`."""
-        functions = self.functions
+        callees = self.callees
         order: list[int] = []
         above: set[int] = set()
         for start in starts:
             if left[start]:
                 continue
             left[start] = 1
+            if not callees[start]:
+                order.append(start)
+                continue
             above.add(start)
-            stack = [(start, iter(functions[start].callees))]
+            stack = [(start, iter(callees[start]))]
             while stack:
                 index, rest = stack[-1]
                 for callee in rest:
                     if not left[callee]:
                         left[callee] = 1
+                        if not callees[callee]:
+                            order.append(callee)
+                            continue
                         above.add(callee)
-                        stack.append((callee, iter(functions[callee].callees)))
+                        stack.append((callee, iter(callees[callee])))
                         break
                     if callee in above:
-                        back.add((index, callee))
+                        back.setdefault(index, set()).add(callee)
                 else:
                     above.discard(index)
                     order.append(index)
@@ -1137,6 +1208,7 @@ _INSTEAD = {
     "__iter__": "__getitem__",
 }
 """What Python calls where a class has not what was asked for."""
+_MIGRATES = frozenset(("upgrade", "downgrade"))
 _WAITS = frozenset(("lock", "sleep", "queue", "network", "cache", "http", "database"))
 _SENDS = frozenset(
     ("delay", "apply_async", "send", "send_with_options", "enqueue", "apply", "s", "si", "schedule", "using")

@@ -11,12 +11,13 @@ from typing import Any
 
 from autoscope.errors import AutoscopeError, Place, PlanError
 from autoscope.plan import goals, write
+from autoscope.plan.assign import assign
 from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_load, static_load
 from autoscope.plan.choose import OFF, Choice, choose_all
 from autoscope.plan.cost import CostTable, slowness
 from autoscope.plan.facts import Facts
 from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
-from autoscope.plan.profile import Measured, Profile, assign
+from autoscope.plan.profile import Measured, Profile
 from autoscope.plan.schema import Node, Table, read_layer
 from autoscope.plan.score import LEVELS, Priority, score_all, score_module
 from autoscope.plan.values import did_you_mean
@@ -281,12 +282,12 @@ def roots(facts: Facts) -> tuple[str, ...]:
 
 def heading(planned: Planned, name: str) -> str:
     """What stands beside a module's name."""
-    module = planned.facts.modules[name]
+    module, choices = planned.facts.modules[name], planned.choices
     priority = score_module(module, planned.priorities)
     words = [f"{priority.level} ({priority.score:g})"]
     if module.type != "code":
         words.insert(0, module.type)
-    watched = sum(planned.choices[index].watched for index in module.functions)
+    watched = sum([choices[index].level != "off" for index in module.functions])
     return f"{', '.join(words)}; {watched} of {len(module.functions)} functions"
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoscope.plan.facts import Facts, Function, Module
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from autoscope.plan.profile import Measured
 
 LEVELS = (("critical", 60.0), ("high", 35.0), ("medium", 15.0), ("low", 0.0))
+SOMETHING = LEVELS[-2][1]
+"""From which on a score is not `low`, as most are."""
 OF_ROLE = {
     "web": 60,
     "task": 60,
@@ -54,8 +56,7 @@ BOUNDARY = 20.0
 """For catching whatever goes wrong below."""
 
 
-@dataclass(frozen=True, slots=True)
-class Priority:
+class Priority(NamedTuple):
     """A score, what it is made of, and its level."""
 
     score: float
@@ -76,7 +77,9 @@ def is_boundary(function: Function) -> bool:
     return not BROAD.isdisjoint(function.catches)
 
 
-_LOG2 = tuple(math.log2(1 + count) for count in range(64))
+@cache
+def _log2(count: int) -> float:
+    return math.log2(1 + count)
 
 
 def score(function: Function, modules_calling: int, measured: Measured | None, whole_ns: float) -> Priority:
@@ -95,13 +98,9 @@ def score(function: Function, modules_calling: int, measured: Measured | None, w
     if len(function.callees) > 2:
         parts["coordination"] = min(2.0 * (len(function.callees) - 2), 10.0)
     if function.callers:
-        points = (
-            2.0 * _LOG2[len(function.callers)]
-            if len(function.callers) < 64
-            else 2.0 * math.log2(1 + len(function.callers))
-        )
+        points = 2.0 * _log2(len(function.callers))
         if modules_calling:
-            points += 1.5 * math.log2(1 + modules_calling)
+            points += 1.5 * _log2(modules_calling)
         parts["centrality"] = min(points, 15.0)
     if measured is not None and whole_ns > 0:
         parts["measured time"] = min(200.0 * measured.own_ns / whole_ns, 40.0)
@@ -117,7 +116,7 @@ def score(function: Function, modules_calling: int, measured: Measured | None, w
         parts["nothing leads to it"] = -0.4 * total
         total *= 0.6
     total = round(min(total, 100.0), 1)
-    return Priority(total, level_of(total), parts)
+    return Priority(total, level_of(total) if total >= SOMETHING else "low", parts)
 
 
 OF_ENTRY = frozenset(role for role, points in OF_ROLE.items() if points >= 40)
@@ -127,21 +126,22 @@ def score_all(facts: Facts, measured: Mapping[int, Measured]) -> list[Priority]:
     """The priority of every function, by index."""
     whole = sum(found.own_ns for found in measured.values())
     functions = facts.functions
+    places = [function.module for function in functions]
     found = []
     for index, function in enumerate(functions):
         callers = function.callers
         modules = 0
         if len(callers) == 1:
-            modules = int(functions[callers[0]].module != function.module)
+            modules = int(places[callers[0]] != places[index])
         elif callers:
-            modules = len({functions[caller].module for caller in callers} - {function.module})
+            modules = len({places[caller] for caller in callers} - {places[index]})
         found.append(score(function, modules, measured.get(index) if measured else None, whole))
     return found
 
 
 def score_module(module: Module, priorities: list[Priority]) -> Priority:
     """Six tenths its most telling function, four tenths the mean of its five most telling."""
-    best = sorted((priorities[index].score for index in module.functions), reverse=True)[:5]
+    best = sorted([priorities[index].score for index in module.functions], reverse=True)[:5]
     if not best:
         return Priority(0.0, "low", {})
     total = round(0.6 * best[0] + 0.4 * sum(best) / len(best), 1)

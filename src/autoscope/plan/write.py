@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -120,18 +121,22 @@ def settled(level: str, farther: CapturePatch) -> Capture:
 
 def rule_of(choice: Choice, everything: bool, farther: CapturePatch = SILENT) -> FunctionRule | None:
     """What an entry has to say for a choice; None where it need not be there."""
-    if not choice.watched and not everything:
+    if choice.level == "off" and not everything:
         return None
-    patch = patch_of(choice, farther)
+    return _rule(choice.level, choice.rate, choice.capture, everything, farther)
+
+
+@lru_cache(maxsize=1024)
+def _rule(level: str, rate: float, capture: Capture, everything: bool, farther: CapturePatch) -> FunctionRule | None:
+    patch = patch_of(level, capture, farther)
     if everything:
         return None if patch.state is None else FunctionRule(None, None, CapturePatch(state=patch.state))
-    return FunctionRule(choice.level, None if choice.rate == 1.0 else choice.rate, patch)
+    return FunctionRule(level, None if rate == 1.0 else rate, patch)
 
 
-def patch_of(choice: Choice, farther: CapturePatch = SILENT) -> CapturePatch:
-    """What of a choice's capture its level and the plan as a whole do not say already."""
-    plain = settled(choice.level, farther)
-    capture = choice.capture
+def patch_of(level: str, capture: Capture, farther: CapturePatch = SILENT) -> CapturePatch:
+    """What of what is captured its level and the plan as a whole do not say already."""
+    plain = settled(level, farther)
     return CapturePatch(
         None if capture.args == plain.args else capture.args,
         None if capture.returns == plain.returns else capture.returns,
@@ -207,7 +212,7 @@ def exactly(choice: Choice, otherwise: Rule, farther: CapturePatch, whole: bool)
     rate = None if choice.rate == otherwise.rate else choice.rate
     if otherwise.level != "full_trace":  # whose captures go with it
         farther = CapturePatch(*otherwise.capture)
-    return FunctionRule(choice.level, rate, patch_of(choice, farther))
+    return FunctionRule(choice.level, rate, patch_of(choice.level, choice.capture, farther))
 
 
 def rules(modules: Mapping[str, ModuleEntry]) -> dict[str, ModuleRule]:
@@ -231,7 +236,8 @@ def name_digest(module: str, qualname: str) -> bytes:
     return blake2b(f"{module} {qualname}".encode(), digest_size=4).digest()
 
 
-def value_digest(rule: FunctionRule | ModuleRule, level_ours: bool = False) -> bytes:
+@lru_cache(maxsize=1024)
+def value_digest(rule: FunctionRule, level_ours: bool = False) -> bytes:
     """Three bytes that stand for what it says; others if only the level is the planner's."""
     capture = rule.capture
     words = (rule.level, rule.rate, capture.args, capture.returns, capture.exceptions, capture.state)
@@ -294,6 +300,7 @@ def budget_text(value: float) -> str:
     return f"{{overhead: {percent if parse_budget(percent) == value else number(value)}}}"
 
 
+@lru_cache(maxsize=1024)
 def rule_text(rule: FunctionRule) -> str:
     """`{level: balanced, rate: 0.1}`."""
     parts = []
