@@ -296,6 +296,7 @@ class Running:
     plan_path = ""
     """The file the plan was read from, where it can be followed."""
     plan_seen: Any = None
+    """Its stamp and those of the files it extends; see `control.watch`."""
     offered = False
     """Whether this process can be changed from outside."""
 
@@ -320,7 +321,7 @@ class Running:
         source = self.plan.source
         if source and source[0] != "<" and os.path.isfile(source):
             self.plan_path = _absolute(source)
-            self.plan_seen = library.stamp(self.plan_path)
+            self.plan_seen = {path: library.stamp(path) for path in map(_absolute, (source, *self.plan.extended))}
         self.from_start = not self.plan.sampling.rate
         if self.from_start:
             self.drain.start()
@@ -361,7 +362,7 @@ class Running:
         if self.plan_path:
             from autoscope.control.watch import PlanFile
 
-            self.plan_file = PlanFile(self.plan_path, self.plan_seen, self.read_plan, self.adopt)
+            self.plan_file = PlanFile(self.plan_seen, self.read_plan, self.adopt)
 
     def verbs(self) -> dict[str, Any]:
         """What is answered on the control socket; imported when somebody asks."""
@@ -675,7 +676,7 @@ class Running:
         if self._live is not None:
             self._live.after_fork()
         # Where a thread forked, the process is to end with that: a thread of ours only when there is something to hand over.
-        if (self.from_start or self.weave.changes) and not self.drain.of_a_thread:
+        if (self.from_start or self.weave.changes or sites.is_resting()) and not self.drain.of_a_thread:
             self.drain.start()
 
     def after_fork_child(self) -> None:

@@ -198,7 +198,7 @@ class Live:
     def end(self) -> None:
         """What runs on in an old twin is not recorded either."""
         for site in self.outlived():
-            sites.disarm(site)
+            sites.retire(site)
         self.before.clear()
 
     def rule(self, site: Site) -> Any:
@@ -302,7 +302,8 @@ class Live:
         self.weave.named_only = False
         new_sites = sites.sites[count:]
         for site in self.before.get(name, ()):
-            sites.disarm(site)
+            sites.retire(site)
+            self.weave.marked.discard(site)
         self.before[name] = old
         gone = set(map(id, old))
         sites.sites[:] = [site for site in sites.sites if id(site) not in gone]

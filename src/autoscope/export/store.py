@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from autoscope.runtime.sites import Site
     from autoscope.runtime.spans import Details, Record, Trace
 
+    Facts = tuple[str, str, str, int, str]
+    """Module, qualified name, file, line and kind of a function: what the file says of it."""
+
 SCHEMA_VERSION = 1
 """Stands in the file as `PRAGMA user_version`. 1: first."""
 
@@ -115,6 +118,7 @@ class StoreExporter:
         self._opened: dict[int, tuple[int, int]] = {}
         self._alive = -1
         self._sites: dict[Site, int] = {}
+        self._functions: dict[Facts, int] = {}
         self._traces = 0
         self._in_file = 0
         self._quiet_until = 0
@@ -140,7 +144,7 @@ class StoreExporter:
             try:
                 connection = self._ready()
                 if connection is not None:
-                    batch = _Batch(self._sites, self._traces)
+                    batch = _Batch(self._sites, self._functions, self._traces)
                     for site in sites:
                         batch.site_id(site)
                     self._commit(connection, batch)
@@ -210,7 +214,7 @@ class StoreExporter:
         connection = self._ready()
         if connection is None:
             return 0
-        batch = _Batch(self._sites, self._traces)
+        batch = _Batch(self._sites, self._functions, self._traces)
         try:
             batch.add(records)
         except Exception:
@@ -219,7 +223,7 @@ class StoreExporter:
 
     def _collect_one_by_one(self, records: list[Record]) -> _Batch:
         """The batch has a record that cannot be written: all the others can."""
-        batch = _Batch(self._sites, self._traces)
+        batch = _Batch(self._sites, self._functions, self._traces)
         for record in records:
             try:
                 batch.add((record,))
@@ -234,8 +238,9 @@ class StoreExporter:
         insert = connection.executemany
         try:
             connection.execute("BEGIN IMMEDIATE")
-            if batch.sites:
-                insert("INSERT OR IGNORE INTO sites VALUES (?, ?, ?, ?, ?, ?, ?)", map(_site_row, batch.sites.items()))
+            if batch.functions:
+                rows = map(_site_row, batch.functions.items())
+                insert("INSERT OR IGNORE INTO sites VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             if batch.details:
                 insert("INSERT OR IGNORE INTO details VALUES (?, ?, ?, ?, ?)", batch.details)
             if batch.events:
@@ -249,7 +254,10 @@ class StoreExporter:
             if connection.in_transaction:
                 connection.rollback()
             raise
+        self._functions.update(batch.functions)
         self._sites.update(batch.sites)
+        if len(self._sites) > 2 * len(self._functions) + 100:
+            self._sites.clear()  # most are of functions that were woven anew since, and live for nobody else
         self._traces += len(batch.traces)
         self._in_file += written
         return written
@@ -356,14 +364,17 @@ _SPOILT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPE
 class _Batch:
     """Rows of one transaction, made from records."""
 
-    def __init__(self, known_sites: dict[Site, int], known_traces: int) -> None:
+    def __init__(self, known_sites: dict[Site, int], known_functions: dict[Facts, int], known_traces: int) -> None:
         self.spans: list[tuple[int, int, int, int, int, int]] = []
         self.traces: list[tuple[Any, ...]] = []
         self.details: list[tuple[Any, ...]] = []
         self.events: list[tuple[Any, ...]] = []
         self.sites: dict[Site, int] = {}
-        """Those the file does not have yet, with the numbers they get."""
+        """Those not seen before, with the numbers they get."""
+        self.functions: dict[Facts, int] = {}
+        """Those the file does not have yet: a function that is woven anew has another site, and its row."""
         self._known_sites = known_sites
+        self._known_functions = known_functions
         self._known_traces = known_traces
         self._trace_rows: dict[Trace, int] = {}
         self._epoch = epoch_offset()
@@ -396,7 +407,11 @@ class _Batch:
         """The number of a site in this file."""
         found = self._known_sites.get(site) or self.sites.get(site)
         if found is None:
-            found = self.sites[site] = len(self._known_sites) + len(self.sites) + 1
+            facts = site.module, site.qualname, site.file, site.line, site.kind
+            found = self._known_functions.get(facts) or self.functions.get(facts)
+            if found is None:
+                found = self.functions[facts] = len(self._known_functions) + len(self.functions) + 1
+            self.sites[site] = found
         return found
 
     def _add_trace(self, trace: Trace) -> int:
@@ -438,10 +453,10 @@ def _new_instance() -> str:
     return new_instance_id()
 
 
-def _site_row(item: tuple[Site, int]) -> tuple[Any, ...]:
-    site, site_id = item
-    texts = (_text(site.name), _text(site.module), _text(site.qualname), _text(site.file))
-    return (site_id, *texts, site.line, _text(site.kind))
+def _site_row(item: tuple[Facts, int]) -> tuple[Any, ...]:
+    (module, qualname, file, line, kind), site_id = item
+    texts = (_text(f"{module}.{qualname}"), _text(module), _text(qualname), _text(file))
+    return (site_id, *texts, line, _text(kind))
 
 
 def _signed(number: int) -> int:

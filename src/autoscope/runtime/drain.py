@@ -211,17 +211,20 @@ class Drain:
     # Handing over.
 
     def drain(self) -> bool:
-        """Hand over what is buffered; whether as much has come in meanwhile. Nothing where another thread is at it."""
+        """Hand over what is buffered, for a moment; whether much is left. Nothing where another thread is at it."""
         if not self.lock.acquire(blocking=False):
             return False
         try:
-            self._drain()
+            self._drain(Clock.monotonic() + TICK_SECONDS)
             return len(sites.records) > CHUNK * WIDTH
         finally:
             self.lock.release()
 
-    def _drain(self) -> None:
-        """What is buffered now, and no more: other threads may record as fast as this hands over."""
+    def _drain(self, until: float | None = None) -> None:
+        """What is buffered now, and no more: other threads may record as fast as this hands over.
+
+        `until`: by the monotonic clock; what takes longer is gone on with when others who wait for our thread were seen to.
+        """
         records = sites.records
         left = len(records)
         while True:
@@ -247,6 +250,8 @@ class Drain:
                 self.exporters = self.make_exporters()
             for exporter in self.exporters:
                 exporter.export(chunk)
+            if until is not None and Clock.monotonic() > until:
+                return
 
     def flush(self, seconds: float, last: bool = False) -> bool:
         """Hand over what is buffered now, in the calling thread, and have it sent; False if that took too long.
@@ -320,6 +325,7 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends. It is waited for: what it is importing, a child could never import."""
         self.forking = True
+        self.interrupted = self.running
         self.in_a_thread = get_native_id() != system.getpid()
         self.stop(FORK_SECONDS)
         for settle in _each(self.exporters, "before_fork"):
@@ -332,6 +338,8 @@ class Drain:
         if self.locked:
             self.lock.release()
         self.arm()
+        if self.interrupted and not fork_counts_threads():
+            self.start()  # else by the next record
 
     def after_fork_child(self) -> None:
         """The child starts with nothing: what was buffered is the parent's to send."""
@@ -350,6 +358,8 @@ class Drain:
             exporter.after_fork()
         self.arm()
 
+    interrupted = False
+    """Whether the last fork found the thread running."""
     locked = False
     forked = 0
     """In a forked child: when that was."""
@@ -445,6 +455,19 @@ def wait_for_end(native: int) -> None:
         except OSError:
             return
         _System.sleep(0.0001)
+
+
+def fork_counts_threads() -> bool:
+    """Whether a thread that is started in a parent after a fork would be warned of: Python counts when our hooks have run.
+
+    From 3.12 on; and where the program has threads itself, it is warned in any case.
+    """
+    if sys.version_info < (3, 12):
+        return False
+    try:
+        return len(system.listdir("/proc/self/task")) < 2
+    except OSError:
+        return len(_System.frames()) < 2
 
 
 acquire = type(allocate_lock()).acquire
