@@ -407,8 +407,11 @@ class Running:
 
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
-        if not self.begun or (self._live is not None and self._live.is_off):
-            return  # they are being woven, or are to be left alone
+        if self._live is not None and self._live.is_off:
+            self._live.look_again()
+            return
+        if not self.begun:
+            return  # they are being woven
         for name, module in attach.loaded_unseen(self.weave, self.wants).items():
             if name == "__main__":
                 continue

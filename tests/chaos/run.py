@@ -471,6 +471,7 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
     time.sleep(2.0)
     sizes.append(subject.order("size", wait=True))
     subject.ask("off")
+    time.sleep(2.5)  # a call that ran when that was said makes functions of its parts until it ends
     wrong, count = subject.order("wrong", wait=True)
     outcome.told["functions"] = count
     for text in wrong:

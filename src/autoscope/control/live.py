@@ -28,6 +28,8 @@ SLICE_SECONDS = 0.001
 """So long functions are looked through and changed before other threads are let in."""
 MOST_BLOCKS = 4_000_000
 """Pieces of memory up to which all objects are looked through, for functions that no module holds."""
+FIRST_LOOK_SECONDS = 0.5
+MOST_LOOK_SECONDS = 60.0
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 
@@ -65,6 +67,8 @@ class Live:
         self.off_codes: dict[int, tuple[CodeType, CodeType]] = {}
         """While everything is off: the identity of a function's code -> (that, what it was)."""
         self.is_off = False
+        self.wait = self.next_look = 0.0
+        """When functions made since are looked for, by the monotonic clock, and how long after the last time that is."""
         self.cache = weave.cache
         self.before: dict[str, list[Site]] = {}
         """Module -> the functions it had before it was last woven anew: who runs on in an old twin still makes functions of its parts."""
@@ -318,25 +322,36 @@ class Live:
                 return 0
             self.is_off = True
             sites.pause()
-            from autoscope.weave.restore import author, author_code
+            self.off_codes = {}
+            self.wait = FIRST_LOOK_SECONDS
+            self.next_look = monotonic() + self.wait
+            return self.take_off()
 
-            given: dict[int, tuple[CodeType, CodeType]] = {}
-            self.off_codes = given
-            half = {
-                id(site._off): author(site)
-                for site in sites.sites
-                if site._off is not None and site._off is not site.author
-            }
-            count = 0
-            for thing in gc.get_objects():
-                if type(thing) is FunctionType:
-                    code = thing.__code__
-                    new = author_code(code) if sites.site_of(code) is not None else half.get(id(code))
-                    if new is not None and new is not code:
-                        thing.__code__ = new
-                        given[id(new)] = new, code
-                        count += 1
-            return count
+    def take_off(self) -> int:
+        """Give every function that is there now its author's code; how many had another."""
+        from autoscope.weave.restore import author, author_code
+
+        given = self.off_codes
+        half = {
+            id(site._off): author(site) for site in sites.sites if site._off is not None and site._off is not site.author
+        }
+        count = 0
+        for function in in_slices([thing for thing in gc.get_objects() if type(thing) is FunctionType]):
+            code = function.__code__
+            new = author_code(code) if sites.site_of(code) is not None else half.get(id(code))
+            if new is not None and new is not code:
+                function.__code__ = new
+                given[id(new)] = new, code
+                count += 1
+        return count
+
+    def look_again(self) -> None:
+        """While everything is off: a call that runs on in a twin makes functions of its parts. The longer ago, the more seldom."""
+        with self.lock:
+            if self.is_off and monotonic() >= self.next_look:
+                self.take_off()
+                self.wait = min(2 * self.wait, MOST_LOOK_SECONDS)
+                self.next_look = monotonic() + self.wait
 
     def on(self) -> int:
         """Take `off` back; how many functions have their twins again."""
