@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 
 import pytest
@@ -33,6 +34,7 @@ class Program:
         (folder / "helper.py").write_text(HELPER)
         env = {"AUTOSCOPE_PLAN": str(plan), "AUTOSCOPE_STRATEGY": None}
         self.folder = folder
+        self.said = ""
         self.process = start(folder, PROGRAM, env=env, stdin=-1)
         assert self.process.stdout.readline() == "ready\n"
 
@@ -48,6 +50,16 @@ class Program:
             assert time.monotonic() - began < within + 2.0, f"still {self.spans()} spans instead of {expected}"
             time.sleep(0.02)
         return time.monotonic() - began
+
+    def refused(self, word):
+        """Whether a refusal with that word in it is said."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if select.select([self.process.stderr], [], [], 0.02)[0]:
+                self.said += os.read(self.process.stderr.fileno(), 65536).decode()
+            if any("plan-refused" in line and word in line for line in self.said.splitlines()):
+                return True
+        return False
 
     def end(self):
         self.process.stdin.close()
@@ -176,3 +188,48 @@ def test_a_yaml_of_the_programs_own_is_not_executed(tmp_path):
     out, err = process.communicate("round\n", timeout=30)
     assert out == "20\n" and "executed" not in err
     assert [line for line in err.splitlines() if "plan-refused" in line and "PyYAML" in line]
+
+
+def test_a_plan_that_is_extended(tmp_path):
+    """Saved, replaced, led elsewhere by a link, or not there when it was first named: what it says holds as the plan's own does."""
+    (tmp_path / "parts").mkdir()
+    base, plan = tmp_path / "parts/base.yaml", tmp_path / "plan.yaml"
+    (tmp_path / "parts/deep.yaml").write_text("version: 1\n")
+    base.write_text("version: 1\nextends: deep.yaml\n")
+    plan.write_text(PLAN + "extends: parts/base.yaml\n")
+    program = Program(tmp_path, plan)
+    assert program.spans() == 20
+    base.write_text("version: 1\nextends: deep.yaml\nmodules: {helper: {level: off}}\n")
+    program.becomes(10)
+    (tmp_path / "new.yaml").write_text("version: 1\nextends: deep.yaml\n")
+    os.replace(tmp_path / "new.yaml", base)
+    program.becomes(20)
+    (tmp_path / "parts/deep.yaml").write_text("version: 1\nmodules: {helper: {level: off}}\n")
+    program.becomes(10)
+    base.unlink()
+    plan.write_text(PLAN + "extends: [parts/base.yaml, later.yaml]\n")
+    assert program.refused("later.yaml") and program.spans() == 10
+    (tmp_path / "later.yaml").write_text("version: 1\nmodules: {helper: {level: full_trace}}\n")
+    assert program.refused("base.yaml") and program.spans() == 10
+    base.symlink_to("deep.yaml")
+    program.becomes(20)
+    plan.write_text(PLAN)
+    program.becomes(20)
+    program.end()
+
+
+def test_a_link_of_what_is_extended_leads_elsewhere(tmp_path):
+    """As a ConfigMap's files do, all at once."""
+    for name, text in (("one", "version: 1\n"), ("two", "version: 1\nmodules: {helper: {level: off}}\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "base.yaml").write_text(text)
+        (tmp_path / name / "plan.yaml").write_text(PLAN + "extends: base.yaml\n")
+    (tmp_path / "data").symlink_to("one")
+    for file in ("plan.yaml", "base.yaml"):
+        (tmp_path / file).symlink_to(f"data/{file}")
+    program = Program(tmp_path, tmp_path / "plan.yaml")
+    assert program.spans() == 20
+    (tmp_path / "data.new").symlink_to("two")
+    os.replace(tmp_path / "data.new", tmp_path / "data")
+    program.becomes(10)
+    program.end()

@@ -1,8 +1,8 @@
 """Chaos: a program of threads, an event loop and children is changed at random, in every way there is, many times a second.
 
-    python tests/chaos/run.py                          sixty seconds
-    python tests/chaos/run.py --seconds 600 --seed 7   the long one; the same seed makes the same changes
-    python tests/chaos/run.py --keep DIR               leave program, plans and store there
+    python tests/chaos/chaos.py                          sixty seconds
+    python tests/chaos/chaos.py --seconds 600 --seed 7   the long one; the same seed makes the same changes
+    python tests/chaos/chaos.py --keep DIR               leave program, plans and store there
 
 It passes if no result is wrong, no request is lost, memory and objects do not grow, every stored span is well-formed, and
 after `off` every function's `__code__` is its author's. Prints what it did, and every fault; exits 1 if there is one.
@@ -470,6 +470,8 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
     subject.ask("on")
     time.sleep(2.0)
     sizes.append(subject.order("size", wait=True))
+    if not subject.order("wrong", wait=True)[0]:
+        outcome.fault("no function is woven when everything is on: nothing was tried")
     subject.ask("off")
     time.sleep(2.5)  # a call that ran when that was said makes functions of its parts until it ends
     wrong, count = subject.order("wrong", wait=True)
