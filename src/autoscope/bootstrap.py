@@ -315,41 +315,68 @@ class Running:
         It begins with the first record, as ever: until then a process has nothing of ours. But one that records nothing because
         its rate is 0 is the one that somebody wants to turn on, and has the thread from the start.
         """
-        if os.environ.get("AUTOSCOPE_CONTROL", "1") in ("", "0") or os.name != "posix":
-            return
-        self.offered = True
+        named = os.environ.get("AUTOSCOPE_SIGNALS", "")
+        if named:
+            self.hear(named)
+        self.offered = os.environ.get("AUTOSCOPE_CONTROL", "1") not in ("", "0") and os.name == "posix"
         source = self.plan.source
-        if source and source[0] != "<" and os.path.isfile(source):
+        if self.offered and source and source[0] != "<" and os.path.isfile(source):
             self.plan_path = _absolute(source)
             self.plan_seen = {path: library.stamp(path) for path in map(_absolute, (source, *self.plan.extended))}
-        self.from_start = not self.plan.sampling.rate
+        self.from_start = self.switch is not None or (self.offered and not self.plan.sampling.rate)
         if self.from_start:
             self.drain.start()
+
+    switch: Any = None
+    """What hears the signal that `AUTOSCOPE_SIGNALS` names."""
+
+    def hear(self, named: str) -> None:
+        from autoscope.control import signals
+
+        try:
+            self.switch = signals.switch(named, self.toggle)
+        except (OSError, signals.Refused) as error:
+            notice("signal-unavailable", f"AUTOSCOPE_SIGNALS={named} turns nothing off: {error}")
+
+    def toggle(self) -> None:
+        """Everything off, or on again."""
+        if self.live.is_off:
+            self.live.on()
+            notice("signalled", "by a signal: functions are traced again")
+        else:
+            self.live.off()
+            notice("signalled", "by a signal: every function has its own code, until the next one")
 
     from_start = False
     """Whether there is a thread before something is recorded."""
 
     def each_tick(self) -> None:
         """In the drain's thread, several times a second."""
-        if not self.offered or not self.begun:
+        if not self.begun:
             return
         try:
-            if self.server is None:
-                self.open_control()
-            if self.plan_file is not None:
-                self.plan_file.check()
-            self.server.poll()
-            if self._verbs is not None:
-                self._verbs.tick()
+            if self.switch is not None:
+                self.switch.poll()
+            if self.offered:
+                self.look_at_control()
             if self._live is not None:
                 self._live.expire()
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ:
                 raise
-            self.offered = False
+            self.offered, self.switch = False, None
             notice("control-failed", f"this process cannot be changed any longer: {type(error).__name__}: {error}")
         waiting = self._live is not None and any(change.until is not None for change in self.weave.changes)
-        self.drain.busy = self.offered and bool(self.server.clients or self.drain.taps or waiting)
+        self.drain.busy = waiting or (self.offered and bool(self.server.clients or self.drain.taps))
+
+    def look_at_control(self) -> None:
+        if self.server is None:
+            self.open_control()
+        if self.plan_file is not None:
+            self.plan_file.check()
+        self.server.poll()
+        if self._verbs is not None:
+            self._verbs.tick()
 
     def open_control(self) -> None:
         from autoscope.control.server import Server
@@ -675,6 +702,8 @@ class Running:
         if self.plan_file is not None:
             self.plan_seen = self.plan_file.seen
         self.server = self._verbs = self.plan_file = None
+        if self.switch is not None:
+            self.switch.after_fork_child()
         self.drain.taps.clear()
         if self._live is not None:
             self._live.after_fork()
