@@ -26,8 +26,8 @@ from autoscope.weave.weaver import Weaver
 
 SLICE_SECONDS = 0.001
 """So long functions are looked through and changed before other threads are let in."""
-MOST_BLOCKS = 4_000_000
-"""Pieces of memory up to which all objects are looked through, for functions that no module holds."""
+MOST_BLOCKS = 400_000
+"""Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that list is made in one go."""
 FIRST_LOOK_SECONDS = 0.5
 MOST_LOOK_SECONDS = 60.0
 LONGEST_SECONDS = 7 * 86_400.0
@@ -158,11 +158,12 @@ class Live:
             swaps: dict[int, tuple[CodeType, CodeType]] = {}
             anew: dict[str, None] = {}
             at: set[str] = set()
-            count = len([site for site in sites.sites if matches(site.name)])
+            count = 0
             outlived = self.outlived()
             for site in in_slices([*sites.sites, *outlived]):
                 if not matches(site.name):
                     continue
+                count += site not in outlived
                 rule = self.rule(site)
                 other = rule.level != "off" and rule.capture != site.capture and site not in outlived
                 if other and not self.recapture(site, rule.capture):
@@ -253,12 +254,13 @@ class Live:
         """Give functions other code objects. By identity: two functions may have equal code."""
         if not swaps:
             return
+        found: set[int] = set()
         for name in modules:
             module = sys.modules.get(name)
             if type(module) is ModuleType:
-                give(attach.functions_of(module), swaps)
-        # Closures, and what modules hold no longer. The list is made in one go, in which nobody else runs.
-        if any("<locals>" in old.co_qualname for old, _ in swaps.values()) or sys.getallocatedblocks() < MOST_BLOCKS:
+                give(attach.functions_of(module), swaps, found)
+        # Closures, and what modules hold no longer; and copies, where looking for them stops nobody for long.
+        if len(found) < len(swaps) or sys.getallocatedblocks() < MOST_BLOCKS:
             swap_everywhere(swaps)
 
     def weave_anew(self, module: ModuleType, matches: Matches) -> int:
@@ -396,14 +398,21 @@ def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     return give((thing for thing in gc.get_objects() if type(thing) is FunctionType), swaps)
 
 
-def give(functions: Iterable[FunctionType], swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
-    """Give these functions other code objects, by the identity of those they have; how many there were."""
+def give(
+    functions: Iterable[FunctionType], swaps: dict[int, tuple[CodeType, CodeType]], found: set[int] | None = None
+) -> int:
+    """Give these functions other code objects, by the identity of those they have; how many there were.
+
+    `found`: the identities go there.
+    """
     count = 0
     for function in in_slices(functions):
         entry = swaps.get(id(function.__code__))
         if entry is not None:
             function.__code__ = entry[1]
             count += 1
+            if found is not None:
+                found.add(id(entry[0]))
     return count
 
 

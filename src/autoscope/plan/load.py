@@ -99,6 +99,8 @@ def _real(path: str, place: Place | None) -> str:
     try:
         if path:
             return os.path.realpath(path)
+    except OSError:
+        return os.path.abspath(path)  # a link that is being replaced; whoever opens it says more
     except ValueError:
         pass  # what no file system can hold
     raise refuse("extends" if place else "", f"{shown(path)} is not the name of a file", "name a plan file", place)
