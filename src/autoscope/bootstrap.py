@@ -56,6 +56,8 @@ def start_from_environment(before: set[str] | None = None, path: Sequence[str] =
             needed += library.NETWORK
         if started is not None and started.summary:
             needed += library.SUMMARY
+        if started is not None and started.plan_path:
+            needed += library.FOLLOWING
         library.give_back(before, (*main.first_of_path(), *path), *needed)
     return started
 
@@ -404,7 +406,7 @@ class Running:
         """The plan as its file has it now. Raises AutoscopeError."""
         from importlib.util import find_spec
 
-        if "yaml" not in sys.modules:
+        if "autoscope.plan.resolve" not in sys.modules and "yaml" not in sys.modules:
             # What the program would be given under that name: a module of its own is not to be executed by us.
             found = find_spec("yaml")
             if found is None or not os.path.exists(os.path.join(os.path.dirname(found.origin or ""), "cyaml.py")):

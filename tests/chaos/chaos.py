@@ -501,6 +501,7 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
     for line in subject.errors:
         if not any(f"({slug})" in line for slug in NOTICES):
             outcome.fault(f"on standard error: {line.rstrip()}")
+    outcome.told["memory over time, MiB"] = [round(size / 2**20, 1) for _, size in memory[:: max(len(memory) // 24, 1)]]
     first = [size for at, size in memory if settled <= at < settled + max(seconds / 10, 2)]
     last = [size for at, size in memory if at > seconds - max(seconds / 10, 2)]
     if first and last:

@@ -265,8 +265,6 @@ class Live:
 
     def weave_anew(self, module: ModuleType, matches: Matches) -> int:
         """Weave what a module holds from its authors' code; how many of its functions are woven that match."""
-        from autoscope.weave.restore import author_code
-
         if self.weave.path != "bytecode":
             return 0
         name = module.__name__
@@ -275,45 +273,52 @@ class Live:
             return 0  # its import goes by what holds now
         old = [site for site in sites.sites if site.module == name and site.path == "bytecode"]
         weaver.left_alone[:] = [entry for entry in weaver.left_alone if entry[0] != name]
-        off = {id(site.off): site for site in old if site._off is not None}
-        made: dict[int, tuple[CodeType, CodeType]] = {}
-        self.weave.named_only = not self.selected(name)
         count = len(sites.sites)
-        inside: dict[tuple[str, int], CodeType] = {}
-        for function in list(attach.functions_of(module)):
-            code = function.__code__
-            if id(code) in made or ("<locals>" in code.co_qualname):
-                continue
-            site = sites.site_of(code) or off.get(id(code))
-            author = author_code(code)
-            wraps = "__wrapped__" in function.__dict__
-            mark = "" if wraps else function.__dict__.get(weaver.MARK, "")
-            qualname = site.qualname if site is not None else None if wraps else function.__qualname__
-            choose, _ = weaver.rewriter()
-            if not choose.is_function(author):
-                continue
-            new = self.weave.code(author, name, qualname, True, mark if mark in ("trace", "never") else "")
-            made[id(code)] = code, new
-            _parts(new, inside)
+        self.weave.named_only = not self.selected(name)
+        try:
+            made = self.twins_anew(module, old)
+        except BaseException:
+            weaver.forget(name, count)  # what was woven before stays
+            raise
+        finally:
+            self.weave.named_only = False
         give(attach.functions_of(module), made)
-        if inside:
-            # Closures that live: each is given the part of its maker's twin that it would be made of now.
-            namespace = module.__dict__
-            for thing in gc.get_objects():
-                if type(thing) is FunctionType and thing.__globals__ is namespace:
-                    code = thing.__code__
-                    part = inside.get((code.co_qualname, code.co_firstlineno))
-                    if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
-                        thing.__code__ = part
-        self.weave.named_only = False
+        parts: dict[tuple[str, int], CodeType] = {}
+        for _, new in made.values():
+            _parts(new, parts)
+        if parts:
+            give_parts(module, parts)
         new_sites = sites.sites[count:]
         for site in self.before.get(name, ()):
             sites.retire(site)
             self.weave.marked.discard(site)
+        stacktrace = sys.modules.get("autoscope.runtime.stacktrace")
+        if stacktrace is not None:
+            stacktrace.forget_frames()
         self.before[name] = old
         gone = set(map(id, old))
         sites.sites[:] = [site for site in sites.sites if id(site) not in gone]
         return sum(1 for site in new_sites if matches(site.name)) - sum(1 for site in old if matches(site.name))
+
+    def twins_anew(self, module: ModuleType, old: list[Site]) -> dict[int, tuple[CodeType, CodeType]]:
+        """The identity of each function's code -> (that, its new twin, or its author's code where it is not woven any longer)."""
+        from autoscope.weave.restore import author_code
+
+        choose, _ = weaver.rewriter()
+        off = {id(site.off): site for site in old if site._off is not None}
+        made: dict[int, tuple[CodeType, CodeType]] = {}
+        for function in list(attach.functions_of(module)):
+            code = function.__code__
+            author = author_code(code)
+            if id(code) in made or "<locals>" in code.co_qualname or not choose.is_function(author):
+                continue
+            site = sites.site_of(code) or off.get(id(code))
+            wraps = "__wrapped__" in function.__dict__
+            mark = "" if wraps else function.__dict__.get(weaver.MARK, "")
+            qualname = site.qualname if site is not None else None if wraps else function.__qualname__
+            known = mark if mark in ("trace", "never") else ""
+            made[id(code)] = code, self.weave.code(author, module.__name__, qualname, True, known)
+        return made
 
     # Everything.
 
@@ -393,9 +398,20 @@ def _parts(code: CodeType, found: dict[tuple[str, int], CodeType]) -> None:
             _parts(part, found)
 
 
+def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> None:
+    """Closures that live: each is given the part of its maker's twin that it would be made of now."""
+    namespace = module.__dict__
+    for function in in_slices([thing for thing in gc.get_objects() if type(thing) is FunctionType]):
+        if function.__globals__ is namespace:
+            code = function.__code__
+            part = parts.get((code.co_qualname, code.co_firstlineno))
+            if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
+                function.__code__ = part
+
+
 def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     """The same for every function the garbage collector knows: closures, and what no module holds."""
-    return give((thing for thing in gc.get_objects() if type(thing) is FunctionType), swaps)
+    return give([thing for thing in gc.get_objects() if type(thing) is FunctionType], swaps)
 
 
 def give(
