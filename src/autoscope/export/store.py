@@ -10,7 +10,7 @@ import os
 import weakref
 from _thread import RLock
 
-from autoscope.errors import notice
+from autoscope.errors import notice, pass_on
 from autoscope.export.runs import absolute, make_run, take_lock, to_json, write_json
 from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
@@ -134,9 +134,11 @@ class StoreExporter:
             try:
                 written = self._write(records)
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
-            self.exported += written
-            self.dropped += len(records) - written
+            finally:
+                self.exported += written
+                self.dropped += len(records) - written
 
     def put_sites(self, sites: Iterable[Site]) -> None:
         """Write sites that may never be called; those that are called write themselves."""
@@ -149,6 +151,7 @@ class StoreExporter:
                         batch.site_id(site)
                     self._commit(connection, batch)
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
 
     def put_meta(self, key: str, value: Any) -> None:
@@ -159,6 +162,7 @@ class StoreExporter:
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
 
     def close(self, deadline_seconds: float = 5.0) -> None:
