@@ -34,10 +34,9 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
-from program_kit import environment  # noqa: E402
-
 import autoscope  # noqa: E402
 from autoscope.read.runs import list_runs, open_run  # noqa: E402
+from program_kit import environment  # noqa: E402
 
 RATE = 20
 """Changes a second."""
@@ -368,7 +367,12 @@ def functions(folder: Path) -> set[tuple[str, str]]:
             elif isinstance(child, ast.ClassDef):
                 visit(child, file, f"{before}{name}.")
             elif kind in ("ListComp", "SetComp", "DictComp", "GeneratorExp"):
-                word = {"ListComp": "listcomp", "SetComp": "setcomp", "DictComp": "dictcomp", "GeneratorExp": "genexpr"}[kind]
+                word = {
+                    "ListComp": "listcomp",
+                    "SetComp": "setcomp",
+                    "DictComp": "dictcomp",
+                    "GeneratorExp": "genexpr",
+                }[kind]
                 found.add((file, f"{before}<{word}>"))
                 visit(child, file, f"{before}<{word}>.<locals>.")
                 visit(child, file, before)  # from 3.12 on it is no function
@@ -413,7 +417,12 @@ def check_spans(subject: Subject, outcome: Outcome) -> None:
         if process.state != "finished":
             outcome.fault(f"process {process.pid}: {process.state}")
     outcome.faults.extend(run.notes)
-    outcome.told |= {"spans": spans, "processes": len(run.processes), "dropped": run.meta["counters"]["dropped"], "parents lost": lost}
+    outcome.told |= {
+        "spans": spans,
+        "processes": len(run.processes),
+        "dropped": run.meta["counters"]["dropped"],
+        "parents lost": lost,
+    }
 
 
 def chaos(folder: Path, seconds: float, seed: int, python: str = sys.executable, rate: float = RATE) -> Outcome:

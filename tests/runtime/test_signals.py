@@ -270,5 +270,7 @@ def test_a_timeout_in_what_we_do_for_the_program_reaches_it(tmp_path, where, kin
             except Timeout: seen += 1
         print(len(struck), seen)
     """
-    ran = run(tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": None, "OTEL_BSP_SCHEDULE_DELAY": "60000"})
+    ran = run(
+        tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": None, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+    )
     assert (ran.out, ran.err) == ("1 1\n", "")

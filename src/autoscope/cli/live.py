@@ -23,12 +23,19 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_verb(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, told: str, *, help: str, description: str
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    told: str,
+    *,
+    help: str,
+    description: str,
 ) -> None:
     """Register a command that is one word to each process; `told` is what the functions that it answers with are now."""
 
     def run(arguments: argparse.Namespace) -> int:
-        return tell(arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {answer['functions']} functions {told}")
+        return tell(
+            arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {answer['functions']} functions {told}"
+        )
 
     parser = subparsers.add_parser(name, help=help, description=description)
     add_processes(parser)

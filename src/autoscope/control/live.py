@@ -340,7 +340,9 @@ class Live:
 
         given = self.off_codes
         half = {
-            id(site._off): author(site) for site in sites.sites if site._off is not None and site._off is not site.author
+            id(site._off): author(site)
+            for site in sites.sites
+            if site._off is not None and site._off is not site.author
         }
         count = 0
         for function in in_slices([thing for thing in gc.get_objects() if type(thing) is FunctionType]):

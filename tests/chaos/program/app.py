@@ -1,6 +1,6 @@
 """The program that is changed while it runs: threads, an event loop, children; it is told on standard input what to do itself.
 
-    app.py EXPECTED      a JSON file: what `kinds.work` gives for each number
+app.py EXPECTED      a JSON file: what `kinds.work` gives for each number
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ async def squares(n):
 
 
 def in_a_thread(n):
-    return [digit for digit in str(n)]
+    return list(map(str, str(n)))
 
 
 class Cache:

@@ -57,7 +57,10 @@ def wrong():
             code = thing.__code__
             if code.co_name == "<module>":
                 continue  # the script itself, which is run as a function
-            told = [differs(code, author) for author in authors(code.co_filename).get((code.co_qualname, code.co_firstlineno), ())]
+            told = [
+                differs(code, author)
+                for author in authors(code.co_filename).get((code.co_qualname, code.co_firstlineno), ())
+            ]
             if None not in told:
                 found.append(f"{code.co_qualname}:{code.co_firstlineno}: {told}")
     return sorted(set(found)), count
