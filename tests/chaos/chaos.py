@@ -48,6 +48,8 @@ SETTLED = 1 / 4
 GROWTH = 0.08
 GROWTH_BYTES = 6 << 20
 """Memory at the end may be so much more, for what the allocator and the system do as they like."""
+USED = {"allocated": 6 << 20, "blocks": 30_000, "Site": 1500}
+"""And of what is in use, half as much again and this: how many closures of how many twins live just then is chance."""
 NOTICES = ("plan-adopted", "plan-refused", "plan-unusable")
 """What a program that is treated so may say on standard error."""
 
@@ -113,8 +115,9 @@ class Subject:
         self.other = folder / "base.yaml"
         self.other.write_text(BASE)
         self.plan.write_text(BASE + f"extends: {self.other}\nstrategy: balanced\n")
+        # One arena: each thread has one of its own otherwise, ours is another after every fork, and each keeps its high-water mark.
         env = environment(folder / "store", None, {"AUTOSCOPE_PLAN": str(self.plan), "XDG_RUNTIME_DIR": str(runtime),
-                                                   "AUTOSCOPE_STRATEGY": None})  # fmt: skip
+                                                   "AUTOSCOPE_STRATEGY": None, "MALLOC_ARENA_MAX": "1"})  # fmt: skip
         self.errors = open(folder / "stderr", "w+")
         self.process = subprocess.Popen(
             [python, "app.py", str(folder / "expected.json")],
@@ -197,7 +200,7 @@ class Chaos:
         self.random = random.Random(seed)
         self.subject = subject
         self.outcome = subject.outcome
-        self.asking = ThreadPoolExecutor(6)
+        self.asking = ThreadPoolExecutor(12)
         self.number = 0
         self.ways = {
             self.set: 30, self.off: 5, self.on: 8, self.revert: 5, self.look: 8, self.snapshot: 3, self.hostile: 4,
@@ -519,6 +522,11 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
         if after > before * (1 + GROWTH) + GROWTH_BYTES:
             outcome.fault(f"memory grew: {outcome.told['memory']}")
     outcome.told["sizes"] = sizes
+    # What is in use, beside what the allocator keeps of it.
+    for name in ("allocated", "blocks", "Site"):
+        begun, ended = sizes[0][name], sizes[-1][name]
+        if begun is not None and ended > 1.5 * begun + USED[name]:
+            outcome.fault(f"{name} grew: {begun:,}, at the end {ended:,}")
 
 
 def main() -> int:

@@ -85,6 +85,7 @@ def busy(state):
     """What takes time and is nobody's function."""
     while not state.over.is_set():
         json.loads(json.dumps(list(range(5000))))
+        verify.look()
         time.sleep(0.001)
 
 

@@ -66,6 +66,37 @@ def wrong():
     return sorted(set(found)), count
 
 
+waiting = 0
+"""The most records that waited to be handed over: what they took, the allocator may keep."""
+
+
+def look():
+    """Called now and then."""
+    global waiting
+    from autoscope.runtime import sites
+
+    waiting = max(waiting, len(sites.records) // sites.WIDTH)
+
+
+def allocated():
+    """Bytes in use that were allocated past Python's own allocator, code objects for one; None where the C library does not tell."""
+    import ctypes
+
+    class Mallinfo(ctypes.Structure):
+        _fields_ = [
+            (name, ctypes.c_size_t)
+            for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+        ]
+
+    try:
+        ask = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        return None
+    ask.restype = Mallinfo
+    found = ask()
+    return found.uordblks
+
+
 def size():
     """What must not grow."""
     import sys
@@ -87,6 +118,8 @@ def size():
         "most": most,
         "shared": sum(map(len, restore._shared.values())) if restore else 0,
         "changes": len(running.weave.changes),
+        "allocated": allocated(),
+        "waiting": waiting,
         "blocks": sys.getallocatedblocks(),
         "dropped": running.stats()["dropped"],
         "recorded": running.stats()["recorded"],
