@@ -439,7 +439,8 @@ def chaos(folder: Path, seconds: float, seed: int, python: str = sys.executable,
             outcome.fault("it had to be killed")
             subject.process.kill()
             subject.process.wait()
-        subject.errors.close()
+        for stream in (subject.errors, subject.process.stdin, subject.process.stdout):
+            stream.close()
     check_spans(subject, outcome)
     return outcome
 

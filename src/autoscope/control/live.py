@@ -30,6 +30,8 @@ MOST_BLOCKS = 400_000
 """Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that list is made in one go."""
 FIRST_LOOK_SECONDS = 0.5
 MOST_LOOK_SECONDS = 60.0
+MANY = 1000
+"""Objects looked at without a look at the clock."""
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 
@@ -345,7 +347,7 @@ class Live:
             if site._off is not None and site._off is not site.author
         }
         count = 0
-        for function in in_slices([thing for thing in gc.get_objects() if type(thing) is FunctionType]):
+        for function in in_slices(all_functions()):
             code = function.__code__
             new = author_code(code) if sites.site_of(code) is not None else half.get(id(code))
             if new is not None and new is not code:
@@ -403,7 +405,7 @@ def _parts(code: CodeType, found: dict[tuple[str, int], CodeType]) -> None:
 def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> None:
     """Closures that live: each is given the part of its maker's twin that it would be made of now."""
     namespace = module.__dict__
-    for function in in_slices([thing for thing in gc.get_objects() if type(thing) is FunctionType]):
+    for function in in_slices(all_functions()):
         if function.__globals__ is namespace:
             code = function.__code__
             part = parts.get((code.co_qualname, code.co_firstlineno))
@@ -413,7 +415,7 @@ def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> No
 
 def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     """The same for every function the garbage collector knows: closures, and what no module holds."""
-    return give([thing for thing in gc.get_objects() if type(thing) is FunctionType], swaps)
+    return give(all_functions(), swaps)
 
 
 def give(
@@ -432,6 +434,13 @@ def give(
             if found is not None:
                 found.add(id(entry[0]))
     return count
+
+
+def all_functions() -> Iterator[FunctionType]:
+    """Every function the garbage collector knows. The list of all objects is made in one go, in which nobody else runs."""
+    things = gc.get_objects()
+    for start in in_slices(range(0, len(things), MANY)):
+        yield from [thing for thing in things[start : start + MANY] if type(thing) is FunctionType]
 
 
 def in_slices(things: Iterable[Thing]) -> Iterator[Thing]:
