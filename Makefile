@@ -1,6 +1,6 @@
 # Nothing is needed beforehand but make and a CPython 3.11 or newer; every target sets up what it needs.
 
-.PHONY: help demo test lint format typecheck bench bench-compare real foreign clean
+.PHONY: help demo test lint format typecheck bench bench-compare real foreign chaos clean
 
 help:
 	@echo "make demo       trace the example shop and print the report"
@@ -10,6 +10,7 @@ help:
 	@echo "make bench-compare REV=…   what is slower than at another revision [BENCH=\"call startup\"]"
 	@echo "make real       programs from PyPI, plain and traced"
 	@echo "make foreign    other packages' own tests, plain and woven"
+	@echo "make chaos      ten minutes of changes at random in a running program"
 	@echo "make clean      remove what the targets above made"
 
 demo:
@@ -47,6 +48,9 @@ real: .venv/tools/done
 
 foreign: .venv/tools/done
 	.venv/tools/bin/python tests/foreign/run.py
+
+chaos: .venv/tools/done
+	.venv/tools/bin/python tests/chaos/chaos.py --seconds 600
 
 clean:
 	rm -rf .venv .venv-demo .autoscope build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -183,8 +183,9 @@ def _startup(results: Results) -> tuple[str, bool]:
 
 def _reconfigure(results: Results) -> tuple[str, bool]:
     rows = results["reconfigure"]["rows"]
-    worst = max(rows, key=lambda row: row["ms"])
-    return f"{min(row['ms'] for row in rows):.1f} to {worst['ms']:.1f} ms ({worst['change']})", worst["ms"] < 20
+    worst = max(rows, key=lambda row: row["stretch_ms"])
+    first = max(row["stretch_first_ms"] for row in rows)
+    return f"{worst['stretch_ms']:.1f} ms ({worst['change']}), {first:.1f} the first time", worst["stretch_ms"] < 5
 
 
 def _macro(results: Results) -> tuple[str, bool]:
@@ -229,7 +230,7 @@ ROWS: tuple[Row, ...] = (
         lambda results: _ratios(2.5, imported(results, "the last, to plain without .pyc")),
     ),
     ("start-up, traces nothing", "25 ms; 1 with nothing set", _startup),
-    ("5,000 sites reconfigured", "20 ms", _reconfigure),
+    ("5,000 sites reconfigured, others held up", "5 ms", _reconfigure),
     ("a plan's estimate / what was measured", "1.5 x with a profile, 5 x without", _estimate),
     ("whole programs, everything woven", "off 1.01, rate 0 1.07, none 1.15", _macro),
 )

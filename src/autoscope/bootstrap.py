@@ -57,6 +57,8 @@ def start_from_environment(before: set[str] | None = None, path: Sequence[str] =
             needed += library.NETWORK
         if started is not None and started.summary:
             needed += library.SUMMARY
+        if started is not None and started.plan_path:
+            needed += library.FOLLOWING
         library.give_back(before, (*main.first_of_path(), *path), *needed)
     return started
 
@@ -315,6 +317,7 @@ class Running:
     plan_path = ""
     """The file the plan was read from, where it can be followed."""
     plan_seen: Any = None
+    """Its stamp and those of the files it extends; see `control.watch`."""
     offered = False
     """Whether this process can be changed from outside."""
 
@@ -333,41 +336,69 @@ class Running:
         It begins with the first record, as ever: until then a process has nothing of ours. But one that records nothing because
         its rate is 0 is the one that somebody wants to turn on, and has the thread from the start.
         """
-        if os.environ.get("AUTOSCOPE_CONTROL", "1") in ("", "0") or os.name != "posix":
-            return
-        self.offered = True
+        named = os.environ.get("AUTOSCOPE_SIGNALS", "")
+        if named:
+            self.hear(named)
+        self.offered = os.environ.get("AUTOSCOPE_CONTROL", "1") not in ("", "0") and os.name == "posix"
         source = self.plan.source
-        if source and source[0] != "<" and os.path.isfile(source):
+        if self.offered and source and source[0] != "<" and os.path.isfile(source):
             self.plan_path = _absolute(source)
-            self.plan_seen = library.stamp(self.plan_path)
-        self.from_start = not self.plan.sampling.rate and not sampling.late
+            self.plan_seen = {path: library.stamp(path) for path in map(_absolute, (source, *self.plan.extended))}
+        nothing = not self.plan.sampling.rate and not sampling.late
+        self.from_start = self.switch is not None or (self.offered and nothing)
         if self.from_start:
             self.drain.start()
+
+    switch: Any = None
+    """What hears the signal that `AUTOSCOPE_SIGNALS` names."""
+
+    def hear(self, named: str) -> None:
+        from autoscope.control import signals
+
+        try:
+            self.switch = signals.switch(named, self.toggle)
+        except (OSError, signals.Refused) as error:
+            notice("signal-unavailable", f"AUTOSCOPE_SIGNALS={named} turns nothing off: {error}")
+
+    def toggle(self) -> None:
+        """Everything off, or on again."""
+        if self.live.is_off:
+            self.live.on()
+            notice("signalled", "by a signal: functions are traced again")
+        else:
+            self.live.off()
+            notice("signalled", "by a signal: every function has its own code, until the next one")
 
     from_start = False
     """Whether there is a thread before something is recorded."""
 
     def each_tick(self) -> None:
         """In the drain's thread, several times a second."""
-        if not self.offered or not self.begun:
+        if not self.begun:
             return
         try:
-            if self.server is None:
-                self.open_control()
-            if self.plan_file is not None:
-                self.plan_file.check()
-            self.server.poll()
-            if self._verbs is not None:
-                self._verbs.tick()
+            if self.switch is not None:
+                self.switch.poll()
+            if self.offered:
+                self.look_at_control()
             if self._live is not None:
                 self._live.expire()
         except Exception as error:
             if "AUTOSCOPE_STRICT" in os.environ:
                 raise
-            self.offered = False
+            self.offered, self.switch = False, None
             notice("control-failed", f"this process cannot be changed any longer: {type(error).__name__}: {error}")
         waiting = self._live is not None and any(change.until is not None for change in self.weave.changes)
-        self.drain.busy = self.offered and bool(self.server.clients or self.drain.taps or waiting)
+        self.drain.busy = waiting or (self.offered and bool(self.server.clients or self.drain.taps))
+
+    def look_at_control(self) -> None:
+        if self.server is None:
+            self.open_control()
+        if self.plan_file is not None:
+            self.plan_file.check()
+        self.server.poll()
+        if self._verbs is not None:
+            self._verbs.tick()
 
     def open_control(self) -> None:
         from autoscope.control.server import Server
@@ -380,7 +411,7 @@ class Running:
         if self.plan_path:
             from autoscope.control.watch import PlanFile
 
-            self.plan_file = PlanFile(self.plan_path, self.plan_seen, self.read_plan, self.adopt)
+            self.plan_file = PlanFile(self.plan_seen, self.read_plan, self.adopt)
 
     def verbs(self) -> dict[str, Any]:
         """What is answered on the control socket; imported when somebody asks."""
@@ -424,7 +455,7 @@ class Running:
         """The plan as its file has it now. Raises AutoscopeError."""
         from importlib.util import find_spec
 
-        if "yaml" not in sys.modules:
+        if "autoscope.plan.resolve" not in sys.modules and "yaml" not in sys.modules:
             # What the program would be given under that name: a module of its own is not to be executed by us.
             found = find_spec("yaml")
             if found is None or not os.path.exists(os.path.join(os.path.dirname(found.origin or ""), "cyaml.py")):
@@ -465,8 +496,11 @@ class Running:
 
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
-        if not self.begun or (self._live is not None and self._live.is_off):
-            return  # they are being woven, or are to be left alone
+        if self._live is not None and self._live.is_off:
+            self._live.look_again()
+            return
+        if not self.begun:
+            return  # they are being woven
         for name, module in attach.loaded_unseen(self.weave, self.wants).items():
             if name == "__main__":
                 continue
@@ -739,11 +773,13 @@ class Running:
         if self.plan_file is not None:
             self.plan_seen = self.plan_file.seen
         self.server = self._verbs = self.plan_file = None
+        if self.switch is not None:
+            self.switch.after_fork_child()
         self.drain.taps.clear()
         if self._live is not None:
             self._live.after_fork()
         # Where a thread forked, the process is to end with that: a thread of ours only when there is something to hand over.
-        if (self.from_start or self.weave.changes) and not self.drain.of_a_thread:
+        if (self.from_start or self.weave.changes or sites.is_resting()) and not self.drain.of_a_thread:
             self.drain.start()
 
     def after_fork_child(self) -> None:

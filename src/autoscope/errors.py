@@ -42,6 +42,9 @@ class Place:
 class PlanError(AutoscopeError):
     """A plan that cannot be used. `place` says where; the message begins with it."""
 
+    extended: tuple[str, ...] = ()
+    """The files that it extends, as far as they were looked for."""
+
     def __init__(self, message: str, place: Place | None = None) -> None:
         super().__init__(f"{place}: {message}" if place else message)
         self.place = place

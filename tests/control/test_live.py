@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import textwrap
 import threading
 import time
+from types import FunctionType
 
 import pytest
 
 import autoscope
 from autoscope import bootstrap
+from autoscope.read.runs import open_run
 from autoscope.runtime import sites
 
 SOURCE = """
@@ -311,3 +314,46 @@ def test_who_runs_on_in_an_old_twin_makes_functions_that_are_recorded(tmp_path):
     ran = run(tmp_path, source, strategy="balanced")
     assert (ran.out, ran.err) == ("", "")
     assert len([span for span in ran.spans if span.name.endswith("inner")]) == 3
+
+
+def alive(kind):
+    gc.collect()
+    return sum(type(thing) is kind for thing in gc.get_objects())
+
+
+def test_what_was_woven_anew_is_let_go(tmp_path, case):
+    """However often captures change; what is stored of a function is one row."""
+    with install(tmp_path):
+
+        def turn(number):
+            autoscope.update("*", capture={"args": bool(number % 2), "return": bool(number % 2)})
+            assert case.call_all() == RESULT
+            assert autoscope.flush()
+
+        for number in range(6):
+            turn(number)
+        before = alive(sites.Site)
+        for number in range(40):
+            turn(number)
+        assert alive(sites.Site) <= 3 * before
+        functions = len(sites.sites)
+    run = open_run(str(tmp_path / "store"))
+    (rows,) = run.ask(lambda connection, _: connection.execute("SELECT count(*) FROM sites").fetchone()[0])
+    assert rows == functions
+
+
+def test_functions_made_while_everything_is_off(tmp_path, case):
+    """By a call that began before, in a twin: they are found, and given their authors' code too."""
+    before = case.make.__code__
+    with install(tmp_path):
+        woven = case.make.__code__
+        live = bootstrap.running.live
+        live.off()
+        made = FunctionType(woven, case.__dict__)(1)
+        assert sites.site_of(made.__code__) is not None
+        assert made(1) == 2
+        live.next_look = 0.0
+        bootstrap.running.look_round()
+        assert made.__code__ in before.co_consts
+        live.on()
+        assert sites.site_of(made.__code__) is not None

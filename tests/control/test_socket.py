@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -257,3 +258,57 @@ def test_without_control(tmp_path):
     for value, told in (("0", "1 False\n"), ("1", "2 True\n")):
         ran = end(tmp_path, start(tmp_path, source, env={"AUTOSCOPE_CONTROL": value, "AUTOSCOPE_RATE": "0"}))
         assert (ran.out, ran.err) == (told, "")
+
+
+OFF_AND_FORK = """
+    import os, sys, threading, time
+    def work(x): return len([x])
+    def idle(): sys.stdin.readline()
+    if sys.argv[1] == "thread": threading.Thread(target=idle, daemon=True).start()
+    work(1)
+    while not os.path.exists(os.environ["XDG_RUNTIME_DIR"] + f"/autoscope/{os.getpid()}.sock"): time.sleep(0.01)
+    print("ready", flush=True)
+    while not os.path.exists("off"): time.sleep(0.01)
+    child = os.fork()
+    end = time.time() + 30
+    if child: print(child, flush=True)
+    while time.time() < end and not os.path.exists("stop"): time.sleep(0.01)
+    if child: os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("who", ["alone", "thread"])
+def test_a_fork_while_everything_is_off(tmp_path, who):
+    """Nothing is recorded that would begin our thread again: parent and child can be turned on all the same.
+
+    From 3.12 on a parent without threads of its own cannot, as Python would warn of ours.
+    """
+    process = start(tmp_path, OFF_AND_FORK, who, stdin=-1, flags=("-W", "ignore::DeprecationWarning"))
+    try:
+        assert process.stdout.readline() == "ready\n"
+        assert ask(process.pid, "off")["functions"] > 0
+        (tmp_path / "off").touch()
+        child = int(process.stdout.readline())
+        if who == "thread" or sys.version_info < (3, 12):
+            assert ask(process.pid, "on")["functions"] > 0
+        assert ask(child, "info")["paused"] or ask(child, "info")["off"]
+        assert ask(child, "on")["functions"] > 0
+    finally:
+        (tmp_path / "stop").touch()
+    assert process.communicate("\n", timeout=30) == ("", "")
+
+
+def ask(pid, verb):
+    """By the process's number; its socket may have to be waited for."""
+    path = FOLDER / f"{pid}.sock"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(20)
+                connection.connect(str(path))
+                connection.sendall(json.dumps({"verb": verb}).encode() + b"\n")
+                return json.loads(b"".join(iter(lambda: connection.recv(65536), b"")))
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.02)
+    raise AssertionError(f"process {pid} has no socket")

@@ -102,7 +102,7 @@ def test_the_example_is_a_plan():
     layer = load(str(example))
     silent = Layer()
     for field in Layer.__slots__:
-        if field not in ("extends", "rate_given"):
+        if field not in ("extends", "extended", "rate_given"):
             assert getattr(layer, field) != getattr(silent, field), field
 
 
@@ -357,3 +357,30 @@ def test_every_preset_is_there():
     """One for each strategy, named as the strategy is."""
     for name in PRESETS:
         assert load(preset_path(name)).strategy == name
+
+
+def test_a_link_that_is_replaced_meanwhile(tmp_path):
+    """It is there, or it is not: never anything but a plan or a refusal."""
+    (tmp_path / "real.yaml").write_text("version: 1\n")
+    link = tmp_path / "plan.yaml"
+    over = threading.Event()
+
+    def replace():
+        while not over.is_set():
+            link.symlink_to("real.yaml")
+            link.unlink()
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    refused = read = 0
+    try:
+        for _ in range(4000):
+            try:
+                load(str(link))
+                read += 1
+            except PlanError:
+                refused += 1
+    finally:
+        over.set()
+        thread.join()
+    assert refused and read

@@ -487,6 +487,27 @@ def test_a_small_queue_still_takes_a_large_chunk_in_part():
     assert (behind.exported, behind.dropped) == (100, 250)
 
 
+def test_a_full_buffer_does_not_keep_the_thread_from_looking_round():
+    """What is handed over at a time is bounded: changes wait for the same thread."""
+    from autoscope.runtime import sites
+    from autoscope.runtime.drain import CHUNK, TICK_SECONDS, Drain
+
+    class Slow:
+        exported = dropped = 0
+
+        def export(self, records):
+            Slow.exported += len(records)
+            time.sleep(2 * TICK_SECONDS)
+
+    drain = Drain(lambda: [Slow()])
+    sites.records.extend([None] * sites.WIDTH * 3 * CHUNK)
+    assert drain.drain()
+    assert Slow.exported == CHUNK
+    assert not drain.drain()  # what is left now is no reason to hurry
+    assert drain.flush(5.0)
+    assert Slow.exported == 3 * CHUNK
+
+
 def test_nothing_hangs_where_no_thread_can_be_had(monkeypatch):
     """A system out of threads: what waits behind the drain is sent at the end, by whoever ends it."""
     from autoscope.export.behind import Behind

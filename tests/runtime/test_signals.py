@@ -235,3 +235,42 @@ def test_a_timeout_while_our_threads_are_started_reaches_the_program(tmp_path, e
     ran = run(tmp_path, source, strategy="full_trace")
     assert (ran.out, ran.err) == ("1 1\n", "")
     assert len(ran.named("__main__.work")) >= 2
+
+
+ELSEWHERE = {
+    "while a module's compiled code is read": ("open", "late.cpython", "import late"),
+    "while the store is opened": ("sqlite3.connect", "", "work(1); autoscope.flush()"),
+}
+
+
+@pytest.mark.parametrize("kind", ["Exception", "OSError"])
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_timeout_in_what_we_do_for_the_program_reaches_it(tmp_path, where, kind):
+    """An import, a flush: in the main thread, where handlers run, and where an `OSError` of ours would be none of its business."""
+    event, word, act = ELSEWHERE[where]
+    (tmp_path / "late.py").write_text("def work(x): return len([x])\n")
+    compile_all = "import late; late.work(1)"
+    run(tmp_path, compile_all, plain=True)
+    source = f"""
+        import autoscope, signal, sys, threading
+        class Timeout({kind}): pass
+        def alarm(*_): raise Timeout
+        signal.signal(signal.SIGALRM, alarm)
+        struck = []
+        def hook(event, args):
+            if struck or event != {event!r} or {word!r} not in str(args[0]): return
+            if threading.get_ident() == threading.main_thread().ident:
+                struck.append(event)
+                signal.raise_signal(signal.SIGALRM)
+        sys.addaudithook(hook)
+        def work(x): return len("x")
+        seen = 0
+        for attempt in range(2):
+            try: {act}
+            except Timeout: seen += 1
+        print(len(struck), seen)
+    """
+    ran = run(
+        tmp_path, source, strategy="full_trace", env={"AUTOSCOPE_STRICT": None, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
+    )
+    assert (ran.out, ran.err) == ("1 1\n", "")

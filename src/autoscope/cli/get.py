@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from autoscope.cli import live, output
+from autoscope.cli import live
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,27 +24,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print them; 1 where no function has the name."""
-    from autoscope.control import client
-
     if arguments.pid is not None and not arguments.pid.isdigit():
         arguments.target, arguments.pid = arguments.pid, None  # the only process there is
-    answers = []
-    for process in live.chosen(arguments):
-        try:
-            answers.append(client.ask(process["socket"], {"verb": "get", "target": arguments.target}))
-        except client.Gone:
-            continue  # it ended meanwhile
-    if arguments.format == "json":
-        output.write(json.dumps(answers, indent=2) + "\n")
-    else:
-        for answer in answers:
-            _print(answer)
-    return 0 if any(answer["sites"] for answer in answers) else 1
+    request = {"verb": "get", "target": arguments.target}
+    return live.tell(arguments, request, _told, found=lambda answer: len(answer["sites"]))
 
 
-def _print(answer: dict[str, Any]) -> None:
+def _told(answer: dict[str, Any]) -> str:
     state = "off, until `autoscope on`" if answer["off"] else "on"
-    output.write(f"process {answer['pid']}: {state}; {len(answer['sites'])} functions\n")
+    lines = [f"process {answer['pid']}: {state}; {len(answer['sites'])} functions"]
     for change in answer["changes"]:
         said = [
             f"level={change['level']}" if change["level"] else "",
@@ -56,12 +43,11 @@ def _print(answer: dict[str, Any]) -> None:
             f"capture.{name}={value}" for name, value in zip(names, change["capture"], strict=True) if value is not None
         ]
         left = "" if change["seconds_left"] is None else f", {change['seconds_left']:.0f} s left"
-        output.write(f"  change {change['number']}: {change['target']} {' '.join(filter(None, said))}{left}\n")
+        lines.append(f"  change {change['number']}: {change['target']} {' '.join(filter(None, said))}{left}")
     for site in sorted(answer["sites"], key=lambda site: site["name"]):
         args = site["args"] if isinstance(site["args"], bool) else ",".join(site["args"])
         told = f"args {args}, return {site['return']}" if site["args"] or site["return"] else ""
         armed = "" if site["armed"] else "not recorded now"
-        output.write(
-            f"  {site['name']}  {site['level']} at {site['rate']:g}  {'; '.join(filter(None, (told, armed)))}".rstrip()
-            + "\n"
-        )
+        more = "; ".join(filter(None, (told, armed)))
+        lines.append(f"  {site['name']}  {site['level']} at {site['rate']:g}  {more}".rstrip())
+    return "\n".join(lines)

@@ -22,6 +22,26 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
 
 
+def add_verb(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    told: str,
+    *,
+    help: str,
+    description: str,
+) -> None:
+    """Register a command that is one word to each process; `told` is what the functions that it answers with are now."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        return tell(
+            arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {answer['functions']} functions {told}"
+        )
+
+    parser = subparsers.add_parser(name, help=help, description=description)
+    add_processes(parser)
+    parser.set_defaults(command=run)
+
+
 def chosen(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """The processes that are meant. Raises AutoscopeError where there are none."""
     from autoscope.control import client
@@ -29,6 +49,24 @@ def chosen(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     if sum((arguments.pid is not None, arguments.all, arguments.service is not None)) > 1:
         raise AutoscopeError("PID, --all and --service say three different things: give one of them")
     return client.chosen(arguments.pid, arguments.all, arguments.service)
+
+
+def answers_of(
+    processes: list[dict[str, Any]], request: dict[str, Any], seconds: float | None = None
+) -> tuple[list[dict[str, Any]], list[AutoscopeError]]:
+    """What each process answers, and why others did not; those that ended meanwhile are left out."""
+    from autoscope.control import client
+
+    answers: list[dict[str, Any]] = []
+    refused: list[AutoscopeError] = []
+    for process in processes:
+        try:
+            answers.append(client.ask(process["socket"], request, **({} if seconds is None else {"seconds": seconds})))
+        except client.Gone:
+            continue
+        except AutoscopeError as error:
+            refused.append(error)
+    return answers, refused
 
 
 def tell(
@@ -39,23 +77,14 @@ def tell(
     seconds: float | None = None,
 ) -> int:
     """Ask each process, print what it answers; 0 if one of them found something, 2 where one did not answer."""
-    from autoscope.control import client
-
-    answers: list[dict[str, Any]] = []
-    refused = 0
-    for process in chosen(arguments):
-        try:
-            answers.append(client.ask(process["socket"], request, **({} if seconds is None else {"seconds": seconds})))
-        except client.Gone:
-            continue  # it ended meanwhile
-        except AutoscopeError as error:
-            refused += 1
-            print(f"autoscope: {error}", file=sys.stderr)
+    answers, refused = answers_of(chosen(arguments), request, seconds)
+    for error in refused:
+        print(f"autoscope: {error}", file=sys.stderr)
     if arguments.format == "json":
         output.write(json.dumps(answers, indent=2) + "\n")
     else:
         for answer in answers:
-            output.write(f"{answer['pid']}: {say(answer)}\n")
+            output.write(say(answer) + "\n")
     if refused:
         return 2
     return 0 if any(found(answer) for answer in answers) else 1

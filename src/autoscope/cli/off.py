@@ -9,15 +9,10 @@ from autoscope.cli import live
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
-    parser = subparsers.add_parser(
+    live.add_verb(
+        subparsers,
         "off",
+        "have their own code",
         help="stop tracing in a running process",
         description="Gives every function its author's own code object back, in a traced process and all its children, until `autoscope on`.",
     )
-    live.add_processes(parser)
-    parser.set_defaults(command=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Tell them."""
-    return live.tell(arguments, {"verb": "off"}, lambda answer: f"{answer['functions']} functions have their own code")

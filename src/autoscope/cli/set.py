@@ -34,12 +34,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.revert:
         if words:
             raise AutoscopeError("set --revert takes all changes back: name no function")
-        return live.tell(arguments, {"verb": "revert"}, lambda answer: f"{answer['reverted']} changes taken back")
+        return live.tell(
+            arguments, {"verb": "revert"}, lambda answer: f"{answer['pid']}: {answer['reverted']} changes taken back"
+        )
     if not words or "=" in words[0]:
         raise AutoscopeError("set: name functions, as in `autoscope set 4711 'shop.cart.*' rate=1 for=60s`")
     request = {"verb": "set", "target": words[0], **parse(words[1:])}
     return live.tell(
-        arguments, request, lambda answer: f"{answer['sites']} functions", found=lambda answer: answer["sites"]
+        arguments,
+        request,
+        lambda answer: f"{answer['pid']}: {answer['sites']} functions",
+        found=lambda answer: answer["sites"],
     )
 
 

@@ -59,15 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def gather(processes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each process saw since it was asked last; those that ended are left out."""
-    from autoscope.control import client
-
-    found = []
-    for process in processes:
-        try:
-            found.append(client.ask(process["socket"], {"verb": "top"}))
-        except client.Gone:
-            continue
+    """What each process saw since it was asked last; those that ended, or are busy, are left out. Raises where all are busy."""
+    found, refused = live.answers_of(processes, {"verb": "top"})
+    if refused and not found:
+        raise refused[0]
     return found
 
 

@@ -26,8 +26,12 @@ from autoscope.weave.weaver import Weaver
 
 SLICE_SECONDS = 0.001
 """So long functions are looked through and changed before other threads are let in."""
-MOST_BLOCKS = 4_000_000
-"""Pieces of memory up to which all objects are looked through, for functions that no module holds."""
+MOST_BLOCKS = 400_000
+"""Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that list is made in one go."""
+FIRST_LOOK_SECONDS = 0.5
+MOST_LOOK_SECONDS = 60.0
+MANY = 1000
+"""Objects looked at without a look at the clock."""
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 
@@ -67,6 +71,8 @@ class Live:
         self.off_codes: dict[int, tuple[CodeType, CodeType]] = {}
         """While everything is off: the identity of a function's code -> (that, what it was)."""
         self.is_off = False
+        self.wait = self.next_look = 0.0
+        """When functions made since are looked for, by the monotonic clock, and how long after the last time that is."""
         self.cache = weave.cache
         self.before: dict[str, list[Site]] = {}
         """Module -> the functions it had before it was last woven anew: who runs on in an old twin still makes functions of its parts."""
@@ -169,11 +175,12 @@ class Live:
             swaps: dict[int, tuple[CodeType, CodeType]] = {}
             anew: dict[str, None] = {}
             at: set[str] = set()
-            count = len([site for site in sites.sites if matches(site.name)])
+            count = 0
             outlived = self.outlived()
             for site in in_slices([*sites.sites, *outlived]):
                 if not matches(site.name):
                     continue
+                count += site not in outlived
                 rule = self.rule(site)
                 other = rule.level != "off" and rule.capture != site.capture and site not in outlived
                 if other and not self.recapture(site, rule.capture):
@@ -214,7 +221,7 @@ class Live:
     def end(self) -> None:
         """What runs on in an old twin is not recorded either."""
         for site in self.outlived():
-            sites.disarm(site)
+            sites.retire(site)
         self.before.clear()
 
     def rule(self, site: Site) -> Any:
@@ -265,18 +272,17 @@ class Live:
         """Give functions other code objects. By identity: two functions may have equal code."""
         if not swaps:
             return
+        found: set[int] = set()
         for name in modules:
             module = sys.modules.get(name)
             if type(module) is ModuleType:
-                give(attach.functions_of(module), swaps)
-        # Closures, and what modules hold no longer. The list is made in one go, in which nobody else runs.
-        if any("<locals>" in old.co_qualname for old, _ in swaps.values()) or sys.getallocatedblocks() < MOST_BLOCKS:
+                give(attach.functions_of(module), swaps, found)
+        # Closures, and what modules hold no longer; and copies, where looking for them stops nobody for long.
+        if len(found) < len(swaps) or sys.getallocatedblocks() < MOST_BLOCKS:
             swap_everywhere(swaps)
 
     def weave_anew(self, module: ModuleType, matches: Matches) -> int:
         """Weave what a module holds from its authors' code; how many of its functions are woven that match."""
-        from autoscope.weave.restore import author_code
-
         if self.weave.path != "bytecode":
             return 0
         name = module.__name__
@@ -285,44 +291,52 @@ class Live:
             return 0  # its import goes by what holds now
         old = [site for site in sites.sites if site.module == name and site.path == "bytecode"]
         weaver.left_alone[:] = [entry for entry in weaver.left_alone if entry[0] != name]
-        off = {id(site.off): site for site in old if site._off is not None}
-        made: dict[int, tuple[CodeType, CodeType]] = {}
-        self.weave.named_only = not self.selected(name)
         count = len(sites.sites)
-        inside: dict[tuple[str, int], CodeType] = {}
-        for function in list(attach.functions_of(module)):
-            code = function.__code__
-            if id(code) in made or ("<locals>" in code.co_qualname):
-                continue
-            site = sites.site_of(code) or off.get(id(code))
-            author = author_code(code)
-            wraps = "__wrapped__" in function.__dict__
-            mark = "" if wraps else function.__dict__.get(weaver.MARK, "")
-            qualname = site.qualname if site is not None else None if wraps else function.__qualname__
-            choose, _ = weaver.rewriter()
-            if not choose.is_function(author):
-                continue
-            new = self.weave.code(author, name, qualname, True, mark if mark in ("trace", "never") else "")
-            made[id(code)] = code, new
-            _parts(new, inside)
+        self.weave.named_only = not self.selected(name)
+        try:
+            made = self.twins_anew(module, old)
+        except BaseException:
+            weaver.forget(name, count)  # what was woven before stays
+            raise
+        finally:
+            self.weave.named_only = False
         give(attach.functions_of(module), made)
-        if inside:
-            # Closures that live: each is given the part of its maker's twin that it would be made of now.
-            namespace = module.__dict__
-            for thing in gc.get_objects():
-                if type(thing) is FunctionType and thing.__globals__ is namespace:
-                    code = thing.__code__
-                    part = inside.get((code.co_qualname, code.co_firstlineno))
-                    if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
-                        thing.__code__ = part
-        self.weave.named_only = False
+        parts: dict[tuple[str, int], CodeType] = {}
+        for _, new in made.values():
+            _parts(new, parts)
+        if parts:
+            give_parts(module, parts)
         new_sites = sites.sites[count:]
         for site in self.before.get(name, ()):
-            sites.disarm(site)
+            sites.retire(site)
+            self.weave.marked.discard(site)
+        stacktrace = sys.modules.get("autoscope.runtime.stacktrace")
+        if stacktrace is not None:
+            stacktrace.forget_frames()
         self.before[name] = old
         gone = set(map(id, old))
         sites.sites[:] = [site for site in sites.sites if id(site) not in gone]
         return sum(1 for site in new_sites if matches(site.name)) - sum(1 for site in old if matches(site.name))
+
+    def twins_anew(self, module: ModuleType, old: list[Site]) -> dict[int, tuple[CodeType, CodeType]]:
+        """The identity of each function's code -> (that, its new twin, or its author's code where it is not woven any longer)."""
+        from autoscope.weave.restore import author_code
+
+        choose, _ = weaver.rewriter()
+        off = {id(site.off): site for site in old if site._off is not None}
+        made: dict[int, tuple[CodeType, CodeType]] = {}
+        for function in list(attach.functions_of(module)):
+            code = function.__code__
+            author = author_code(code)
+            if id(code) in made or "<locals>" in code.co_qualname or not choose.is_function(author):
+                continue
+            site = sites.site_of(code) or off.get(id(code))
+            wraps = "__wrapped__" in function.__dict__
+            mark = "" if wraps else function.__dict__.get(weaver.MARK, "")
+            qualname = site.qualname if site is not None else None if wraps else function.__qualname__
+            known = mark if mark in ("trace", "never") else ""
+            made[id(code)] = code, self.weave.code(author, module.__name__, qualname, True, known)
+        return made
 
     # Everything.
 
@@ -336,25 +350,38 @@ class Live:
             if budget is not None:
                 budget.hold()
             sites.pause()
-            from autoscope.weave.restore import author, author_code
+            self.off_codes = {}
+            self.wait = FIRST_LOOK_SECONDS
+            self.next_look = monotonic() + self.wait
+            return self.take_off()
 
-            given: dict[int, tuple[CodeType, CodeType]] = {}
-            self.off_codes = given
-            half = {
-                id(site._off): author(site)
-                for site in sites.sites
-                if site._off is not None and site._off is not site.author
-            }
-            count = 0
-            for thing in gc.get_objects():
-                if type(thing) is FunctionType:
-                    code = thing.__code__
-                    new = author_code(code) if sites.site_of(code) is not None else half.get(id(code))
-                    if new is not None and new is not code:
-                        thing.__code__ = new
-                        given[id(new)] = new, code
-                        count += 1
-            return count
+    def take_off(self) -> int:
+        """Give every function that is there now its author's code; how many had another."""
+        from autoscope.weave.restore import author, author_code
+
+        given = self.off_codes
+        half = {
+            id(site._off): author(site)
+            for site in sites.sites
+            if site._off is not None and site._off is not site.author
+        }
+        count = 0
+        for function in in_slices(all_functions()):
+            code = function.__code__
+            new = author_code(code) if sites.site_of(code) is not None else half.get(id(code))
+            if new is not None and new is not code:
+                function.__code__ = new
+                given[id(new)] = new, code
+                count += 1
+        return count
+
+    def look_again(self) -> None:
+        """While everything is off: a call that runs on in a twin makes functions of its parts. The longer ago, the more seldom."""
+        with self.lock:
+            if self.is_off and monotonic() >= self.next_look:
+                self.take_off()
+                self.wait = min(2 * self.wait, MOST_LOOK_SECONDS)
+                self.next_look = monotonic() + self.wait
 
     def on(self) -> int:
         """Take `off` back; how many functions have their twins again."""
@@ -397,20 +424,45 @@ def _parts(code: CodeType, found: dict[tuple[str, int], CodeType]) -> None:
             _parts(part, found)
 
 
+def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> None:
+    """Closures that live: each is given the part of its maker's twin that it would be made of now."""
+    namespace = module.__dict__
+    for function in in_slices(all_functions()):
+        if function.__globals__ is namespace:
+            code = function.__code__
+            part = parts.get((code.co_qualname, code.co_firstlineno))
+            if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
+                function.__code__ = part
+
+
 def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     """The same for every function the garbage collector knows: closures, and what no module holds."""
-    return give((thing for thing in gc.get_objects() if type(thing) is FunctionType), swaps)
+    return give(all_functions(), swaps)
 
 
-def give(functions: Iterable[FunctionType], swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
-    """Give these functions other code objects, by the identity of those they have; how many there were."""
+def give(
+    functions: Iterable[FunctionType], swaps: dict[int, tuple[CodeType, CodeType]], found: set[int] | None = None
+) -> int:
+    """Give these functions other code objects, by the identity of those they have; how many there were.
+
+    `found`: the identities go there.
+    """
     count = 0
     for function in in_slices(functions):
         entry = swaps.get(id(function.__code__))
         if entry is not None:
             function.__code__ = entry[1]
             count += 1
+            if found is not None:
+                found.add(id(entry[0]))
     return count
+
+
+def all_functions() -> Iterator[FunctionType]:
+    """Every function the garbage collector knows. The list of all objects is made in one go, in which nobody else runs."""
+    things = gc.get_objects()
+    for start in in_slices(range(0, len(things), MANY)):
+        yield from [thing for thing in things[start : start + MANY] if type(thing) is FunctionType]
 
 
 def in_slices(things: Iterable[Thing]) -> Iterator[Thing]:

@@ -29,6 +29,8 @@ MOST_BYTES = 64 * 1024
 MOST_CLIENTS = 16
 PATIENCE_SECONDS = 5.0
 """So long a client may take over its request, and over reading what it is answered."""
+TURN_SECONDS = 0.1
+"""So long clients are served in a row."""
 LATER = object()
 """What a verb answers that will do so later."""
 
@@ -126,8 +128,14 @@ class Server:
             except OSError:
                 break
             self.welcome(descriptor)
-        if self.clients:
-            self.clients = [client for client in self.clients if self.serve(client)]
+        # What is asked may take a while, and the thread has records to hand over: who is not served now is the first next time.
+        until = monotonic() + TURN_SECONDS
+        left, self.clients = self.clients, []
+        while left and monotonic() < until:
+            client = left.pop(0)
+            if self.serve(client):
+                self.clients.append(client)
+        self.clients = left + self.clients
 
     def welcome(self, descriptor: int) -> None:
         sockets = library("_socket")

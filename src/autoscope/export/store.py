@@ -11,7 +11,7 @@ import weakref
 from _thread import RLock
 from itertools import chain
 
-from autoscope.errors import notice
+from autoscope.errors import notice, pass_on
 from autoscope.export.runs import absolute, make_run, take_lock, to_json, write_json
 from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from autoscope.runtime.sites import Site
     from autoscope.runtime.spans import Details, Record, Trace
+
+    Facts = tuple[str, str, str, int, str]
+    """Module, qualified name, file, line and kind of a function: what the file says of it."""
 
 SCHEMA_VERSION = 2
 """Stands in the file as `PRAGMA user_version`. 1: first. 2: `spans.probability`."""
@@ -119,6 +122,7 @@ class StoreExporter:
         self._opened: dict[int, tuple[int, int]] = {}
         self._alive = -1
         self._sites: dict[Site, int] = {}
+        self._functions: dict[Facts, int] = {}
         self._traces = 0
         self._in_file = 0
         self._quiet_until = 0
@@ -134,9 +138,11 @@ class StoreExporter:
             try:
                 written = self._write(records)
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
-            self.exported += written
-            self.dropped += len(records) - written
+            finally:
+                self.exported += written
+                self.dropped += len(records) - written
 
     def put_sites(self, sites: Iterable[Site]) -> None:
         """Write sites that may never be called; those that are called write themselves."""
@@ -144,11 +150,12 @@ class StoreExporter:
             try:
                 connection = self._ready()
                 if connection is not None:
-                    batch = _Batch(self._sites, self._traces)
+                    batch = _Batch(self._sites, self._functions, self._traces)
                     for site in sites:
                         batch.site_id(site)
                     self._commit(connection, batch)
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
 
     def put_meta(self, key: str, value: Any) -> None:
@@ -159,6 +166,7 @@ class StoreExporter:
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
 
     def put_event(self, name: str, time_ns: int, attributes: dict[str, Any]) -> None:
@@ -170,6 +178,7 @@ class StoreExporter:
                     row = (0, time_ns, name, to_json(attributes))
                     connection.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", row)
             except Exception as error:
+                pass_on(error)
                 self._complain(error)
 
     def close(self, deadline_seconds: float = 5.0) -> None:
@@ -225,7 +234,7 @@ class StoreExporter:
         connection = self._ready()
         if connection is None:
             return 0
-        batch = _Batch(self._sites, self._traces)
+        batch = _Batch(self._sites, self._functions, self._traces)
         try:
             batch.add(records)
         except Exception:
@@ -234,7 +243,7 @@ class StoreExporter:
 
     def _collect_one_by_one(self, records: list[Record]) -> _Batch:
         """The batch has a record that cannot be written: all the others can."""
-        batch = _Batch(self._sites, self._traces)
+        batch = _Batch(self._sites, self._functions, self._traces)
         for record in records:
             try:
                 batch.add((record,))
@@ -248,7 +257,8 @@ class StoreExporter:
             connection.rollback()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            _insert(connection, "INSERT OR IGNORE INTO sites", 7, [_site_row(item) for item in batch.sites.items()])
+            rows = [_site_row(item) for item in batch.functions.items()]
+            _insert(connection, "INSERT OR IGNORE INTO sites", 7, rows)
             _insert(connection, "INSERT OR IGNORE INTO details", 5, batch.details)
             _insert(connection, "INSERT INTO events", 5, batch.events)
             _insert(connection, "INSERT INTO traces", 7, batch.traces)
@@ -260,7 +270,10 @@ class StoreExporter:
             if connection.in_transaction:
                 connection.rollback()
             raise
+        self._functions.update(batch.functions)
         self._sites.update(batch.sites)
+        if len(self._sites) > 2 * len(self._functions) + 100:
+            self._sites.clear()  # most are of functions that were woven anew since, and live for nobody else
         self._traces += len(batch.traces)
         self._in_file += written
         return written
@@ -386,14 +399,17 @@ _SPOILT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPE
 class _Batch:
     """Rows of one transaction, made from records."""
 
-    def __init__(self, known_sites: dict[Site, int], known_traces: int) -> None:
+    def __init__(self, known_sites: dict[Site, int], known_functions: dict[Facts, int], known_traces: int) -> None:
         self.spans: list[tuple[int, int, int, int, int, int, float | None]] = []
         self.traces: list[tuple[Any, ...]] = []
         self.details: list[tuple[Any, ...]] = []
         self.events: list[tuple[Any, ...]] = []
         self.sites: dict[Site, int] = {}
-        """Those the file does not have yet, with the numbers they get."""
+        """Those not seen before, with the numbers they get."""
+        self.functions: dict[Facts, int] = {}
+        """Those the file does not have yet: a function that is woven anew has another site, and its row."""
         self._known_sites = known_sites
+        self._known_functions = known_functions
         self._known_traces = known_traces
         self._trace_rows: dict[Trace, int] = {}
         self._epoch = epoch_offset()
@@ -428,7 +444,11 @@ class _Batch:
         """The number of a site in this file."""
         found = self._known_sites.get(site) or self.sites.get(site)
         if found is None:
-            found = self.sites[site] = len(self._known_sites) + len(self.sites) + 1
+            facts = site.module, site.qualname, site.file, site.line, site.kind
+            found = self._known_functions.get(facts) or self.functions.get(facts)
+            if found is None:
+                found = self.functions[facts] = len(self._known_functions) + len(self.functions) + 1
+            self.sites[site] = found
         return found
 
     def _add_trace(self, trace: Trace) -> int:
@@ -473,10 +493,10 @@ def _new_instance() -> str:
     return new_instance_id()
 
 
-def _site_row(item: tuple[Site, int]) -> tuple[Any, ...]:
-    site, site_id = item
-    texts = (_text(site.name), _text(site.module), _text(site.qualname), _text(site.file))
-    return (site_id, *texts, site.line, _text(site.kind))
+def _site_row(item: tuple[Facts, int]) -> tuple[Any, ...]:
+    (module, qualname, file, line, kind), site_id = item
+    texts = (_text(f"{module}.{qualname}"), _text(module), _text(qualname), _text(file))
+    return (site_id, *texts, line, _text(kind))
 
 
 def _signed(number: int) -> int:

@@ -72,6 +72,10 @@ class Encoder:
 
     def encode(self, records: Iterable[Record]) -> bytes:
         """An `ExportTraceServiceRequest`. A record that cannot be encoded is left out and counted in `skipped`."""
+        if len(self._fixed) > 2 * len(sites.sites) + 1000:
+            # Most are of functions that were woven anew since, and live for nobody else.
+            self._fixed.clear()
+            self._packs.clear()
         parts: list[bytes] = []
         append = parts.append
         epoch = epoch_offset()

@@ -35,7 +35,12 @@ def load(path: str, strategy: str | None = None, data: bytes | None = None) -> L
 
     `strategy`, where the user named one outside the file, takes the place of the preset the file extends.
     """
-    return _Loading(strategy).file(path, None, data)
+    loading = _Loading(strategy)
+    try:
+        return loading.file(path, None, data)
+    except PlanError as error:
+        error.extended = tuple(loading.looked_for)
+        raise
 
 
 def extend(layer: Layer, directory: str, strategy: str | None = None) -> Layer:
@@ -51,6 +56,8 @@ class _Loading:
         self.done: dict[str, Layer] = {}
         self.open: dict[str, str] = {}
         """Real path -> path as shown, from the plan down to the file being read."""
+        self.looked_for: list[str] = []
+        """Files that a plan extends, there or not."""
 
     def file(self, path: str, place: Place | None, data: bytes | None = None) -> Layer:
         real = _real(path, place)
@@ -82,13 +89,18 @@ class _Loading:
             return replace(self.file(path, word.place), rate_given=False)
         if "://" in word.text:
             raise refuse("extends", f"{shown(word.text)} is an address", "fetch it and name the file", word.place)
-        return self.file(os.path.join(directory, os.path.expanduser(word.text)), word.place)
+        path = os.path.join(directory, os.path.expanduser(word.text))
+        self.looked_for.append(path)
+        layer = self.file(path, word.place)
+        return replace(layer, extended=(path, *layer.extended))
 
 
 def _real(path: str, place: Place | None) -> str:
     try:
         if path:
             return os.path.realpath(path)
+    except OSError:
+        return os.path.abspath(path)  # a link that is being replaced; whoever opens it says more
     except ValueError:
         pass  # what no file system can hold
     raise refuse("extends" if place else "", f"{shown(path)} is not the name of a file", "name a plan file", place)

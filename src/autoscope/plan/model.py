@@ -147,6 +147,8 @@ class _Settings(NamedTuple):
     """The file it was read from, `<mapping>`, or empty."""
     warnings: tuple[str, ...] = ()
     """What was overlooked on the way here, one line each, to be said once."""
+    extended: tuple[str, ...] = ()
+    """The files that `source` extends, and those that they do; presets are none of them."""
 
 
 class Plan(_Settings):
@@ -229,6 +231,7 @@ class Plan(_Settings):
             "provenance": None if self.provenance is None else dict(self.provenance),
             "source": self.source,
             "warnings": list(self.warnings),
+            "extended": list(self.extended),
         }
 
     def to_json(self) -> str:
@@ -262,6 +265,7 @@ class Plan(_Settings):
             provenance=data["provenance"],
             source=data["source"],
             warnings=tuple(data["warnings"]),
+            extended=tuple(data["extended"]),
         )
 
 

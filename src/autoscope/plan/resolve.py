@@ -114,6 +114,7 @@ def _settle(options: Layer, file: Layer | None, environ: Mapping[str, str], sour
         provenance=told.provenance,
         source=source,
         warnings=warnings,
+        extended=told.extended,
     )
 
 

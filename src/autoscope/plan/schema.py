@@ -81,6 +81,8 @@ class Layer:
     redact: tuple[str, ...] = ()
     modules: Mapping[str, ModuleRule] | None = None
     provenance: Mapping[str, Any] | None = None
+    extended: tuple[str, ...] = ()
+    """The files that have come into it by `extends`."""
 
     def over(self, farther: Layer) -> Layer:
         """This, and where it is silent what `farther` says; `exclude`, `redact` and `modules` add up."""
@@ -99,6 +101,7 @@ class Layer:
             redact=_both(farther.redact, nearer.redact),
             modules=_merge(nearer.modules or {}, farther.modules or {}, _module_over),
             provenance=_first(nearer.provenance, farther.provenance),
+            extended=_both(nearer.extended, farther.extended),
         )
 
 

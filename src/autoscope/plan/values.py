@@ -137,10 +137,10 @@ def _choices(text: str, known: Sequence[str]) -> str:
 
 def did_you_mean(text: str, known: Sequence[str]) -> str:
     """`did you mean `rate`? ` where one of the known words is near; else empty."""
-    import difflib
+    from autoscope.plan.near import nearest
 
-    near = difflib.get_close_matches(text[:MOST_SHOWN].lower(), known, 1)
-    return f"did you mean `{near[0]}`? " if near else ""
+    near = nearest(text[:MOST_SHOWN].lower(), known)
+    return f"did you mean `{near}`? " if near else ""
 
 
 _MODULE = "give a dotted module name, with `*`, `?` or `[…]` for several, such as shop.*"

@@ -169,8 +169,8 @@ class Drain:
                 if more or late:
                     drained = now
                     more = self.drain()
-                if now - ticked < TICK_SECONDS / 2 or not late:
-                    continue
+                if now - ticked < TICK_SECONDS / 2 or (self.steer is not None and not late):
+                    continue  # only a window was opened or closed
                 ticked = now
                 if self.each_tick is not None:
                     self.each_tick()
@@ -232,18 +232,22 @@ class Drain:
     # Handing over.
 
     def drain(self) -> bool:
-        """Hand over what is buffered; whether as much has come in meanwhile. Nothing where another thread is at it."""
+        """Hand over what is buffered, for a moment; whether much is left. Nothing where another thread is at it."""
         if not self.lock.acquire(blocking=False):
             return False
         try:
             # Where there is a budget it has to be looked at in between.
-            self._drain(None if self.steer is None else CHUNK)
+            self._drain(Clock.monotonic() + TICK_SECONDS, None if self.steer is None else CHUNK)
             return len(sites.records) > CHUNK * WIDTH
         finally:
             self.lock.release()
 
-    def _drain(self, most: int | None = None) -> None:
-        """What is buffered now, and no more: other threads may record as fast as this hands over. `most`: no more than so many."""
+    def _drain(self, until: float | None = None, most: int | None = None) -> None:
+        """What is buffered now, and no more: other threads may record as fast as this hands over.
+
+        `until`: by the monotonic clock; what takes longer is gone on with when others who wait for our thread were seen to.
+        `most`: no more records than that.
+        """
         records = sites.records
         began = Clock.now()
         left = len(records)
@@ -275,6 +279,8 @@ class Drain:
             if self.late is not None:
                 chunk = self.late.take(chunk, began)
             self.hand_over(chunk)
+            if until is not None and Clock.monotonic() > until:
+                return
 
     def hand_over(self, records: Any) -> None:
         if not records:
@@ -358,6 +364,7 @@ class Drain:
     def before_fork(self) -> None:
         """The thread ends. It is waited for: what it is importing, a child could never import."""
         self.forking = True
+        self.interrupted = self.running
         self.in_a_thread = get_native_id() != system.getpid()
         self.stop(FORK_SECONDS)
         for settle in _each(self.exporters, "before_fork"):
@@ -372,6 +379,8 @@ class Drain:
         if self.locked:
             self.lock.release()
         self.arm()
+        if self.interrupted and not fork_counts_threads():
+            self.start()  # else by the next record
 
     def after_fork_child(self) -> None:
         """The child starts with nothing: what was buffered is the parent's to send."""
@@ -394,6 +403,8 @@ class Drain:
             exporter.after_fork()
         self.arm()
 
+    interrupted = False
+    """Whether the last fork found the thread running."""
     locked = False
     forked = 0
     """In a forked child: when that was."""
@@ -489,6 +500,19 @@ def wait_for_end(native: int) -> None:
         except OSError:
             return
         _System.sleep(0.0001)
+
+
+def fork_counts_threads() -> bool:
+    """Whether a thread that is started in a parent after a fork would be warned of: Python counts when our hooks have run.
+
+    From 3.12 on; and where the program has threads itself, it is warned in any case.
+    """
+    if sys.version_info < (3, 12):
+        return False
+    try:
+        return len(system.listdir("/proc/self/task")) < 2
+    except OSError:
+        return len(_System.frames()) < 2
 
 
 acquire = type(allocate_lock()).acquire

@@ -73,11 +73,13 @@ LATE = frozenset(
         "dataclasses",
         "datetime",
         "decimal",
+        "difflib",
         "dis",
         "email",
         "fcntl",
         "fnmatch",
         "hashlib",
+        "heapq",
         "http",
         "inspect",
         "io",
@@ -111,10 +113,11 @@ LATE = frozenset(
         "unicodedata",
         "urllib",
         "weakref",
+        "yaml",
         "zlib",
     )
 )
-"""Names of the library's that what we import when there is something to send imports; a test compares."""
+"""Names of the library's that what we import when there is something to send, or a plan to be read again, imports; a test compares."""
 
 SENDING = (
     "ast",
@@ -165,6 +168,7 @@ NETWORK = (
     "ssl",
     "urllib.request",
 )
+FOLLOWING = ("autoscope.plan.near", "autoscope.plan.resolve")
 SUMMARY = ("autoscope.read.report", "autoscope.read.runs")
 
 

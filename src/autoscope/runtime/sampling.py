@@ -180,7 +180,10 @@ def _give_up(error: Exception) -> None:
 
 
 def thinned(share: float) -> Any:
-    """A `get` for a site with a rate of its own: leaves out `1 - share` of its calls."""
+    """A `get` for sites with a rate of their own: leaves out `1 - share` of their calls."""
+    global _thinned
+    if _thinned[0] == share:
+        return _thinned[1]  # thousands of sites are given the same rate at a time
     chance, read, left_out = sites.random.random, context.get, context.THINNED
 
     def get() -> Any:
@@ -192,7 +195,12 @@ def thinned(share: float) -> Any:
             span[0].failed = None
         return left_out
 
+    _thinned = share, get
     return get
+
+
+_thinned: tuple[float, Any] = (-1.0, None)
+"""The last one made."""
 
 
 switches.root = root

@@ -300,8 +300,8 @@ class Guard:
             _signal.pthread_sigmask(signal.SIG_UNBLOCK, (SIGTERM,))
 
 
-def caught() -> bool:
-    """Whether the system calls a handler for SIGTERM: one in C, of an extension's, which Python knows nothing of."""
+def caught(number: int = SIGTERM) -> bool:
+    """Whether the system calls a handler for a signal: one in C, of an extension's, which Python knows nothing of."""
     try:
         file = system.open("/proc/self/status", os.O_RDONLY)
     except Exception as error:  # whatever an audit hook of the program's raises
@@ -310,7 +310,7 @@ def caught() -> bool:
     try:
         text = system.read(file, 8192)
         start = text.index(b"SigCgt:") + 7
-        return bool(int(text[start : text.index(b"\n", start)], 16) >> (SIGTERM - 1) & 1)
+        return bool(int(text[start : text.index(b"\n", start)], 16) >> (number - 1) & 1)
     except ValueError as error:
         pass_on(error)
         return False

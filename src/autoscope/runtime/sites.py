@@ -394,6 +394,15 @@ def disarm(site: Site) -> None:
         _resting.pop(site, None)
 
 
+def retire(site: Site) -> None:
+    """A site whose function has another by now: no call is looked at, and it lives only as long as a twin of it does.
+
+    The two hold each other, and the garbage collector does not look into code objects.
+    """
+    disarm(site)
+    site.traced = site._off = None
+
+
 def rest(reason: str = "rate") -> None:
     """Nothing can be recorded: the rate is zero, and nobody else begins traces. Every function costs the test of its switch.
 
@@ -415,6 +424,11 @@ def wake(reason: str = "rate") -> None:
         resting, _resting = _resting, None
         for site in resting:
             site.armed = True
+
+
+def is_resting() -> bool:
+    """Whether no call can come to be recorded."""
+    return _resting is not None
 
 
 def pause() -> None:

@@ -170,6 +170,11 @@ _frames: dict[tuple[int, int | None, int], tuple[CodeType, tuple[str, int | None
 """Frames written already: programs fail in the same places, and the marks under a line take time."""
 
 
+def forget_frames() -> None:
+    """Functions were woven anew: the code objects of before live for nobody else."""
+    _frames.clear()
+
+
 def _frame(code: CodeType, line: int | None, lasti: int) -> tuple[str, int | None, str, str]:
     """(file, line, function, text) of one frame."""
     key = id(code), line, lasti

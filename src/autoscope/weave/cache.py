@@ -365,7 +365,8 @@ class Load:
             pyc = _external.cache_from_source(self.file)
             stats = loader.path_stats(self.file)
             data = loader.get_data(pyc)
-        except (NotImplementedError, OSError):
+        except (NotImplementedError, OSError) as error:
+            pass_on(error)
             return None
         flags = int.from_bytes(data[4:8], "little")
         if len(data) < 16 or data[:4] != _external.MAGIC_NUMBER or flags & ~3:

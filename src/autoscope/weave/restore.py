@@ -70,6 +70,8 @@ def author_code(code: CodeType) -> CodeType:
         return code if inside is code else shared
     if code is site.traced or code is site.paced:
         return author(site) or code
+    if site.traced is None and site.author is not None and _same_place(code, site.author):
+        return site.author  # it was woven anew, and this is of before
     if site.path != "bytecode" or not any(
         part is site
         for part in code.co_consts[-OURS - 1 :]  # a paced twin has one more
@@ -80,6 +82,14 @@ def author_code(code: CodeType) -> CodeType:
         return _as_compiled(_inside(off(site, code)))
     except StopIteration:
         return code  # and with other instructions
+
+
+def _same_place(code: CodeType, other: CodeType) -> bool:
+    return (code.co_qualname, code.co_filename, code.co_firstlineno) == (
+        other.co_qualname,
+        other.co_filename,
+        other.co_firstlineno,
+    )
 
 
 def _inside(code: CodeType) -> CodeType:

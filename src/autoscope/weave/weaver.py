@@ -278,7 +278,7 @@ class Weaver:
 def forget(module: str, count: int) -> None:
     """Take back the sites made for a module since there were `count`: its code is not used."""
     for site in [site for site in sites.sites[count:] if site.module == module]:
-        sites.disarm(site)
+        sites.retire(site)
         sites.sites.remove(site)
 
 
