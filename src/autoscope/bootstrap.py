@@ -489,10 +489,16 @@ class Running:
         self.look_round()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
-            self.write_meta("counters", "cost", "budget")
+            if self.drain.steer is None or self.tells % 5 == 0:  # each is a transaction of its own
+                self.write_meta("counters", "cost", "budget")
+            self.tells += 1
 
+    tells = 0
     told: Any = None
     """What was counted when the store was told last."""
+
+    loaded = looks = 0
+    """How many modules there were at the last look round, and how many looks."""
 
     def look_round(self) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
@@ -501,6 +507,10 @@ class Running:
             return
         if not self.begun:
             return  # they are being woven
+        self.looks += 1
+        if self.loaded == (loaded := len(sys.modules)) and self.looks % 8:
+            return  # hardly another one since
+        self.loaded = loaded
         for name, module in attach.loaded_unseen(self.weave, self.wants).items():
             if name == "__main__":
                 continue

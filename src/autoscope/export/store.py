@@ -374,8 +374,8 @@ class StoreExporter:
             self._quiet_until = Clock.now() + RETRY_NS
 
 
-ROWS = (128, 16, 4, 1)
-"""How many rows are inserted by one statement: as many as there are, in these portions. 7 values each: below 999, SQLite's old limit."""
+ROWS = 128
+"""How many rows are inserted by one statement at most, a power of two. 7 values each: below 999, SQLite's old limit."""
 
 
 def _insert(connection: sqlite3.Connection, words: str, width: int, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -385,12 +385,13 @@ def _insert(connection: sqlite3.Connection, words: str, width: int, rows: Sequen
     batch of 4,096 took 5 s beside such a thread, and 30 µs of CPU time a row instead of 1.
     """
     values = f"({', '.join('?' * width)})"
-    place = 0
-    for size in ROWS:
-        statement = f"{words} VALUES {', '.join([values] * size)}"
-        while len(rows) - place >= size:
-            connection.execute(statement, list(chain.from_iterable(rows[place : place + size])))
-            place += size
+    place, size = 0, ROWS
+    while place < len(rows):
+        while size > len(rows) - place:
+            size //= 2  # of few sizes, so that SQLite need not read a new statement each time
+        some = chain.from_iterable(rows[place : place + size])
+        connection.execute(f"{words} VALUES {', '.join([values] * size)}", list(some))
+        place += size
 
 
 _SPOILT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPEN")

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 0.5
+STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
 """So often it is looked whether the budget is kept."""
 FIXED = 0.2
-"""Share of the budget that looking may take."""
+"""Share of the budget that looking may take..."""
+WINDOWING = 0.15
+"""... and what windows may beside what is counted in them."""
+MOST_CALM = 4.0
 FIRST_STEP_SECONDS = 0.02
 """The same while it is exceeded by far, as at the start, when nothing is known of any function."""
 HURRY_SECONDS = 2.0
@@ -48,12 +51,12 @@ MOST_SPANS = 1000.0
 """Spans a second of one function that is called more often."""
 WINDOW_SECONDS = 0.002
 """A window is open at least so long; in a program that computes, the interpreter's switch interval longer."""
-WINDOW_SPANS = 4
-"""Calls of a function that are recorded in one window at most."""
+USUAL_WINDOW_SECONDS = 0.007
+"""That is how long it is open then."""
 WINDOW_NET_NS = 1_500_000
 """And until the program has used so much CPU time in it."""
 LONGEST_WINDOW_SECONDS = 0.25
-MOST_CHECKS = 200
+MOST_CHECKS = 60
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
@@ -80,9 +83,13 @@ MOST_DECISIONS = 2000
 
 # At the speed at which a recorded call takes 500 ns in the thread that makes it, in nanoseconds.
 SPEED_NS = 500
+STEP_NS = 2_000_000
+"""What our thread does in a step beside handing over records: looking round, a transaction, dealing out."""
+LEAST_EXPORTED = 50
+"""Records of a step from which on it tells what one costs."""
 EXPORTED_NS = 1800
 """A record's way from the buffer to the disk."""
-COUNTED_NS = 7.0
+COUNTED_NS = 14.0
 """A call that is counted and not looked at."""
 ARMED_NS = 60.0
 """A call in a trace that is not recorded."""
@@ -291,8 +298,9 @@ class Steered:
         """What it captures by the plan, while it captures nothing."""
 
     def ahead(self) -> int:
-        """How many calls are to be prepared that are looked at: those of two steps."""
-        return int(min(max(4.0, 2.0 * self.rate * self.calls * STEP_SECONDS), MOST_SPANS))
+        """How many calls are to be prepared that are looked at: those of two steps, or of three windows."""
+        seconds = 3 * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
+        return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
 
     def count(self) -> None:
         """What was called since is owed."""
@@ -359,6 +367,10 @@ class Budget:
         """CPU time of the program's since calls were last observed."""
         self.net_share = 1.0
         """How much of the process's CPU time is the program's own."""
+        self.exported_ns = float(EXPORTED_NS)
+        """What a record's way to the disk takes here."""
+        self.calm = 1.0
+        """By which all is done more seldom, because doing it was measured to be too dear."""
         self.fixed = 0.0
         """Nanoseconds our threads use that no record is to blame for, a second of the program's CPU time."""
         self.history: list[tuple[float, float, float]] = []
@@ -383,13 +395,13 @@ class Budget:
             at = min(at, self.turn_at)
         return max(at - Clock.monotonic(), 0.0)
 
-    def turn(self) -> bool:
-        """Open or close windows, or take a step, if it is time; whether one was taken."""
+    def turn(self) -> None:
+        """Open or close windows, or take a step, if it is time."""
         with self.lock:
             now = Clock.monotonic()
             if self.held:
                 self.at = now
-                return True
+                return
             if self.windows and now >= self.turn_at:
                 if not self.is_open:
                     self.open_window(now)
@@ -398,13 +410,12 @@ class Budget:
                 else:
                     self.turn_at = now + WINDOW_SECONDS
             if self.is_open or now - self.at < self.step_seconds() - 0.001:
-                return False
+                return
             self.step()
         # Now, because who is told may have a store to open first.
         told, self.untold = self.untold, []
         for decision in told:
             self.tell(decision)
-        return True
 
     def weigh(self, records: list[Any], length: int) -> int:
         """Say how probable it was that these were recorded, so that the reciprocals add up to the calls there were.
@@ -586,26 +597,30 @@ class Budget:
         began, cpu, own, recorded = self.opened_at
         end = Clock.process_cpu()
         spent = end - cpu - (Clock.thread_cpu() - own) - (_taken()[0] - recorded) * self.recorded_ns
-        called: list[tuple[Steered, int]] = []
+        called: list[tuple[Site, Steered, int]] = []
         for site, steered in self.windows.items():
             if steered.pacer is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
                 counted = steered.pacer.count()
-                called.append((steered, counted - steered.counted))
+                called.append((site, steered, counted - steered.counted))
                 steered.counted = counted
             else:
                 sites.disarm(site)
-        spent = max(spent - sum([count for _, count in called]) * COUNTED_NS * self.slowness, 1e5)
+        spent = max(spent - sum([count for _, _, count in called]) * COUNTED_NS * self.slowness, 1e5)
         progress = self.progress(spent, (end - self.closed_cpu) * self.net_share)
         self.closed_cpu = end
-        for steered, count in called:
+        for site, steered, count in called:
             stretch = (end - steered.stratum) * self.net_share / spent / progress
             steered.owed += count * max(stretch, 1.0)
             steered.stratum = end
             steered.seen += 1
             steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / steered.seen)
-            steered.pacer.prepare(WINDOW_SPANS)  # type: ignore[union-attr]
-        apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS)
+            if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
+                self.set_pace(site, steered, WINDOWS)
+        apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS * self.calm)
+        # What a window takes beside what it counts, and how often that may be spent.
+        took = Clock.thread_cpu() - own + len(self.windows) * 2 * SWAP_NS + WINDOW_NS
+        apart = max(apart, took * self.calm / (WINDOWING * self.share * 1e9))
         self.turn_at = now + apart * (0.5 + sites.random.random())
 
     recorded_ns = 1000.0
@@ -624,7 +639,8 @@ class Budget:
         entered = min(entered, recorded)
         inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
         inside += self.counted() * COUNTED_NS * self.slowness
-        inside += (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
+        windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
+        inside += windows
         self.swaps = self.opened = 0
         ours = own - self.own + inside
         all_of_it = max(cpu - self.cpu, 1)
@@ -632,7 +648,12 @@ class Budget:
         seconds = now - self.at
         # What a process uses that does next to nothing is no measure.
         base = max(net, seconds * 1e9 * LEAST_SHARE / self.share)
-        unexplained = max(own - self.own - recorded * EXPORTED_NS * self.slowness, 0.0)
+        threads = own - self.own
+        by_itself = min(STEP_NS * self.slowness, threads)
+        if recorded > LEAST_EXPORTED and not self.hurried:
+            # Each costs more where there are few: nothing of it is at hand in the processor any more.
+            each = min(max((threads - by_itself) / recorded, EXPORTED_NS / 2), 10 * EXPORTED_NS)
+            self.exported_ns += (each - self.exported_ns) * 0.3
         self.idle = all_of_it < seconds * 1e9 * IDLE_SHARE
         self.net_share = net / all_of_it
         self.at, self.cpu, self.own, self.taken = now, cpu, own, taken
@@ -640,10 +661,12 @@ class Budget:
         self.history.append((now, ours, base))
         self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
         if not self.hurried:
-            self.fixed += (unexplained * 1e9 / base - self.fixed) * 0.2
-            rhythm = unexplained * seconds / (FIXED * self.share * base)
-            self.rhythm = min(max(self.rhythm * 0.7 + rhythm * 0.3, STEP_SECONDS), LONGEST_STEP_SECONDS)
-        self.correct(now, ours / base, recorded)
+            self.fixed += (by_itself * 1e9 / base - self.fixed) * 0.2
+            rhythm = by_itself * seconds / (FIXED * self.share * base)
+            rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
+            self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)
+        of_records = threads - by_itself + inside - windows
+        self.correct(now, ours / base, recorded, of_records / ours if ours > 0 else 0.0)
         self.net += net
         buffered = _buffered()
         if self.net >= LEAST_NET_NS or self.hurried:
@@ -663,8 +686,8 @@ class Budget:
                 steered.stepped = counted
         return count
 
-    def correct(self, now: float, share: float, recorded: int) -> None:
-        """Let what is measured tell how far the figures are to be trusted."""
+    def correct(self, now: float, share: float, recorded: int, of_records: float) -> None:
+        """Let what is measured tell how far the figures are to be trusted. `of_records`: which part of it is for records and for counting."""
         was = self.hurried
         self.hurried = now - self.began < HURRY_AT_FIRST_SECONDS or (share > 4 * self.share and recorded > 200)
         if self.hurried and not was:
@@ -674,14 +697,19 @@ class Budget:
         if self.hurried or was:
             self.history.clear()
             self.room_since = now
-        elif self.measured > self.share * 0.95 and self.fixed / 1e9 < self.measured / 2:
-            self.scale = max(self.scale * max(self.share * AIM / self.measured, 0.7), LEAST_SCALE)
+        elif self.measured > self.share * 0.95:
+            if of_records > 0.4:
+                self.scale = max(self.scale * max(self.share * AIM / self.measured, 0.7), LEAST_SCALE)
+            else:
+                # It is the looking that is too dear.
+                self.calm = min(self.calm * 1.3, MOST_CALM)
             self.history.clear()
             self.room_since = now
         elif self.measured > self.share * AIM * 0.9:
             self.room_since = now
         elif now - self.room_since > PATIENCE_SECONDS:
             self.scale = min(self.scale * 1.1, MOST_SCALE)
+            self.calm = max(self.calm / 1.1, 1.0)
             self.room_since = now
 
     def observe(self, buffered: Tally) -> None:
@@ -720,7 +748,7 @@ class Budget:
         share = sampling.rate
         captured = steered.capture or site.capture
         values = len(site.parameters) + captured.returns
-        recorded = (whole if full else lean) + EXPORTED_NS * self.slowness
+        recorded = (whole if full else lean) + self.exported_ns
         paceable = self.pace is not None and not steered.lost and site.path == "bytecode"
         return Load(
             steered.calls,

@@ -162,15 +162,18 @@ class Drain:
                 now = Clock.monotonic()
                 late = now - drained >= self.interval - TICK_SECONDS / 2
                 if self.steer is not None:
-                    late = self.steer.turn() or now - drained >= IDLE_SECONDS
+                    self.steer.turn()
+                    if self.steer.is_open:
+                        continue  # what follows takes longer than a window may be open
+                    late = now - drained >= self.steer.rhythm or self.steer.hurried
                 if rung:
                     drained = now
                     continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
                 if more or late:
                     drained = now
                     more = self.drain()
-                if now - ticked < TICK_SECONDS / 2 or (self.steer is not None and not late):
-                    continue  # only a window was opened or closed
+                if now - ticked < (TICK_SECONDS / 2 if self.steer is None or self.busy else IDLE_SECONDS * 0.9):
+                    continue
                 ticked = now
                 if self.each_tick is not None:
                     self.each_tick()
