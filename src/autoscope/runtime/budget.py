@@ -51,8 +51,8 @@ MOST_SPANS = 1000.0
 """Spans a second of one function that is called more often."""
 WINDOW_SECONDS = 0.002
 """A window is open at least so long; in a program that computes, the interpreter's switch interval longer."""
-USUAL_WINDOW_SECONDS = 0.007
-"""That is how long it is open then."""
+USUAL_WINDOW_SECONDS = 0.014
+"""That is how long it is open then, twice the least and twice the interval."""
 WINDOW_NET_NS = 1_500_000
 """And until the program has used so much CPU time in it."""
 LONGEST_WINDOW_SECONDS = 0.25
@@ -290,8 +290,8 @@ class Steered:
         """Of records in the buffer from before its state changed, oldest first."""
         self.calls = 0.0
         """A second of the program's CPU time, of late."""
-        self.stratum = 0
-        """The process's CPU time when a window of its was last closed."""
+        self.stratum = 0.0
+        """The program's CPU time when a window of its was last closed."""
         self.room_since = 0.0
         """Since when there has been room for more; 0: there is none."""
         self.capture: Any = None
@@ -340,13 +340,15 @@ class Budget:
         self.untold: list[dict[str, Any]] = []
         self.is_exempt: Callable[[Site], object] = _never
         """Whether a function is none of the budget's business, because somebody asked for it."""
+        self.net_total = 0.0
+        """CPU time of the program's up to the last step, in nanoseconds."""
         self.held = False
         """Whether all functions are somebody else's for now."""
         self.allowed = share * AIM * 1e9
         """Nanoseconds a second of the program's CPU time that were dealt out last."""
         self.slowness = 1.0
         self.windows: dict[Site, Steered] = {}
-        self.is_open = False
+        self.is_open = self.is_counting = False
         self.duty = MOST_DUTY
         self.turn_at = 0.0
         self.swaps = self.opened = 0
@@ -358,15 +360,13 @@ class Budget:
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
         for steered in self.windows.values():
-            steered.stratum = self.cpu
-        self.closed_cpu = self.cpu
+            steered.stratum = self.net_total
+        self.closed_at = self.net_total
         self.control_closed = self.control()
         self.checks: list[tuple[float, float, float, float]] = []
         """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
         self.net = 0.0
         """CPU time of the program's since calls were last observed."""
-        self.net_share = 1.0
-        """How much of the process's CPU time is the program's own."""
         self.exported_ns = float(EXPORTED_NS)
         """What a record's way to the disk takes here."""
         self.calm = 1.0
@@ -405,10 +405,12 @@ class Budget:
             if self.windows and now >= self.turn_at:
                 if not self.is_open:
                     self.open_window(now)
-                elif self.seen_enough(now):
-                    self.close_window(now)
-                else:
+                elif not self.seen_enough(now):
                     self.turn_at = now + WINDOW_SECONDS
+                elif not self.is_counting:
+                    self.begin_counting(now)
+                else:
+                    self.close_window(now)
             if self.is_open or now - self.at < self.step_seconds() - 0.001:
                 return
             self.step()
@@ -516,13 +518,13 @@ class Budget:
 
     def unseen(self) -> dict[Site, float]:
         """Calls for which no record stands, at the end."""
-        cpu = Clock.process_cpu()
+        total = self.net_now()
         for site, steered in self.active.items():
             if steered.state == PACED:
                 steered.count()
             elif site in self.windows and steered.pacer is not None:
-                steered.owed += steered.calls * (cpu - steered.stratum) * self.net_share / 1e9
-                steered.stratum = cpu
+                steered.owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
+                steered.stratum = total
         return {site: steered.owed for site, steered in self.active.items() if steered.owed >= 1.0}
 
     def rest(self) -> None:
@@ -545,14 +547,22 @@ class Budget:
     # Windows.
 
     def open_window(self, now: float) -> None:
-        self.is_open = True
+        self.is_open, self.is_counting = True, False
         self.opened += 1
         for site, steered in self.windows.items():
             if steered.pacer is not None:
-                steered.counted = steered.pacer.count()
                 self.swaps += self.pace.give(site, steered.functions, site.paced)
             else:
                 sites.arm(site)
+        self.begin_counting(now)
+        self.is_counting = False
+
+    def begin_counting(self, now: float) -> None:
+        """What is called from now on tells how often that is: in its first moments a function that was given other code is slow."""
+        self.is_counting = True
+        for steered in self.windows.values():
+            if steered.pacer is not None:
+                steered.counted = steered.pacer.count()
         self.turn_at = now + WINDOW_SECONDS
         self.opened_at = now, Clock.process_cpu(), Clock.thread_cpu(), _taken()[0]
         self.control_opened = self.control()
@@ -585,6 +595,13 @@ class Budget:
         found = each / (all_of_them / since)
         return min(max(found, 0.5), 1.5) if error < MOST_ERROR else 1.0
 
+    def net_now(self) -> float:
+        """CPU time of the program's own, in nanoseconds."""
+        recorded = _taken()[0] - self.taken[0]
+        ours = self.own_cpu() - self.own + recorded * self.recorded_ns
+        since = Clock.process_cpu() - self.cpu
+        return self.net_total + max(since - ours, since * 0.02)
+
     def seen_enough(self, now: float) -> bool:
         """Whether the program has run since the window was opened, and was not waiting for the processor all the while."""
         began, cpu, own, _ = self.opened_at
@@ -607,12 +624,13 @@ class Budget:
             else:
                 sites.disarm(site)
         spent = max(spent - sum([count for _, _, count in called]) * COUNTED_NS * self.slowness, 1e5)
-        progress = self.progress(spent, (end - self.closed_cpu) * self.net_share)
-        self.closed_cpu = end
+        total = self.net_now()
+        progress = self.progress(spent, total - self.closed_at)
+        self.closed_at = total
         for site, steered, count in called:
-            stretch = (end - steered.stratum) * self.net_share / spent / progress
+            stretch = (total - steered.stratum) / spent / progress
             steered.owed += count * max(stretch, 1.0)
-            steered.stratum = end
+            steered.stratum = total
             steered.seen += 1
             steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / steered.seen)
             if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
@@ -655,7 +673,6 @@ class Budget:
             each = min(max((threads - by_itself) / recorded, EXPORTED_NS / 2), 10 * EXPORTED_NS)
             self.exported_ns += (each - self.exported_ns) * 0.3
         self.idle = all_of_it < seconds * 1e9 * IDLE_SHARE
-        self.net_share = net / all_of_it
         self.at, self.cpu, self.own, self.taken = now, cpu, own, taken
         self.history = [entry for entry in self.history if entry[0] > now - 1.0]
         self.history.append((now, ours, base))
@@ -668,6 +685,7 @@ class Budget:
         of_records = threads - by_itself + inside - windows
         self.correct(now, ours / base, recorded, of_records / ours if ours > 0 else 0.0)
         self.net += net
+        self.net_total += net
         buffered = _buffered()
         if self.net >= LEAST_NET_NS or self.hurried:
             self.observe(buffered)
@@ -830,7 +848,7 @@ class Budget:
         if state == WINDOWS:
             self.windows[site] = steered
             if before != WINDOWS:
-                steered.stratum = Clock.process_cpu()
+                steered.stratum = self.net_now()
                 steered.seen = 0
             if steered.pacer is None:
                 site.get = sampling.thinned(share.rate)
