@@ -484,9 +484,31 @@ class Running:
             notice("plan", warning)
         notice("plan-adopted", f"{self.plan_path} was changed; the plan is in force")
 
+    breaker: Any = None
+    """What turns everything off where the process is in trouble, and what finds that out; only where there is a budget."""
+
+    def watch_over(self) -> None:
+        if self.breaker is None:
+            from autoscope.runtime.breaker import Breaker, Troubles
+
+            def tell(change: dict[str, Any]) -> None:
+                self.tell_decision({"time_ns": time.time_ns(), **change})
+
+            self.breaker = Breaker(self.live.off, self.live.on, tell), Troubles(self.sent)
+        breaker, troubles = self.breaker
+        breaker.look(troubles.now(), Clock.monotonic())
+
+    def sent(self) -> tuple[int, int]:
+        """How many spans were exported, and how many lost on the way."""
+        exporters = self.drain.exporters or ()
+        exported = max([exporter.exported for exporter in exporters], default=0)
+        return exported, max([exporter.dropped for exporter in exporters], default=0)
+
     def each_second(self) -> None:
         """In the drain's thread: what a process that is killed would otherwise take with it."""
         self.look_round()
+        if self.drain.steer is not None:
+            self.watch_over()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
             if self.drain.steer is None or self.tells % 5 == 0:  # each is a transaction of its own
@@ -783,6 +805,10 @@ class Running:
         if self.plan_file is not None:
             self.plan_seen = self.plan_file.seen
         self.server = self._verbs = self.plan_file = None
+        if self.breaker is not None:
+            from autoscope.runtime.breaker import Troubles
+
+            self.breaker = self.breaker[0], Troubles(self.sent)  # if it is open, it is to close here too
         if self.switch is not None:
             self.switch.after_fork_child()
         self.drain.taps.clear()

@@ -75,7 +75,7 @@ def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             row = together.setdefault(
                 site["name"],
                 {"function": site["name"], "spans/s": 0.0, "total/s": 0.0, "errors/s": 0.0, "p50": 0.0, "p95": 0.0,
-                 "rate": site["rate"], "level": site["level"] if site["armed"] else "off"},
+                 "rate": site["rate"], "level": _state(site)},
             )  # fmt: skip
             row["spans/s"] += site["spans"] / window
             row["total/s"] += site["total_ns"] / 1e9 / window
@@ -97,7 +97,9 @@ def table(found: list[dict[str, Any]], sort: str, text: str) -> Group:
     lines = []
     for process in found:
         cost = process["stats"]["cost"]
-        budget = "" if process["budget"] is None else f" of {process['budget']:.3g} allowed"
+        spending = process.get("spending")
+        now = "" if spending is None else f", {spending:.1%} now"
+        budget = "" if process["budget"] is None else f"{now}, {process['budget']:.3g} allowed"
         lines.append(
             Text(
                 f"{process['pid']}  {age(process['seconds'])}  {state(process)}  cost {cost['share']:.1%}{budget} of CPU  "
@@ -118,6 +120,14 @@ def table(found: list[dict[str, Any]], sort: str, text: str) -> Group:
             f"{row['errors/s']:,.1f}" if row["errors/s"] else "", f"{row['rate']:g}", row["level"],
         )  # fmt: skip
     return Group(*lines, shown)
+
+
+def _state(site: dict[str, Any]) -> str:
+    """The level, and what the budget has left of it."""
+    if not site["armed"]:
+        return "off"
+    left = site.get("budget") or "every call"
+    return str(site["level"]) if left == "every call" else f"{site['level']}: {left}"
 
 
 def _time(seconds: float) -> str:

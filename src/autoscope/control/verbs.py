@@ -143,6 +143,7 @@ class Verbs:
         """Who this is and how it is going."""
         running = self.running
         counts = running.stats()
+        steer = running.drain.steer
         return {
             "protocol": PROTOCOL,
             "pid": system.getpid(),
@@ -154,6 +155,7 @@ class Verbs:
             "plan": running.weave.plan.source,
             "strategy": running.weave.plan.strategy,
             "budget": running.weave.plan.budget_overhead,
+            "spending": None if steer is None else steer.measured,
             "seconds": time() - running.started,
             "off": self.live.is_off,
             "paused": sites.paused > self.live.is_off,
@@ -182,9 +184,14 @@ class Verbs:
         return {
             "pid": system.getpid(),
             "off": self.live.is_off,
-            "sites": [_told(site) for site in found],
+            "sites": [self.told(site) for site in found],
             "changes": self.changes(),
         }
+
+    def told(self, site: Site) -> dict[str, Any]:
+        """What holds for a function, and what the budget has left of it."""
+        steer = self.running.drain.steer
+        return {**_told(site), "budget": None if steer is None else steer.state_of(site)}
 
     def set(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         """A change; `for`: seconds."""
@@ -220,7 +227,7 @@ class Verbs:
             times = sorted(entry.times)
             rows.append(
                 {
-                    **_told(site),
+                    **self.told(site),
                     "spans": entry.calls,
                     "errors": entry.errors,
                     "total_ns": entry.total_ns,

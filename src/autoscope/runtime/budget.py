@@ -533,6 +533,11 @@ class Budget:
             if self.is_open:
                 self.close_window(Clock.monotonic())
 
+    def state_of(self, site: Site) -> str:
+        """What is recorded of a function now, in words."""
+        steered = self.warm.get(site)
+        return EVERY if steered is None else _described(steered.state, steered.rate, self.duty)
+
     def describe(self) -> dict[str, Any]:
         """What a run's report needs of it."""
         with self.lock:

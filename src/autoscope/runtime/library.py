@@ -129,6 +129,7 @@ SENDING = (
     "autoscope.export.destinations",
     "autoscope.export.store",
     "autoscope.export.wire",
+    "autoscope.runtime.breaker",
     "autoscope.runtime.budget",
     "autoscope.runtime.guard",
     "autoscope.runtime.stacktrace",
@@ -146,6 +147,7 @@ SENDING = (
     "unicodedata",
 )
 STEERING = (
+    "autoscope.runtime.breaker",
     "autoscope.runtime.budget",
     "autoscope.weave.pace",
     "autoscope.control.server",
