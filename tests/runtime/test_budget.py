@@ -73,7 +73,7 @@ def test_who_is_called_less_is_told_of_more(loads, allowed):
 @settings(max_examples=300, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9), st.floats(1.0, 100.0))
 def test_a_larger_budget_gives_nobody_less(loads, allowed, more):
-    """Neither a worse state nor fewer spans."""
+    """Neither a worse state nor fewer spans; but windows are the same for all, and may be shorter when one needs them no longer."""
     small, large = deal(loads, allowed), deal(loads, allowed * more)
 
     for key, load in loads.items():
@@ -81,7 +81,7 @@ def test_a_larger_budget_gives_nobody_less(loads, allowed, more):
             load.calls * (load.most if share.state in (EVERY, PLAIN) else share.rate * share.duty)
             for share in (small[key], large[key])
         ]
-        assert spans[1] >= spans[0] * 0.999
+        assert spans[1] >= spans[0] * 0.999 or small[key].state == large[key].state == WINDOWS
         assert large[key].worth[0] >= small[key].worth[0]
 
 
@@ -216,6 +216,40 @@ def test_rates_of_the_plan_are_told_too(tmp_path):
     assert hot.recorded < hot.calls
     assert hot.calls == pytest.approx(10 * hot.recorded, rel=0.01)
     assert hot.calls == pytest.approx(int(out) * 2000, rel=0.25)
+
+
+CLOSURES = """
+import sys, time
+
+def make(n):
+    def inner(value):
+        return value + n
+    return inner
+
+def main(seconds):
+    end, runs = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end:
+        for _ in range(100):
+            add = make(1)
+            assert add(add(1)) == 3
+        runs += 100
+    return runs
+
+if __name__ == "__main__":
+    print(main(float(sys.argv[1])))
+"""
+
+
+def test_closures_that_are_made_for_a_moment(tmp_path):
+    """Nobody holds them where they could be found: some of their calls are recorded all the same, and none too many."""
+    out, _, found = run(tmp_path, "--strategy", "full_trace", "--budget", "5%", program=CLOSURES, words=("4",))
+    functions = {function.name: function for function in found.functions()}
+    inner, make = functions["__main__.make.<locals>.inner"], functions["__main__.make"]
+
+    assert inner.recorded < int(out)
+    assert make.recorded < int(out) / 2
+    assert make.calls == pytest.approx(int(out), rel=0.5)
+    assert inner.calls == pytest.approx(2 * int(out), rel=0.6)
 
 
 FORKING = PROGRAM.replace(

@@ -654,41 +654,7 @@ class Budget:
     def step(self) -> None:
         """Measure, and deal out anew."""
         now = Clock.monotonic()
-        cpu, own, taken = Clock.process_cpu(), self.own_cpu(), _taken()
-        recorded, entered, roots, captured = [max(new - old, 0) for new, old in zip(taken, self.taken, strict=True)]
-        lean, full, root = calls.costs()
-        self.slowness = lean / SPEED_NS
-        self.recorded_ns = lean
-        entered = min(entered, recorded)
-        inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
-        inside += self.counted() * COUNTED_NS * self.slowness
-        windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
-        inside += windows
-        self.swaps = self.opened = 0
-        ours = own - self.own + inside
-        all_of_it = max(cpu - self.cpu, 1)
-        net = max(all_of_it - ours, all_of_it * 0.02)
-        seconds = now - self.at
-        # What a process uses that does next to nothing is no measure.
-        base = max(net, seconds * 1e9 * LEAST_SHARE / self.share)
-        threads = own - self.own
-        by_itself = min(STEP_NS * self.slowness, threads)
-        if recorded > LEAST_EXPORTED and not self.hurried:
-            # Each costs more where there are few: nothing of it is at hand in the processor any more.
-            each = min(max((threads - by_itself) / recorded, EXPORTED_NS / 2), 10 * EXPORTED_NS)
-            self.exported_ns += (each - self.exported_ns) * 0.3
-        self.idle = all_of_it < seconds * 1e9 * IDLE_SHARE
-        self.at, self.cpu, self.own, self.taken = now, cpu, own, taken
-        self.history = [entry for entry in self.history if entry[0] > now - 1.0]
-        self.history.append((now, ours, base))
-        self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
-        if not self.hurried:
-            self.fixed += (by_itself * 1e9 / base - self.fixed) * 0.2
-            rhythm = by_itself * seconds / (FIXED * self.share * base)
-            rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
-            self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)
-        of_records = threads - by_itself + inside - windows
-        self.correct(now, ours / base, recorded, of_records / ours if ours > 0 else 0.0)
+        net, base = self.measure(now)
         self.net += net
         self.net_total += net
         buffered = _buffered()
@@ -698,6 +664,48 @@ class Budget:
         self.allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
         self.settle(now, self.allowed, buffered)
         self.refill()
+
+    def measure(self, now: float) -> tuple[float, float]:
+        """What tracing has cost since the last step; nanoseconds of the program's CPU time, and what the budget is a share of."""
+        cpu, own, taken = Clock.process_cpu(), self.own_cpu(), _taken()
+        recorded, entered, roots, captured = [max(new - old, 0) for new, old in zip(taken, self.taken, strict=True)]
+        lean, full, root = calls.costs()
+        self.slowness = lean / SPEED_NS
+        self.recorded_ns = lean
+        entered = min(entered, recorded)
+        inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
+        inside += self.counted() * COUNTED_NS * self.slowness
+        windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
+        self.swaps = self.opened = 0
+        threads = own - self.own
+        ours = threads + inside + windows
+        all_of_it = max(cpu - self.cpu, 1)
+        net = max(all_of_it - ours, all_of_it * 0.02)
+        seconds = now - self.at
+        # What a process uses that does next to nothing is no measure.
+        base = max(net, seconds * 1e9 * LEAST_SHARE / self.share)
+        self.idle = all_of_it < seconds * 1e9 * IDLE_SHARE
+        self.at, self.cpu, self.own, self.taken = now, cpu, own, taken
+        self.history = [entry for entry in self.history if entry[0] > now - 1.0]
+        self.history.append((now, ours, base))
+        self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
+        by_itself = min(STEP_NS * self.slowness, threads)
+        if not self.hurried:
+            self.learn(recorded, threads - by_itself, by_itself, base, seconds)
+        of_records = threads - by_itself + inside
+        self.correct(now, ours / base, recorded, of_records / ours if ours > 0 else 0.0)
+        return net, base
+
+    def learn(self, recorded: int, for_records: float, by_itself: float, base: float, seconds: float) -> None:
+        """What our thread takes for a record, and for looking; and how often it may look therefore."""
+        if recorded > LEAST_EXPORTED:
+            # Each costs more where there are few: nothing of it is at hand in the processor any more.
+            each = min(max(for_records / recorded, EXPORTED_NS / 2), 10 * EXPORTED_NS)
+            self.exported_ns += (each - self.exported_ns) * 0.3
+        self.fixed += (by_itself * 1e9 / base - self.fixed) * 0.2
+        rhythm = by_itself * seconds / (FIXED * self.share * base)
+        rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
+        self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)
 
     def counted(self) -> int:
         """Calls that were counted since the last step."""
@@ -737,6 +745,7 @@ class Budget:
 
     def observe(self, buffered: Tally) -> None:
         """How often each function is called."""
+        astray: list[Site] = []
         since, before = self.since, self.buffered
         self.since, self.buffered = Tally(), buffered
         for site in {*self.warm, *since, *buffered}:
@@ -751,6 +760,8 @@ class Budget:
             elif steered.state == PACED and steered.pacer is not None:
                 counted = steered.pacer.count()
                 called, steered.observed = counted - steered.observed, counted
+                if new > CROWD + 4 * (steered.rate * called + steered.ahead()):
+                    astray.append(site)
             elif steered.state == WINDOWS and steered.pacer is None:
                 called = new / steered.rate / self.duty
             else:
@@ -762,6 +773,20 @@ class Budget:
             if steered.calls < 0.5 and steered.state == EVERY and site not in self.active:
                 del self.warm[site]
         self.net = 0.0
+        for site in astray:
+            self.seek(site, self.warm[site], buffered)
+
+    def seek(self, site: Site, steered: Steered, buffered: Tally) -> None:
+        """A paced function is recorded far too often: there are others with its code, made since, or made anew for each call."""
+        before = steered.functions
+        found = self.pace.functions_of({site}).get(site, [])
+        new = {id(one()) for one in found} - {id(one()) for one in before}
+        steered.functions = found
+        if new:
+            self.swaps += self.pace.give(site, found, site.paced)
+            return
+        self.change(site, steered, Share(EVERY), buffered, "its functions cannot all be found")
+        steered.lost = True
 
     # Dealing out.
 
