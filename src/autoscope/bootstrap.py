@@ -17,7 +17,7 @@ from _thread import RLock, allocate_lock, get_ident
 from types import FunctionType, ModuleType
 
 from autoscope.errors import AutoscopeError, from_a_signal, notice, notices, say
-from autoscope.runtime import calls, capture, context, library, sampling, sites
+from autoscope.runtime import calls, capture, context, drain, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
 from autoscope.runtime.spans import Clock
@@ -434,9 +434,9 @@ class Running:
         return found
 
     def own_cpu(self) -> int:
-        """Nanoseconds of CPU time our threads have used; to be asked in the drain's."""
+        """Nanoseconds of CPU time our threads have used; in another thread, when it was last looked."""
         behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
-        return Clock.thread_cpu() + behind
+        return (Clock.thread_cpu() if get_ident() in drain.ours else self.drain.cpu_ns) + behind
 
     def is_asked_for(self, site: Any) -> bool:
         """Whether somebody wants to see this function for a time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import subprocess
 import sys
 import time
@@ -369,6 +370,43 @@ def test_what_somebody_asks_for_is_recorded_in_full(app):
     app.rare(500)
     assert len(sites.recorded()) + sites.counters.taken - before >= 500
     assert app.Thing.hot.__code__ is site.traced
+
+
+def test_rates_of_nothing(app):
+    """Nothing is divided by them."""
+    site = settled(app)
+    autoscope.update(f"{app.__name__}.Thing.hot", rate=0.0)
+    autoscope.update(f"{app.__name__}.rare", rate=0.0)
+    app.main(1.0)
+    assert site.rate == 0.0
+    assert budget() is not None and budget().lock.acquire(timeout=5)
+    budget().lock.release()
+    from autoscope import bootstrap
+
+    assert bootstrap.running.drain.running
+    autoscope.update(f"{app.__name__}.Thing.hot", rate=1.0)
+    settled(app)
+
+
+def test_where_no_trace_is_begun(tmp_path):
+    """A rate of 0 for all traces, and a budget."""
+    _, said, found = run_plainly(tmp_path, "--strategy", "full_trace", "--budget", "1%", "--rate", "0")
+    assert "stops" not in said
+    assert found == 0
+
+
+def run_plainly(tmp_path, *options):
+    (tmp_path / "app.py").write_text(PROGRAM)
+    result = subprocess.run(
+        [sys.executable, "-m", "autoscope", "run", "--store", "store", *options, "app.py", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "AUTOSCOPE_STRICT": "1"},
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout, result.stderr, open_run(str(tmp_path / "store")).count_spans()
 
 
 def test_another_plan_without_a_budget(app):

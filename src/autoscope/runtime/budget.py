@@ -12,7 +12,7 @@ Everything here runs in the drain's thread. How it is dealt out is `deal`, a fun
 from __future__ import annotations
 
 from _collections import _count_elements  # type: ignore[import-not-found]
-from _thread import RLock
+from _thread import RLock, get_ident
 from builtins import abs, bool, dict, enumerate, float, int, iter, len, list, max, min, sum, zip
 
 from autoscope.runtime import calls, capture, sampling, sites
@@ -355,7 +355,8 @@ class Budget:
         self.begin()
 
     def begin(self) -> None:
-        """Measure from now on, in this process."""
+        """Measure from now on, in this process and thread."""
+        self.thread = get_ident()
         self.at = self.hurried_at = self.room_since = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
@@ -478,11 +479,11 @@ class Budget:
         if steered.state == PACED:
             steered.count()
         elif steered.state == THINNED:
-            steered.owed += recorded / (steered.rate * sampling.rate)
+            steered.owed += recorded / _of_all(steered.rate, sampling.rate)
         elif steered.state == WINDOWS and steered.pacer is None:
-            steered.owed += recorded / (steered.rate * self.duty * sampling.rate)
+            steered.owed += recorded / _of_all(steered.rate, self.duty, sampling.rate)
         elif steered.state in (EVERY, PLAIN):
-            steered.owed += recorded / (site.rate * sampling.rate)
+            steered.owed += recorded / _of_all(site.rate, sampling.rate)
 
     def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
         """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
@@ -517,15 +518,19 @@ class Budget:
         return tally, before
 
     def unseen(self) -> dict[Site, float]:
-        """Calls for which no record stands, at the end."""
+        """Calls for which no record stands so far."""
         total = self.net_now()
+        found = {}
         for site, steered in self.active.items():
+            owed = steered.owed
             if steered.state == PACED:
                 steered.count()
-            elif site in self.windows and steered.pacer is not None:
-                steered.owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
-                steered.stratum = total
-        return {site: steered.owed for site, steered in self.active.items() if steered.owed >= 1.0}
+                owed = steered.owed
+            elif site in self.windows and steered.seen:
+                owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
+            if owed >= 1.0:
+                found[site] = owed
+        return found
 
     def rest(self) -> None:
         """The thread ends, for a fork or for good: no window stays open without it."""
@@ -618,6 +623,8 @@ class Budget:
         self.is_open = False
         began, cpu, own, recorded = self.opened_at
         end = Clock.process_cpu()
+        # By another thread's clock nothing can be told.
+        known = self.is_counting and get_ident() == self.thread
         spent = end - cpu - (Clock.thread_cpu() - own) - (_taken()[0] - recorded) * self.recorded_ns
         called: list[tuple[Site, Steered, int]] = []
         for site, steered in self.windows.items():
@@ -628,6 +635,9 @@ class Budget:
                 steered.counted = counted
             else:
                 sites.disarm(site)
+        self.is_counting = False
+        if not known:
+            return
         spent = max(spent - sum([count for _, _, count in called]) * COUNTED_NS * self.slowness, 1e5)
         total = self.net_now()
         progress = self.progress(spent, total - self.closed_at)
@@ -756,14 +766,14 @@ class Budget:
             if steered.state in (EVERY, PLAIN):
                 called: float = new / site.rate if site.rate else 0.0
             elif steered.state == THINNED:
-                called = new / steered.rate
+                called = new / _of_all(steered.rate)
             elif steered.state == PACED and steered.pacer is not None:
                 counted = steered.pacer.count()
                 called, steered.observed = counted - steered.observed, counted
                 if new > CROWD + 4 * (steered.rate * called + steered.ahead()):
                     astray.append(site)
             elif steered.state == WINDOWS and steered.pacer is None:
-                called = new / steered.rate / self.duty
+                called = new / _of_all(steered.rate, self.duty)
             else:
                 continue  # its windows tell, or nobody can
             calls = called * 1e9 / self.net
@@ -825,9 +835,7 @@ class Budget:
             deeper = _DEPTH[share.state] - _DEPTH[steered.state]
             if deeper >= 0:
                 steered.room_since = 0.0
-                if deeper or (
-                    share.state not in (EVERY, PLAIN, OFF) and not 1 / RATE_STEP < share.rate / steered.rate < RATE_STEP
-                ):
+                if deeper or (share.state not in (EVERY, PLAIN, OFF) and _differ(share.rate, steered.rate, RATE_STEP)):
                     load = loads[site]
                     taken = load.every(load.recorded + load.captured) / 1e9
                     changes.append((site, share, f"{load.calls:,.0f} calls a second: {taken:.0%} of the CPU time"))
@@ -889,7 +897,7 @@ class Budget:
             sites.disarm(site)
             if steered.functions and site.off is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
-        if state != before or not 1 / TOLD_STEP < share.rate / max(steered.told, 1e-12) < TOLD_STEP:
+        if state != before or _differ(share.rate, steered.told, TOLD_STEP):
             steered.told = share.rate
             self.decisions += 1
             if self.decisions <= MOST_DECISIONS:
@@ -1005,6 +1013,18 @@ def _buffered() -> Tally:
 def _taken() -> tuple[int, int, int, int]:
     recorded = counters.taken + len(sites.records) // WIDTH
     return recorded, counters.entered, counters.roots, counters.capture_ns
+
+
+def _of_all(*rates: float) -> float:
+    """Which part of all calls these leave; where one leaves none there is nothing that could be divided by it."""
+    part = 1.0
+    for rate in rates:
+        part *= rate if rate > 0.0 else 1.0
+    return part
+
+
+def _differ(one: float, other: float, factor: float) -> bool:
+    return one > other * factor or other > one * factor
 
 
 def _never(site: Site) -> bool:
