@@ -13,18 +13,18 @@ from _thread import RLock
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import translate
 from re import compile as pattern
-from time import monotonic, sleep
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from autoscope.errors import AutoscopeError
 from autoscope.runtime import capture, context, sampling, sites
 from autoscope.runtime.sites import Site
+from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import wants_loaded
 from autoscope.weave.weaver import Weaver
 
-SLICE_SECONDS = 0.001
+SLICE_SECONDS = 0.003
 """So long functions are looked through and changed before other threads are let in."""
 MOST_BLOCKS = 400_000
 """Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that list is made in one go."""
@@ -97,7 +97,7 @@ class Live:
             raise AutoscopeError(f"{seconds:g} s is no time a change can be made for: more than 0, at most 7 days")
         with self.lock:
             self.number += 1
-            until = None if seconds is None else monotonic() + seconds
+            until = None if seconds is None else Clock.monotonic() + seconds
             change = Change(self.number, target, rule, until)
             if until is None:
                 # What it says wins over what was said of the same before: with that gone, changes do not pile up.
@@ -123,7 +123,7 @@ class Live:
     def expire(self) -> None:
         """Take back what was made for a time that is over."""
         if any(change.until is not None for change in self.weave.changes):
-            now = monotonic()
+            now = Clock.monotonic()
             for change in list(self.weave.changes):
                 if change.until is not None and change.until <= now:
                     self.revert(change.number)
@@ -352,7 +352,7 @@ class Live:
             sites.pause()
             self.off_codes = {}
             self.wait = FIRST_LOOK_SECONDS
-            self.next_look = monotonic() + self.wait
+            self.next_look = Clock.monotonic() + self.wait
             return self.take_off()
 
     def take_off(self) -> int:
@@ -378,10 +378,10 @@ class Live:
     def look_again(self) -> None:
         """While everything is off: a call that runs on in a twin makes functions of its parts. The longer ago, the more seldom."""
         with self.lock:
-            if self.is_off and monotonic() >= self.next_look:
+            if self.is_off and Clock.monotonic() >= self.next_look:
                 self.take_off()
                 self.wait = min(2 * self.wait, MOST_LOOK_SECONDS)
-                self.next_look = monotonic() + self.wait
+                self.next_look = Clock.monotonic() + self.wait
 
     def on(self) -> int:
         """Take `off` back; how many functions have their twins again."""
@@ -467,9 +467,9 @@ def all_functions() -> Iterator[FunctionType]:
 
 def in_slices(things: Iterable[Thing]) -> Iterator[Thing]:
     """One after the other, with other threads let in between."""
-    began = monotonic()
+    began = Clock.monotonic()
     for thing in things:
         yield thing
-        if monotonic() - began > SLICE_SECONDS:
-            sleep(0)
-            began = monotonic()
+        if Clock.monotonic() - began > SLICE_SECONDS:
+            Clock.sleep(0)
+            began = Clock.monotonic()

@@ -10,12 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from time import monotonic
 
 from autoscope.control import place
 from autoscope.errors import AutoscopeError, notice
 from autoscope.runtime.library import library, system
 from autoscope.runtime.sigterm import HIGH
+from autoscope.runtime.spans import Clock
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Client:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.inode = system.fstat(connection.fileno()).st_ino
-        self.came = monotonic()
+        self.came = Clock.monotonic()
         self.request = b""
         self.left: bytes | None = None
         """What is still to be sent; None: nothing was answered yet."""
@@ -129,9 +129,9 @@ class Server:
                 break
             self.welcome(descriptor)
         # What is asked may take a while, and the thread has records to hand over: who is not served now is the first next time.
-        until = monotonic() + TURN_SECONDS
+        until = Clock.monotonic() + TURN_SECONDS
         left, self.clients = self.clients, []
-        while left and monotonic() < until:
+        while left and Clock.monotonic() < until:
             client = left.pop(0)
             if self.serve(client):
                 self.clients.append(client)
@@ -175,7 +175,7 @@ class Server:
                     client.left = client.left[client.connection.send(client.left) :]
                 except BlockingIOError:
                     pass
-            if client.left == b"" or monotonic() - client.came > PATIENCE_SECONDS:
+            if client.left == b"" or Clock.monotonic() - client.came > PATIENCE_SECONDS:
                 self.hang_up(client)
                 return False
         except OSError:
@@ -227,7 +227,7 @@ class Server:
 
     def reply(self, client: Client, answer: Any) -> None:
         client.waiting = False
-        client.came = monotonic()
+        client.came = Clock.monotonic()
         client.left = library("json").dumps(answer).encode("ascii") + b"\n"
 
     def hang_up(self, client: Client) -> None:

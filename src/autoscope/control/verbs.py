@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from autoscope.control.live import Live, matcher
@@ -45,7 +44,7 @@ class Watch:
     """Counts what passes the drain, for as long as somebody asks."""
 
     def __init__(self) -> None:
-        self.began = self.asked = monotonic()
+        self.began = self.asked = Clock.monotonic()
         self.seen: dict[Site, Seen] = {}
 
     def __call__(self, records: Iterable[Record]) -> bool:
@@ -66,7 +65,7 @@ class Watch:
                 place = int(sites.random.random() * entry.calls)
                 if place < MOST_TIMES:
                     entry.times[place] = duration
-        return monotonic() - self.asked < WATCHED_SECONDS
+        return Clock.monotonic() - self.asked < WATCHED_SECONDS
 
 
 class Snapshot:
@@ -103,7 +102,7 @@ class Snapshot:
 
     def look(self) -> bool:
         """Whether it is over: there were enough, or it took too long. Says so once."""
-        if not self.over and (not self.left or monotonic() > self.until):
+        if not self.over and (not self.left or Clock.monotonic() > self.until):
             self.over = True
             self.done({"calls": self.found, "missing": self.left})
         return self.over
@@ -156,7 +155,7 @@ class Verbs:
             "strategy": running.weave.plan.strategy,
             "budget": running.weave.plan.budget_overhead,
             "spending": None if steer is None else steer.measured,
-            "seconds": time() - running.started,
+            "seconds": Clock.time() - running.started,
             "off": self.live.is_off,
             "paused": sites.paused > self.live.is_off,
             "changes": self.changes(),
@@ -164,7 +163,7 @@ class Verbs:
         }
 
     def changes(self) -> list[dict[str, Any]]:
-        now = monotonic()
+        now = Clock.monotonic()
         return [
             {
                 "number": change.number,
@@ -215,7 +214,7 @@ class Verbs:
         """What was seen of each function since the last time this was asked."""
         watching = self.watching
         drain = self.running.drain
-        now = monotonic()
+        now = Clock.monotonic()
         if watching is None or watching not in drain.taps:
             watching = self.watching = Watch()
             drain.taps.append(watching)
@@ -258,7 +257,7 @@ class Verbs:
             self.live.revert(number)
             reply({"pid": system.getpid(), **answer})
 
-        snapshot = Snapshot(matcher(target), calls, monotonic() + seconds, done)
+        snapshot = Snapshot(matcher(target), calls, Clock.monotonic() + seconds, done)
         self.snapshots.append(snapshot)
         self.running.drain.taps.append(snapshot)
         return LATER

@@ -21,11 +21,13 @@ class Clock:
     In a class, because what freezes time replaces the clocks it finds among the names of every loaded module.
     """
 
+    epoch_offset = time.time_ns() - time.perf_counter_ns()
     now = staticmethod(time.perf_counter_ns)
     monotonic = staticmethod(time.monotonic)
     thread_cpu = staticmethod(time.thread_time_ns)
     process_cpu = staticmethod(time.process_time_ns)
-    epoch_offset = time.time_ns() - time.perf_counter_ns()
+    sleep = staticmethod(time.sleep)
+    time = staticmethod(time.time)
 
 
 def epoch_offset() -> int:
