@@ -415,6 +415,8 @@ class Budget:
             if self.is_open or now - self.at < self.step_seconds() - 0.001:
                 return
             self.step()
+        if self.hurried:
+            return
         # Now, because who is told may have a store to open first.
         told, self.untold = self.untold, []
         for decision in told:
@@ -703,7 +705,7 @@ class Budget:
         if not self.hurried:
             self.learn(recorded, threads - by_itself, by_itself, base, seconds)
         of_records = threads - by_itself + inside
-        self.correct(now, ours / base, recorded, of_records / ours if ours > 0 else 0.0)
+        self.correct(now, inside / base, recorded, of_records / ours if ours > 0 else 0.0)
         return net, base
 
     def learn(self, recorded: int, for_records: float, by_itself: float, base: float, seconds: float) -> None:
@@ -728,7 +730,7 @@ class Budget:
         return count
 
     def correct(self, now: float, share: float, recorded: int, of_records: float) -> None:
-        """Let what is measured tell how far the figures are to be trusted. `of_records`: which part of it is for records and for counting."""
+        """Let what is measured tell how far the figures are to be trusted. `share`: what is recorded takes in the program's threads; `of_records`: which part of it is for records and for counting."""
         was = self.hurried
         self.hurried = now - self.began < HURRY_AT_FIRST_SECONDS or (share > 4 * self.share and recorded > 200)
         if self.hurried and not was:

@@ -163,8 +163,8 @@ class Drain:
                 late = now - drained >= self.interval - TICK_SECONDS / 2
                 if self.steer is not None:
                     self.steer.turn()
-                    if self.steer.is_open:
-                        continue  # what follows takes longer than a window may be open
+                    if self.steer.is_open or self.steer.hurried:
+                        continue  # what follows takes longer than a window may be open, or far too much be recorded
                     late = now - drained >= self.steer.rhythm or self.steer.hurried
                 if rung:
                     drained = now
