@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from macro import FOLDERS, PACKAGES, PROGRAMS, Program
-from processes import ROOT, environment
+from macro import PACKAGES, PROGRAMS, Program, script_of
+from processes import ROOT
 
 FIRST_SECONDS = 3.0
 HOT = 5
@@ -54,41 +53,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def script_of(folder: Path, name: str) -> Path:
-    return next(folder.glob(f"bm_{name}{FOLDERS.get(name, '')}")) / "run_benchmark.py"
-
-
-class Watched(Program):
-    """One program in a process of its own, under a budget; None is the plain program."""
-
-    def __init__(self, folder: Path, name: str, share: str | None, place: str) -> None:
-        path = [str(ROOT / "benchmarks/standin")]
-        settings: dict[str, str] = {}
-        if share is not None:
-            package = PACKAGES.get(name)
-            settings = {
-                "AUTOSCOPE_STRATEGY": "full_trace",
-                "AUTOSCOPE_INCLUDE": ",".join(["__main__", *([package, f"{package}.*"] if package else [])]),
-                "AUTOSCOPE_BUDGET": share,
-                "AUTOSCOPE_STORE": f"{place}/store",
-                "AUTOSCOPE_CACHE_DIR": f"{place}/cache",
-            }
-            path.insert(0, str(ROOT))
-        self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(script_of(folder, name)), *PROGRAMS[name]],
-            env=environment(PYTHONPATH=os.pathsep.join(path), **settings),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        if self.answer() != "ready":
-            raise RuntimeError("it could not be run")
-
-
 def by_turns(folder: Path, name: str, share: str | None, seconds: float, place: str) -> tuple[float, float, int]:
     """(watched / plain of the sums, of the medians of pairs, how often the watched one ran)."""
-    both = Watched(folder, name, None, place), Watched(folder, name, share, place)
+    watched = {"AUTOSCOPE_BUDGET": share, "AUTOSCOPE_STORE": f"{place}/store"} if share is not None else {}
+    both = [Program(folder, name, settings, f"{place}/cache") for settings in ({}, watched)]
     times: list[tuple[float, float]] = []
     warm = plain = 0.0
     runs = 0

@@ -56,33 +56,35 @@ PACKAGES = {
     "tornado_http": "tornado",
 }
 FOLDERS = {"sqlglot": "_v*"}
+NOT_SENT = {"AUTOSCOPE_STORE": "", "OTEL_TRACES_EXPORTER": "none"}
 STATES: dict[str, dict[str, str]] = {
     "plain": {},
-    "off": {"AUTOSCOPE_RATE": "0", "MACRO_OFF": "1"},
-    "rate 0": {"AUTOSCOPE_RATE": "0"},
-    "rate 0.001": {"AUTOSCOPE_RATE": "0.001"},
+    "off": {**NOT_SENT, "AUTOSCOPE_RATE": "0", "MACRO_OFF": "1"},
+    "rate 0": {**NOT_SENT, "AUTOSCOPE_RATE": "0"},
+    "rate 0.001": {**NOT_SENT, "AUTOSCOPE_RATE": "0.001"},
 }
+
+
+def script_of(folder: Path, name: str) -> Path:
+    return next(folder.glob(f"bm_{name}{FOLDERS.get(name, '')}")) / "run_benchmark.py"
 
 
 class Program:
     """One program in one state: a process that runs it when it is told to."""
 
-    def __init__(self, folder: Path, name: str, state: str, cache: str) -> None:
-        settings = STATES[state]
+    def __init__(self, folder: Path, name: str, settings: dict[str, str], cache: str) -> None:
+        """Every function of its own and of its package is woven under these settings; where there are none it is plain."""
         path = [str(ROOT / "benchmarks/standin")]
-        script = next(folder.glob(f"bm_{name}{FOLDERS.get(name, '')}")) / "run_benchmark.py"
         if settings:
             include = ",".join(["__main__", *([PACKAGES[name], f"{PACKAGES[name]}.*"] if name in PACKAGES else [])])
             settings = settings | {
                 "AUTOSCOPE_STRATEGY": "full_trace",
                 "AUTOSCOPE_INCLUDE": include,
-                "AUTOSCOPE_STORE": "",
                 "AUTOSCOPE_CACHE_DIR": cache,
-                "OTEL_TRACES_EXPORTER": "none",
             }
             path.insert(0, str(ROOT))
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(script), *PROGRAMS[name]],
+            [sys.executable, "-W", "ignore", str(script_of(folder, name)), *PROGRAMS[name]],
             env=environment(PYTHONPATH=os.pathsep.join(path), **settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -112,8 +114,8 @@ def measure(folder: Path, name: str, rounds: int, cache: str) -> dict[str, list[
     """CPU seconds by state, `rounds` values each, after two runs to warm up."""
     programs: dict[str, Program] = {}
     try:
-        for state in STATES:
-            programs[state] = Program(folder, name, state, cache)
+        for state, settings in STATES.items():
+            programs[state] = Program(folder, name, settings, cache)
         times: dict[str, list[float]] = {state: [] for state in STATES}
         for number in range(rounds + 2):
             for state, program in programs.items():

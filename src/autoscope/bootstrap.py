@@ -429,14 +429,18 @@ class Running:
 
         share = self.plan.budget_overhead
         assert share is not None
-        found = Budget(share, self.own_cpu, pace if pace.KNOWN else None, self.tell_decision)
+        spans = self.plan.budget_spans or float("inf")
+        found = Budget(share, spans, self.own_cpu, pace if pace.KNOWN else None, self.tell_decision)
         found.is_exempt = self.is_asked_for
         return found
 
     def own_cpu(self) -> int:
         """Nanoseconds of CPU time our threads have used; in another thread, when it was last looked."""
-        behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
-        return (Clock.thread_cpu() if get_ident() in drain.ours else self.drain.cpu_ns) + behind
+        return (Clock.thread_cpu() if get_ident() in drain.ours else self.drain.cpu_ns) + self.cpu_behind()
+
+    def cpu_behind(self) -> int:
+        """The same of threads that send."""
+        return sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
 
     def is_asked_for(self, site: Any) -> bool:
         """Whether somebody wants to see this function for a time."""
@@ -446,10 +450,8 @@ class Running:
         if self.drain.exporters is None:
             self.drain.exporters = self.exporters()
         told = {key: value for key, value in decision.items() if key != "time_ns"}
-        for exporter in self.drain.exporters:
-            put = getattr(exporter, "put_event", None)
-            if put is not None:
-                put("autoscope.budget", decision["time_ns"], told)
+        for put in drain.methods(self.drain.exporters, "put_event"):
+            put("autoscope.budget", decision["time_ns"], told)
 
     def read_plan(self) -> Plan:
         """The plan as its file has it now. Raises AutoscopeError."""
@@ -477,7 +479,7 @@ class Running:
         elif steer is None:
             self.drain.steer = self.keep_budget()
         else:
-            steer.share = plan.budget_overhead
+            steer.share, steer.most_spans = plan.budget_overhead, plan.budget_spans or float("inf")
         self.live.adopt(plan)
         self.decide_late()
         for warning in (*plan.warnings, *not_heeded(plan)):
@@ -522,7 +524,7 @@ class Running:
     loaded = looks = 0
     """How many modules there were at the last look round, and how many looks."""
 
-    def look_round(self) -> None:
+    def look_round(self, last: bool = False) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
         if self._live is not None and self._live.is_off:
             self._live.look_again()
@@ -530,10 +532,11 @@ class Running:
         if not self.begun:
             return  # they are being woven
         self.looks += 1
-        if self.loaded == (loaded := len(sys.modules)) and self.looks % 8:
+        if self.loaded == (loaded := len(sys.modules)) and self.looks % 8 and not last:
             return  # hardly another one since
-        self.loaded = loaded
-        for name, module in attach.loaded_unseen(self.weave, self.wants).items():
+        unseen, more = attach.loaded_unseen(self.weave, self.wants)
+        self.loaded = 0 if more else loaded
+        for name, module in unseen.items():
             if name == "__main__":
                 continue
             attach.attach(self.weave, module, "in place, found later")
@@ -557,12 +560,10 @@ class Running:
 
     def write_meta(self, *only: str) -> None:
         """Tell the store what only this process knows: counts, cost, what was not woven; or only some of it."""
-        for exporter in self.drain.exporters or ():
-            put = getattr(exporter, "put_meta", None)
-            if put is not None:
-                for key, value in self.meta().items():
-                    if not only or key in only:
-                        put(key, value)
+        for put in drain.methods(self.drain.exporters, "put_meta"):
+            for key, value in self.meta().items():
+                if not only or key in only:
+                    put(key, value)
 
     def meta(self) -> dict[str, Any]:
         """What this process knows of itself, as the store's meta values."""
@@ -582,24 +583,22 @@ class Running:
 
     def stats(self) -> dict[str, Any]:
         """Counters of this process; times in nanoseconds."""
-        exporters = self.drain.exporters or []
         dropped = sites.counters.dropped
         recorded = sites.counters.taken + len(sites.records) // sites.WIDTH + dropped
-        lost = [exporter.dropped for exporter in exporters]
+        exported, lost = self.sent()
         process_cpu = time.process_time_ns()
-        behind = sum(getattr(exporter, "cpu_ns", 0) for exporter in exporters)
         lean, full, root = calls.costs()
         entered = min(sites.counters.entered, recorded)
         in_calls = (recorded - entered) * lean + entered * full
         more = sites.counters.roots * root + sites.counters.capture_ns
-        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + behind + in_calls + more
+        cpu = weaver.Cost.cpu_ns + self.drain.cpu_ns + self.cpu_behind() + in_calls + more
         return {
             "woven": len(sites.sites),
             "armed": sites.watched(),
             "recorded": recorded,
-            "dropped": dropped + max(lost, default=0),
+            "dropped": dropped + lost,
             "sampled_out": sites.counters.sampled_out,
-            "exported": max((exporter.exported for exporter in exporters), default=0),
+            "exported": exported,
             "folded": sites.counters.folded,
             "left_out": sites.counters.left_out,
             "decided_early": sites.counters.early,
@@ -638,7 +637,7 @@ class Running:
         self.ending = me
         try:
             if not self.drain.closed:
-                self.look_round()
+                self.look_round(last=True)
                 if self.first:
                     self.tell_unmatched()
                 self.hand_over(FLUSH_SECONDS)
@@ -733,8 +732,7 @@ class Running:
         from autoscope.read.report import summary_text
         from autoscope.read.runs import open_run
 
-        stored = any(hasattr(exporter, "put_meta") for exporter in self.drain.exporters or ())
-        if not stored:
+        if not drain.methods(self.drain.exporters, "put_meta"):
             counts = self.stats()
             text = (
                 f"autoscope: {counts['recorded']} spans recorded, {counts['exported']} exported, "
@@ -856,7 +854,10 @@ def not_heeded(plan: Plan) -> list[str]:
         captures += [module.capture, *[function.capture for function in module.functions.values()]]
     if any((capture.state or "none") != "none" for capture in captures):
         asked.append("capture.state")
-    return [f"{key} is read and checked, but this version does not act on it yet" for key in asked]
+    said = [f"{key} is read and checked, but this version does not act on it yet" for key in asked]
+    if plan.budget_spans is not None and plan.budget_overhead is None:
+        said.append("budget.spans_per_second bounds nothing by itself; give budget.overhead beside it, such as 3%")
+    return said
 
 
 def _flush_at_end_of_child(this: Running) -> None:

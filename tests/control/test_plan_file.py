@@ -139,19 +139,25 @@ def test_a_broken_file_changes_nothing(program, tmp_path, broken):
     assert len(told) == 1 and "plan.yaml" in told[0] or not broken
 
 
-def test_a_link_that_leads_elsewhere(tmp_path):
-    """As Kubernetes changes a ConfigMap: the file is a link through a directory's link, which is replaced."""
-    for name, text in (("one", PLAN), ("two", PLAN + "modules: {helper: {level: off}}\n")):
+def leads_elsewhere(tmp_path, one, two):
+    """As Kubernetes changes a ConfigMap: files are links through a directory's link, which is replaced. `one` is each file's text before, `two` after."""
+    for name, texts in (("one", one), ("two", two)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "plan.yaml").write_text(text)
+        for file, text in texts.items():
+            (tmp_path / name / file).write_text(text)
     (tmp_path / "data").symlink_to("one")
-    (tmp_path / "plan.yaml").symlink_to("data/plan.yaml")
+    for file in one:
+        (tmp_path / file).symlink_to(f"data/{file}")
     program = Program(tmp_path, tmp_path / "plan.yaml")
     assert program.spans() == 20
     (tmp_path / "data.new").symlink_to("two")
     os.replace(tmp_path / "data.new", tmp_path / "data")
     program.becomes(10)
     program.end()
+
+
+def test_a_link_that_leads_elsewhere(tmp_path):
+    leads_elsewhere(tmp_path, {"plan.yaml": PLAN}, {"plan.yaml": PLAN + "modules: {helper: {level: off}}\n"})
 
 
 def test_under_run_options_still_win(tmp_path):
@@ -244,17 +250,10 @@ def test_a_plan_that_is_extended(tmp_path):
 
 
 def test_a_link_of_what_is_extended_leads_elsewhere(tmp_path):
-    """As a ConfigMap's files do, all at once."""
-    for name, text in (("one", "version: 1\n"), ("two", "version: 1\nmodules: {helper: {level: off}}\n")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "base.yaml").write_text(text)
-        (tmp_path / name / "plan.yaml").write_text(PLAN + "extends: base.yaml\n")
-    (tmp_path / "data").symlink_to("one")
-    for file in ("plan.yaml", "base.yaml"):
-        (tmp_path / file).symlink_to(f"data/{file}")
-    program = Program(tmp_path, tmp_path / "plan.yaml")
-    assert program.spans() == 20
-    (tmp_path / "data.new").symlink_to("two")
-    os.replace(tmp_path / "data.new", tmp_path / "data")
-    program.becomes(10)
-    program.end()
+    """All of a ConfigMap's files at once."""
+    plan = {"plan.yaml": PLAN + "extends: base.yaml\n"}
+    leads_elsewhere(
+        tmp_path,
+        plan | {"base.yaml": "version: 1\n"},
+        plan | {"base.yaml": "version: 1\nmodules: {helper: {level: off}}\n"},
+    )

@@ -55,6 +55,7 @@ plans = st.builds(
     include=globs,
     exclude=globs,
     budget_overhead=rates,
+    budget_spans=st.none() | st.floats(0.1, 1e9),
     sampling=st.builds(Sampling, st.floats(0, 1), st.booleans(), st.booleans(), lengths, lengths),
     capture=captures,
     redact=globs,

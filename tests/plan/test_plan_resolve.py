@@ -251,6 +251,7 @@ TRAPS = [
     ("redact: iban", lambda plan: plan.redact[-1], "iban"),
     ("budget: 3%", lambda plan: plan.budget_overhead, 0.03),
     ("budget: {overhead: 0.03}", lambda plan: plan.budget_overhead, 0.03),
+    ("budget: {overhead: 3%, spans_per_second: 500}", lambda plan: (plan.budget_overhead, plan.budget_spans), (0.03, 500)),
     ("sampling: {rate: '20%'}", lambda plan: plan.sampling.rate, 0.2),
     ("sampling: {rate: 1e-3}", lambda plan: plan.sampling.rate, 0.001),
     ("sampling: {fold_under: 0}", lambda plan: plan.sampling.fold_under_ns, None),

@@ -272,12 +272,12 @@ def test_options_win_over_settings_by_hand(shop):  # noqa: F811
     shop.edit(
         "plan.yaml",
         "sampling: {rate: 1}\n",
-        "sampling: {rate: 0.5, keep: {errors: true}}\nbudget: 4%\nexclude: [shop.web]\n",
+        "sampling: {rate: 0.5, keep: {errors: true}}\nbudget: {overhead: 4%, spans_per_second: 50}\nexclude: [shop.web]\n",
     )
 
     text = shop.updated("--rate", "0.25", "--budget", "3%", "--exclude", "shop.cart", "--strategy", "minimal")
     assert "sampling: {rate: 0.25, keep: {errors: true}}\n" in text
-    assert "budget: {overhead: 3%}\n" in text
+    assert "budget: {overhead: 3%, spans_per_second: 50}\n" in text
     assert "strategy: minimal\n" in text
     assert {"shop.web", "shop.cart"} == set(resolve(plan_file=str(shop.plan), environ={}).exclude)
     assert text == shop.updated()

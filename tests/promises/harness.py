@@ -85,7 +85,7 @@ def paced(code: CodeType) -> CodeType:
     site = site_of(code)
     if site is None or site.path != "bytecode":
         return code
-    site.paced = pace.paced(site, code, Pacer(2.0, 10_000).pace)
+    site.paced = pace.paced(site, code, Pacer(2.0, 1000).pace)
     return site.paced
 
 
@@ -131,6 +131,8 @@ def run(prelude: CodeType, code: CodeType, state: str = "plain", trace: bool = F
         return Seen(outcome, log, _looks(module) if state in ("plain", "off", "disarmed") else {}), module
     finally:
         sys.modules.pop("case", None)
+        for site in sites.sites:
+            site.paced = None  # site and code hold each other for ever, and each pacer holds two thousand things
         sampling.set_rate(1.0)
 
 

@@ -508,6 +508,44 @@ def test_a_full_buffer_does_not_keep_the_thread_from_looking_round():
     assert Slow.exported == 3 * CHUNK
 
 
+def test_a_budget_in_a_hurry_does_not_fill_the_buffer():
+    """While far too much is recorded only the budget is looked after, but no longer than there is room."""
+    from autoscope.runtime import sites
+    from autoscope.runtime.drain import Drain
+
+    class Sink:
+        exported = dropped = 0
+
+        def export(self, records):
+            self.exported += len(records)
+
+    class Hurried:
+        is_open, hurried, rhythm = False, True, 0.2
+
+        def due(self):
+            return 0.01
+
+        def begin(self): ...
+        def turn(self): ...
+        def rest(self): ...
+        def weigh(self, records, length):
+            return length
+
+    sink = Sink()
+    drain = Drain(lambda: [sink], queue=1000)
+    drain.steer = Hurried()
+    sites.records.extend([None] * sites.WIDTH * 400)
+    drain.start()
+    time.sleep(0.3)
+    assert sink.exported == 0
+    sites.records.extend([None] * sites.WIDTH * 400)
+    deadline = time.monotonic() + 10
+    while sink.exported < 800 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert drain.stop(5.0)
+    assert sink.exported == 800
+
+
 def test_nothing_hangs_where_no_thread_can_be_had(monkeypatch):
     """A system out of threads: what waits behind the drain is sent at the end, by whoever ends it."""
     from autoscope.export.behind import Behind

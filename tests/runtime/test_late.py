@@ -13,12 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace as otel
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from autoscope.export import bridge
 from autoscope.export.store import StoreExporter, new_run_id
 from autoscope.plan.resolve import resolve_mapping
 from autoscope.read.runs import open_run
@@ -401,18 +397,6 @@ def test_no_rule_no_undecided_trace():
 
 
 # -- beside OpenTelemetry code
-
-
-@pytest.fixture
-def tracer():
-    bridge.take_over()
-    provider = TracerProvider(shutdown_on_exit=False)
-    memory = InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(memory))
-    tracer = provider.get_tracer("program")
-    tracer.spans = memory.get_finished_spans
-    yield tracer
-    bridge.give_back()
 
 
 def woven(source, **names):

@@ -23,8 +23,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace._sampling_experimental._trace_state import OtelTraceState
 from opentelemetry.sdk.trace._sampling_experimental._util import MAX_THRESHOLD, calculate_threshold
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from autoscope.control.live import Live
@@ -70,19 +68,6 @@ def weave(request):
         return module
 
     return weave
-
-
-@pytest.fixture
-def tracer():
-    """A tracer of the program's own, in the context we share with it; what it recorded is `tracer.spans()`."""
-    bridge.take_over()
-    provider = TracerProvider(shutdown_on_exit=False)
-    memory = InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(memory))
-    tracer = provider.get_tracer("program")
-    tracer.spans = memory.get_finished_spans
-    yield tracer
-    bridge.give_back()
 
 
 class Seen(NamedTuple):

@@ -341,6 +341,22 @@ def test_a_module_loaded_past_the_hook_is_found_and_reported(here, tmp_path, cap
     )
 
 
+def test_one_that_is_being_imported_is_looked_for_again(here, tmp_path):
+    """At the next look, though no further module has come since."""
+    here(case_slow=F)
+    module = ModuleType("case_slow")
+    module.__file__ = str(tmp_path / "case_slow.py")
+    module.__spec__ = importlib.util.spec_from_file_location("case_slow", module.__file__)
+    exec(compile(F, module.__file__, "exec"), module.__dict__)
+    sys.modules["case_slow"] = module
+    module.__spec__._initializing = True
+    bootstrap.running.look_round()
+    assert not woven(module.f)
+    module.__spec__._initializing = False
+    bootstrap.running.look_round()
+    assert woven(module.f)
+
+
 @pytest.mark.parametrize(
     "module, function, call",
     [("_csv", "list_dialects", "()"), ("_bisect", "bisect_right", "([1], 2)"), ("_struct", "calcsize", "('i')")],

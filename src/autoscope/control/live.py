@@ -17,7 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from autoscope.errors import AutoscopeError
-from autoscope.runtime import capture, context, sampling, sites
+from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, main, weaver
@@ -144,7 +144,7 @@ class Live:
             sampling.set_rate(plan.sampling.rate)
             self.refresh(matcher("*"), before.strategy != plan.strategy)
             # Modules nobody wanted so far.
-            for name, module in attach.loaded_unseen(self.weave, self.wants).items():
+            for name, module in attach.loaded_unseen(self.weave, self.wants)[0].items():
                 if name != "__main__":
                     attach.attach(self.weave, module, "in place, with another plan")
 
@@ -188,8 +188,8 @@ class Live:
                     continue
                 if rule.rate != site.rate:
                     site.rate = rule.rate
-                    site.get = context.get if rule.rate >= 1.0 else sampling.thinned(rule.rate)
-                    sites.set_share(site, rule.rate * sampling.rate if rule.rate < 1.0 else 1.0)
+                    site.get = sampling.thinned(rule.rate)
+                    sites.set_share(site, sampling.own_share(site))
                 if (rule.level == "off") != (site.level == "off") and site.traced is not None and site.off is not None:
                     old, new = (site.traced, site.off) if rule.level == "off" else (site.off, site.traced)
                     swaps[id(old)] = old, new

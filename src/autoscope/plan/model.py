@@ -137,6 +137,8 @@ class _Settings(NamedTuple):
     exclude: tuple[str, ...] = ()
     budget_overhead: float | None = None
     """Share of the process's CPU time; None: no bound."""
+    budget_spans: float | None = None
+    """Spans a second of one process, where there is a bound to its CPU time; None: no bound."""
     sampling: Sampling = Sampling()
     capture: CapturePatch = SILENT
     redact: tuple[str, ...] = REDACT
@@ -212,6 +214,7 @@ class Plan(_Settings):
             "include": list(self.include),
             "exclude": list(self.exclude),
             "budget_overhead": self.budget_overhead,
+            "budget_spans": self.budget_spans,
             "sampling": [
                 self.sampling.rate,
                 self.sampling.rate_given,
@@ -250,6 +253,7 @@ class Plan(_Settings):
             include=tuple(data["include"]),
             exclude=tuple(data["exclude"]),
             budget_overhead=data["budget_overhead"],
+            budget_spans=data["budget_spans"],
             sampling=Sampling(*data["sampling"]),
             capture=_capture_from_list(data["capture"]),
             redact=tuple(data["redact"]),

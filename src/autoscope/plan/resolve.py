@@ -101,6 +101,7 @@ def _settle(options: Layer, file: Layer | None, environ: Mapping[str, str], sour
         include=told.include or (),
         exclude=told.exclude,
         budget_overhead=told.budget,
+        budget_spans=told.budget_spans,
         sampling=Sampling(
             rate=1.0 if told.rate is None else told.rate,
             rate_given=told.rate is not None and told.rate_given,

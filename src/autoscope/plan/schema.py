@@ -15,6 +15,7 @@ from autoscope.plan.model import LEVELS, SILENT, STATES, STRATEGIES, VERSION, Ca
 from autoscope.plan.values import (
     did_you_mean,
     parse_budget,
+    parse_count,
     parse_duration,
     parse_function_glob,
     parse_module_glob,
@@ -71,6 +72,7 @@ class Layer:
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     budget: float | None = None
+    budget_spans: float | None = None
     rate: float | None = None
     rate_given: bool = True
     """False where the rate is a preset's."""
@@ -92,6 +94,7 @@ class Layer:
             include=_first(nearer.include, farther.include),
             exclude=_both(farther.exclude, nearer.exclude),
             budget=_first(nearer.budget, farther.budget),
+            budget_spans=_first(nearer.budget_spans, farther.budget_spans),
             rate=_first(nearer.rate, farther.rate),
             rate_given=nearer.rate_given if nearer.rate is not None else farther.rate_given,
             keep_errors=_first(nearer.keep_errors, farther.keep_errors),
@@ -148,8 +151,10 @@ def read_layer(root: Node) -> Layer:
     told = _told(root, "", _PLAN)
     _version(told.get("version"))
     budget = told.get("budget")
+    bounds: Told = {}
     if isinstance(budget, Table):
-        budget = _told(budget, "budget", ("overhead",)).get("overhead")
+        bounds = _told(budget, "budget", ("overhead", "spans_per_second"))
+        budget = bounds.get("overhead")
     sampling = _table(told, "sampling", "", ("rate", "keep", "fold_under"), "{rate: 0.2}")
     keep = _table(sampling, "keep", "sampling", ("errors", "slower_than"), "{errors: true, slower_than: 250ms}")
     return Layer(
@@ -158,6 +163,7 @@ def read_layer(root: Node) -> Layer:
         include=_globs(told, "include") if "include" in told else None,
         exclude=_globs(told, "exclude"),
         budget=None if budget is None else parse_budget(_text(budget, "budget", "3%"), "budget", budget.place),
+        budget_spans=_read(bounds, "spans_per_second", "budget", parse_count),
         rate=_read(sampling, "rate", "sampling", parse_rate),
         keep_errors=_flag(keep, "errors", "sampling.keep"),
         keep_slower_than_ns=_read(keep, "slower_than", "sampling.keep", parse_duration),
@@ -361,6 +367,7 @@ def _read(told: Told, key: str, path: str, parse: Callable[[str, str, Place], T]
 _EXAMPLES = {
     "strategy": "balanced",
     "rate": "0.2",
+    "spans_per_second": "500",
     "slower_than": "250ms",
     "fold_under": "50us",
     "level": "full_trace",

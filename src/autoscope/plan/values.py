@@ -27,6 +27,7 @@ _UNITS = {
 _LONGEST = 2**62
 _SHARE = "give a share from 0 to 1 such as 0.2, or a percentage such as 20%"
 _BUDGET = "give a percentage such as 3%, or a share such as 0.03"
+_COUNT = "give how many there may be a second, such as 500"
 _LENGTH = "give a number and a unit (ns, us, ms, s, m, h), such as 250ms"
 MOST_SHOWN = 60
 """Characters of the user's words that a message repeats."""
@@ -73,6 +74,15 @@ def parse_budget(text: str, name: str = "", place: Place | None = None) -> float
     if not 0 < share <= 1:
         raise refuse(name, f"{shown(text)} is not between 0 and 1", _percent(text, share) + _BUDGET, place)
     return share
+
+
+def parse_count(text: str, name: str = "", place: Place | None = None) -> float:
+    """`500`: so many a second, more than none."""
+    found = _NUMBER.fullmatch(text.strip())
+    if found is None or not 0 < float(found[0]) < math.inf:
+        raise refuse(name, f"{shown(text)} is not a number above 0", _COUNT, place)
+    _refuse_octal(found[0], text, _COUNT, name, place)
+    return float(found[0])
 
 
 def _percent(text: str, share: float) -> str:

@@ -294,10 +294,11 @@ def number(value: float) -> str:
     return short if float(short) == value else repr(float(value))
 
 
-def budget_text(value: float) -> str:
-    """`{overhead: 3%}`."""
+def budget_text(value: float, spans: float | None = None) -> str:
+    """`{overhead: 3%}`, with `spans_per_second` where there is such a bound."""
     percent = f"{value * 100:.4g}%"
-    return f"{{overhead: {percent if parse_budget(percent) == value else number(value)}}}"
+    more = "" if spans is None else f", spans_per_second: {number(spans)}"
+    return f"{{overhead: {percent if parse_budget(percent) == value else number(value)}{more}}}"
 
 
 @lru_cache(maxsize=1024)
@@ -353,7 +354,7 @@ def setting_text(name: str, layer: Layer) -> str:
         parts += [] if layer.fold_under_ns is None else [f"fold_under: {duration_text(layer.fold_under_ns)}"]
         return "{" + ", ".join(parts) + "}"
     if name == "budget":
-        return "" if layer.budget is None else budget_text(layer.budget)
+        return "" if layer.budget is None else budget_text(layer.budget, layer.budget_spans)
     if name == "capture":
         return capture_text(layer.capture)
     if name == "strategy":

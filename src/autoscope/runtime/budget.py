@@ -14,6 +14,7 @@ from __future__ import annotations
 from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock, get_ident
 from builtins import abs, bool, dict, enumerate, float, int, iter, len, list, max, min, sum, zip
+from math import inf
 
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.context import get as read_current
@@ -131,7 +132,7 @@ class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
 class Load:
     """What is known of one function when it is dealt out. Figures are per second of the program's own CPU time."""
 
-    __slots__ = ("calls", "captured", "counted", "most", "paceable", "recorded", "weight")
+    __slots__ = ("calls", "captured", "counted", "most", "paceable", "recorded")
 
     def __init__(
         self,
@@ -142,7 +143,6 @@ class Load:
         captured: float = 0.0,
         paceable: bool = True,
         most: float = 1.0,
-        weight: float = 1.0,
     ) -> None:
         self.calls = calls
         self.recorded = recorded
@@ -154,8 +154,6 @@ class Load:
         self.paceable = paceable
         self.most = most
         """The share of its calls that the plan has recorded."""
-        self.weight = weight
-        """How many spans it may have, beside others."""
 
     def every(self, price: float) -> float:
         """Nanoseconds a second all calls take, as the plan has them recorded."""
@@ -174,16 +172,11 @@ class Share:
         self.duty = duty
         """The share of the time in which they are."""
 
-    @property
-    def worth(self) -> tuple[int, float]:
-        """More is better."""
-        return -_DEPTH[self.state], self.rate * self.duty
 
+def deal(loads: Mapping[Any, Load], allowed: float, spans: float = inf) -> dict[Any, Share]:
+    """Deal out `allowed` nanoseconds and so many `spans`, a second of the program's CPU time.
 
-def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
-    """Deal out `allowed` nanoseconds a second of the program's CPU time.
-
-    Who is called seldom is recorded in full. The others have equally many spans a second, by weight, from what is left; those that
+    Who is called seldom is recorded in full. The others have equally many spans a second, from what is left; those that
     are called most often are looked at in windows only, for as much of the time as counting them leaves room for.
     """
     dealt: dict[Any, Share] = {}
@@ -193,18 +186,20 @@ def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
     steps: list[tuple[float, bool, Any, float]] = []
     for key, load in loads.items():
         plain, full = load.every(load.recorded), load.every(load.recorded + load.captured)
-        each = load.weight * load.recorded
-        steps.append((plain / each, False, key, plain))
-        steps.append((full / each, True, key, full - plain))
+        steps.append((plain / load.recorded, False, key, plain))
+        steps.append((full / load.recorded, True, key, full - plain))
     steps.sort(key=lambda step: step[:2])
-    rising = sum([load.weight * load.recorded for load in loads.values()])
+    rising = sum([load.recorded for load in loads.values()])
     filled = 0.0
-    level = MOST_SPANS
+    most = even([load.calls * load.most for load in loads.values()], spans)
+    level = min(MOST_SPANS, most)
     for need, in_full, key, cost in steps:
         load = loads[key]
-        slope = 0.0 if in_full else load.weight * load.recorded
+        slope = 0.0 if in_full else load.recorded
         if filled + cost + (rising - slope) * need > left:
             level = min(level, need, max(left - filled, 0.0) / rising) if rising > 0.0 else level
+            break
+        if load.calls * load.most > most:
             break
         filled += cost
         rising -= slope
@@ -218,7 +213,7 @@ def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
         if rest > counting and cost > counting * 0.6:
             hot = hot[place:]
             break
-        dealt[key] = Share(PACED if load.paceable else THINNED, min(level * load.weight / load.calls, load.most))
+        dealt[key] = Share(PACED if load.paceable else THINNED, min(level / load.calls, load.most))
         counting -= cost
         rest -= cost
     else:
@@ -230,8 +225,18 @@ def deal(loads: Mapping[Any, Load], allowed: float) -> dict[Any, Share]:
         if found < LEAST_DUTY and not load.paceable:
             dealt[key] = Share(OFF, 0.0, 0.0)
         else:
-            dealt[key] = Share(WINDOWS, min(level * load.weight / load.calls / duty, load.most), duty)
+            dealt[key] = Share(WINDOWS, min(level / load.calls / duty, load.most), duty)
     return dealt
+
+
+def even(wanted: list[float], whole: float) -> float:
+    """How much each may have at most, so that all have no more than `whole`: who wants less leaves more for others."""
+    for place, one in enumerate(sorted(wanted)):
+        rest = len(wanted) - place
+        if one * rest > whole:
+            return whole / rest
+        whole -= one
+    return inf
 
 
 class Past:
@@ -314,13 +319,19 @@ class Budget:
     """Keeps one process within its budget."""
 
     def __init__(
-        self, share: float, own_cpu: Callable[[], int], pace: Any, tell: Callable[[dict[str, Any]], None]
+        self,
+        share: float,
+        most_spans: float,
+        own_cpu: Callable[[], int],
+        pace: Any,
+        tell: Callable[[dict[str, Any]], None],
     ) -> None:
-        """`share` is of the program's CPU time. `own_cpu` gives nanoseconds of CPU time our threads have used, `pace` is who gives functions
+        """`share` is of the program's CPU time, `most_spans` are a second. `own_cpu` gives nanoseconds of CPU time our threads have used, `pace` is who gives functions
         paced twins (`weave.pace`), None where nobody can. `tell` is given each decision."""
         self.lock = RLock()
         """Held while anything is looked at or changed: other threads change what holds for functions too."""
         self.share = share
+        self.most_spans = most_spans
         self.own_cpu = own_cpu
         self.pace = pace
         self.tell = tell
@@ -344,7 +355,7 @@ class Budget:
         """CPU time of the program's up to the last step, in nanoseconds."""
         self.held = False
         """Whether all functions are somebody else's for now."""
-        self.allowed = share * AIM * 1e9
+        self.allowed, self.allowed_spans = share * AIM * 1e9, most_spans
         """Nanoseconds a second of the program's CPU time that were dealt out last."""
         self.slowness = 1.0
         self.windows: dict[Site, Steered] = {}
@@ -467,7 +478,7 @@ class Budget:
         if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
             del self.active[site]
             steered.owed = 0.0
-            sites.set_share(site, site.rate * sampling.rate if site.rate < 1.0 else 1.0, (*before,))
+            sites.set_share(site, sampling.own_share(site), (*before,))
             return
         share = 1.0
         if kept > 0:
@@ -666,6 +677,7 @@ class Budget:
     def step(self) -> None:
         """Measure, and deal out anew."""
         now = Clock.monotonic()
+        seconds = now - self.at
         net, base = self.measure(now)
         self.net += net
         self.net_total += net
@@ -674,7 +686,8 @@ class Budget:
             self.observe(buffered)
         allowed = self.share * AIM * self.scale * 1e9
         self.allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
-        self.settle(now, self.allowed, buffered)
+        self.allowed_spans = self.most_spans * seconds * 1e9 / net
+        self.settle(now, buffered)
         self.refill()
 
     def measure(self, now: float) -> tuple[float, float]:
@@ -730,7 +743,10 @@ class Budget:
         return count
 
     def correct(self, now: float, share: float, recorded: int, of_records: float) -> None:
-        """Let what is measured tell how far the figures are to be trusted. `share`: what is recorded takes in the program's threads; `of_records`: which part of it is for records and for counting."""
+        """Let what is measured tell how far the figures are to be trusted.
+
+        `share`: what is recorded takes in the program's threads; `of_records`: which part of it is for records and for counting.
+        """
         was = self.hurried
         self.hurried = now - self.began < HURRY_AT_FIRST_SECONDS or (share > 4 * self.share and recorded > 200)
         if self.hurried and not was:
@@ -819,7 +835,7 @@ class Budget:
             most=site.rate,
         )
 
-    def settle(self, now: float, allowed: float, buffered: Tally) -> None:
+    def settle(self, now: float, buffered: Tally) -> None:
         """Deal out, and have it in force: less at once, more when there has been room for a while."""
         loads = {
             site: self.load(site, steered)
@@ -829,7 +845,7 @@ class Budget:
         for site, steered in self.warm.items():
             if site not in loads and steered.state != EVERY:
                 self.change(site, steered, Share(EVERY), buffered, "somebody asked for it")
-        dealt = deal(loads, allowed)
+        dealt = deal(loads, self.allowed, self.allowed_spans)
         less: dict[Any, Share] | None = None
         changes: list[tuple[Site, Share, str]] = []
         for site, share in dealt.items():
@@ -843,7 +859,7 @@ class Budget:
                     changes.append((site, share, f"{load.calls:,.0f} calls a second: {taken:.0%} of the CPU time"))
                 continue
             if less is None:
-                less = deal(loads, allowed * MARGIN)
+                less = deal(loads, self.allowed * MARGIN, self.allowed_spans * MARGIN)
             if _DEPTH[less[site].state] >= _DEPTH[steered.state]:
                 steered.room_since = 0.0
             elif not steered.room_since:
@@ -876,7 +892,7 @@ class Budget:
         steered.state, steered.room_since = state, 0.0
         steered.rate = share.rate
         if state == EVERY:
-            site.get = read_current if site.rate >= 1.0 else sampling.thinned(site.rate)
+            site.get = sampling.thinned(site.rate)
             if steered.capture is not None:
                 site.capture, site.keys, steered.capture = steered.capture, None, None
         elif steered.capture is None and (site.parameters or site.capture.returns):
@@ -928,13 +944,10 @@ class Budget:
             del self.windows[site]
         if before in (WINDOWS, OFF) and state not in (WINDOWS, OFF):
             sites.arm(site)
-        if state not in (PACED, WINDOWS) and steered.pacer is not None:
-            steered.pacer = None
-            site.paced = None
-            if state != OFF:
+        if before in (PACED, WINDOWS, OFF) and state not in (PACED, WINDOWS):
+            steered.pacer = site.paced = None
+            if state != OFF and steered.functions:
                 self.swaps += self.pace.give(site, steered.functions, site.traced)
-        elif before == OFF and state in (EVERY, PLAIN):
-            self.swaps += self.pace.give(site, steered.functions, site.traced) if steered.functions else 0
 
     def set_pace(self, site: Site, steered: Steered, before: str) -> None:
         """Give it a paced twin, or another interval where it has one."""
@@ -967,7 +980,7 @@ class Budget:
         """Somebody has changed functions, which were let go of for that: what is known of them holds on."""
         with self.lock:
             if not self.held:
-                self.settle(Clock.monotonic(), self.allowed, _buffered())
+                self.settle(Clock.monotonic(), _buffered())
 
     def hold(self) -> None:
         """Let go of all functions, and touch none until `go_on`."""
@@ -987,12 +1000,9 @@ class Budget:
             buffered = _buffered()
             for site, steered in list(self.warm.items()):
                 if steered.state != EVERY and (matches is None or matches(site)):
-                    self.change_quietly(site, steered, buffered)
-
-    def change_quietly(self, site: Site, steered: Steered, buffered: Tally) -> None:
-        told = len(self.untold)
-        self.change(site, steered, Share(EVERY), buffered, "")
-        del self.untold[told:]
+                    told = len(self.untold)
+                    self.change(site, steered, Share(EVERY), buffered, "")
+                    del self.untold[told:]  # that it was changed is told by whoever does
 
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""

@@ -163,8 +163,10 @@ class Drain:
                 late = now - drained >= self.interval - TICK_SECONDS / 2
                 if self.steer is not None:
                     self.steer.turn()
-                    if self.steer.is_open or self.steer.hurried:
-                        continue  # what follows takes longer than a window may be open, or far too much be recorded
+                    # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
+                    hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
+                    if self.steer.is_open or hurried:
+                        continue
                     late = now - drained >= self.steer.rhythm or self.steer.hurried
                 if rung:
                     drained = now
@@ -310,9 +312,9 @@ class Drain:
             if self.late is not None:
                 self.hand_over(self.late.settle(last))
             if last:
-                for hurry in _each(self.exporters, "hurry"):
+                for hurry in methods(self.exporters, "hurry"):
                     hurry(seconds)
-            settled = [settle(max(end - Clock.monotonic(), 0.1)) for settle in _each(self.exporters, "flush")]
+            settled = [settle(max(end - Clock.monotonic(), 0.1)) for settle in methods(self.exporters, "flush")]
             return False not in settled
         except Exception as error:
             if from_a_signal(error):
@@ -370,7 +372,7 @@ class Drain:
         self.interrupted = self.running
         self.in_a_thread = get_native_id() != system.getpid()
         self.stop(FORK_SECONDS)
-        for settle in _each(self.exporters, "before_fork"):
+        for settle in methods(self.exporters, "before_fork"):
             settle()
         wait_for_end(self.native)
         self.locked = acquire(self.lock, timeout=0.2)
@@ -428,7 +430,7 @@ def _shown(tap: Callable[[Any], bool], records: Any) -> bool:
         return False
 
 
-def _each(exporters: list[Any] | None, name: str) -> list[Any]:
+def methods(exporters: list[Any] | None, name: str) -> list[Any]:
     """This method of those that have it."""
     methods = [getattr(exporter, name, None) for exporter in exporters or ()]
     return [method for method in methods if method is not None]
@@ -514,7 +516,8 @@ def fork_counts_threads() -> bool:
         return False
     try:
         return len(system.listdir("/proc/self/task")) < 2
-    except OSError:
+    except OSError as error:
+        pass_on(error)
         return len(_System.frames()) < 2
 
 

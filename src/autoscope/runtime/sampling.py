@@ -180,8 +180,10 @@ def _give_up(error: Exception) -> None:
 
 
 def thinned(share: float) -> Any:
-    """A `get` for sites with a rate of their own: leaves out `1 - share` of their calls."""
+    """A site's `get`: where it has a rate of its own (`share`), one that leaves out `1 - share` of its calls."""
     global _thinned
+    if share >= 1.0:
+        return context.get
     if _thinned[0] == share:
         return _thinned[1]  # thousands of sites are given the same rate at a time
     chance, read, left_out = sites.random.random, context.get, context.THINNED
@@ -201,6 +203,11 @@ def thinned(share: float) -> Any:
 
 _thinned: tuple[float, Any] = (-1.0, None)
 """The last one made."""
+
+
+def own_share(site: sites.Site) -> float:
+    """How probable it is that a call of a site with a rate of its own is recorded; 1 where the trace's own probability tells it."""
+    return site.rate * rate if site.rate < 1.0 else 1.0
 
 
 switches.root = root

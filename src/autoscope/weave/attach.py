@@ -96,24 +96,25 @@ def _behind(function: FunctionType) -> Iterator[Any]:
             pass  # the cell is empty still
 
 
-def loaded_unseen(weave: Weaver, wanted: Any) -> dict[str, ModuleType]:
-    """Modules the plan wants that are loaded and that neither our finder nor `attach` has seen.
+def loaded_unseen(weave: Weaver, wanted: Any) -> tuple[dict[str, ModuleType], bool]:
+    """Modules the plan wants that are loaded and that neither our finder nor `attach` has seen, and whether more are on their way.
 
     One that is being imported this moment, in another thread, is left for the next look: it has its functions
     only when it is done, and its loader may not have asked for its woven code yet.
     """
-    unseen = {}
+    unseen, more = {}, False
     for name, module in list(sys.modules.items()):
         if name not in weaver.seen and type(module) is ModuleType and module.__name__ == name and wanted(name, module):
             # `__dict__`, because a module of the program's may compute its attributes.
             spec = module.__dict__.get("__spec__")
             if getattr(spec, "_initializing", False):
+                more = True
                 continue
             if type(spec) is ModuleSpec and spec.origin is None and spec.submodule_search_locations is not None:
                 weaver.seen[name] = "a namespace package, which has no code"
                 continue
             unseen[name] = module
-    return unseen
+    return unseen, more
 
 
 def woven(function: FunctionType) -> sites.Site | None:

@@ -21,13 +21,14 @@ from autoscope.weave.assemble import (
     EXTENDED_ARG,
     OP,
     VERSION,
-    decode,
     read_places,
     read_table,
     split_positions,
     write_positions,
     write_table,
 )
+from autoscope.weave.pattern import JUMP_IF
+from autoscope.weave.restore import entrance
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
 
 KNOWN = (3, 11) <= VERSION <= (3, 13)
 """Whether what FOR_ITER does in this version is known here."""
-_RESUME = OP["RESUME"]
-_TESTS = frozenset(op for name, op in OP.items() if name in ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE"))
-_IF_TRUE = "POP_JUMP_FORWARD_IF_TRUE" if VERSION < (3, 12) else "POP_JUMP_IF_TRUE"
-
-
 _ENDS = b"".join(
     [bytes((OP[name], 0)) for name in {(3, 11): (), (3, 12): ("END_FOR",)}.get(VERSION, ("END_FOR", "POP_TOP"))]
 )
@@ -51,15 +47,14 @@ _ENDS = b"".join(
 def paced(site: Site, twin: CodeType, pace: Pace) -> CodeType:
     """The twin with `pace` asked first. Raises StopIteration for a code object that is no twin."""
     raw = twin.co_code
-    start = next(following for _, op, arg, following in decode(raw) if op == _RESUME and not arg & 3)
-    author = next(following + arg for _, op, arg, following in decode(raw, start) if op in _TESTS)
+    start, author = entrance(raw)
     # The NOP is never reached: it brings the line back to where the twin's own table goes on.
     looked_at = _code("POP_TOP") + _code("JUMP_FORWARD", 1) + _code("NOP")
     over = len(looked_at) // 2 + author - start
     # Where FOR_ITER goes at the end of what it iterates over: ours has none, that of a copy sent elsewhere ends at once.
     ended = _code("JUMP_FORWARD", over)
     left_out = _code("POP_TOP") + _code("JUMP_FORWARD", over + len(_ENDS + ended) // 2)
-    test = _code(_IF_TRUE, len(left_out + _ENDS + ended) // 2)
+    test = _code(JUMP_IF + "TRUE", len(left_out + _ENDS + ended) // 2)
     asked = _code("LOAD_CONST", len(twin.co_consts)) + _code("FOR_ITER", len(test + left_out) // 2)
     added = asked + test + left_out + _ENDS + ended + looked_at
     shift = len(added) // 2

@@ -78,7 +78,7 @@ def room(kept: int, captured: int) -> int:
     return kept + 11 + captured
 
 
-_JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POP_JUMP_IF_"
+JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POPJUMP_IF_"
 _LESS = {(3, 11): 0, (3, 12): 2}.get(VERSION, 18)
 """COMPARE_OP's argument for `<`; from 3.13 on with the result made True or False."""
 _OF_SITE = frozenset(("armed", "get"))
@@ -235,13 +235,13 @@ class Pattern:
     def jump_if(self, kind: str, label: Label) -> Iterator[Instruction]:
         if kind in ("TRUE", "FALSE") and VERSION >= (3, 13):
             yield self.op("TO_BOOL")
-        yield self.op(_JUMP_IF + kind, 0, label)
+        yield self.op(JUMP_IF + kind, 0, label)
 
     def decide(self, child: Label, begin: Label, left_out: Label) -> Iterator[Item]:
         """Where a call goes by what is current, `parent`, which stays on the stack but on the way to the author's body."""
         other = Label()
         yield from self.load("armed")
-        yield self.op(_JUMP_IF + "FALSE", 0, self.author)
+        yield self.op(JUMP_IF + "FALSE", 0, self.author)
         yield from self.function("get")
         yield from self.call(0)  # parent
         yield self.op("COPY", 1)
@@ -252,7 +252,7 @@ class Pattern:
         yield from self.call(0)
         yield from self.load("share")
         yield self.op("COMPARE_OP", _LESS)
-        yield self.op(_JUMP_IF + "TRUE", 0, begin)
+        yield self.op(JUMP_IF + "TRUE", 0, begin)
         yield self.op("JUMP_FORWARD", 0, left_out)
         yield other
         yield from self.function("type")
@@ -260,7 +260,7 @@ class Pattern:
         yield from self.call(1)
         yield from self.load("unsampled")
         yield self.op("IS_OP", 0)
-        yield self.op(_JUMP_IF + "FALSE", 0, begin)
+        yield self.op(JUMP_IF + "FALSE", 0, begin)
         yield self.op("POP_TOP")
         yield self.op("JUMP_FORWARD", 0, self.author)
 
@@ -513,7 +513,7 @@ class Pattern:
             if not self.plain:
                 yield self.op("COPY", 3)  # call
                 yield self.attribute("paused")
-                yield self.op(_JUMP_IF + "TRUE", 0, woken)  # else what is current is its consumer's
+                yield self.op(JUMP_IF + "TRUE", 0, woken)  # else what is current is its consumer's
             yield from self.function("set")
             yield self.op("COPY", 5)  # call
             yield self.attribute("parent")

@@ -10,7 +10,7 @@ from types import CodeType
 
 from autoscope.runtime.sites import Site, site_of
 from autoscope.weave.assemble import OP, decode, read_table, split_positions, write_table
-from autoscope.weave.pattern import OURS, kept, room
+from autoscope.weave.pattern import JUMP_IF, OURS, kept, room
 from autoscope.weave.recode import COROUTINE
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 _RESUME = OP["RESUME"]
-_TESTS = frozenset(op for name, op in OP.items() if name in ("POP_JUMP_FORWARD_IF_FALSE", "POP_JUMP_IF_FALSE"))
+_TEST = OP[JUMP_IF + "FALSE"]
+
+
+def entrance(raw: bytes) -> tuple[int, int]:
+    """Where a twin's part of ours begins, and where the author's body does behind it. Raises StopIteration for code that is no twin."""
+    start = next(following for _, op, arg, following in decode(raw) if op == _RESUME and not arg & 3)
+    return start, next(following + arg for _, op, arg, following in decode(raw, start) if op == _TEST)
 
 
 def off(site: Site, code: CodeType) -> CodeType:
@@ -26,8 +32,7 @@ def off(site: Site, code: CodeType) -> CodeType:
     raw, consts, names = code.co_code, code.co_consts, code.co_names
     own = next(index for index in range(len(consts) - 1, -1, -1) if consts[index] is site)
     ours = next(index for index, name in enumerate(names) if name[:1] == "@")
-    start = next(following for _, op, arg, following in decode(raw) if op == _RESUME and not arg & 3)
-    target = next(following + arg for _, op, arg, following in decode(raw, start) if op in _TESTS)
+    start, target = entrance(raw)
     shift = target - start
     positions = site.positions
     if positions is None:

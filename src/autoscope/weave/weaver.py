@@ -100,7 +100,7 @@ def describe(site: Site, rule: Rule) -> None:
     site.capture = rule.capture
     if rule.rate < 1.0:
         site.get = sampling.thinned(rule.rate)
-        sites.set_share(site, rule.rate * sampling.rate)
+        sites.set_share(site, sampling.own_share(site))
 
 
 def file_of(name: str) -> str:
