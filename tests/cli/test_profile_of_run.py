@@ -111,8 +111,9 @@ def test_dropped_spans_are_stood_for(stored):
         change(stored, **before)
 
 
-def test_kept_traces_stand_for_those_left_out(tmp_path):
-    """The rate is not taken off a second time, and folded calls count as they were."""
+@pytest.mark.parametrize("rate", [1e-9, 0.1])
+def test_kept_traces_stand_for_those_left_out(tmp_path, rate):
+    """The rate is not taken off a second time, and folded calls count as they were, whichever traces chance has kept beside."""
     program = """
         def leaf(): return 1
         def request(n):
@@ -122,7 +123,7 @@ def test_kept_traces_stand_for_those_left_out(tmp_path):
             try: request(n)
             except ValueError: pass
         """
-    plan = "version: 1\nsampling: {rate: 0.001, keep: {errors: true}, fold_under: 1h}\n"
+    plan = f"version: 1\nsampling: {{rate: {rate:.10f}, keep: {{errors: true}}, fold_under: 1h}}\n"
     write(tmp_path, {"app.py": program, "plan.yaml": plan})
     words = ["run", "--quiet", "--strategy", "full_trace", "--plan", "plan.yaml", "--store", "store", "app.py"]
     python("-m", "autoscope", *words, cwd=tmp_path)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscope.read.functions import adjusted_count, grow_tree, percentile
+from autoscope.read.functions import Folded, adjusted_count, grow_tree, percentile
 
 GENERATOR = 3
 """The site that is a generator in every case here."""
@@ -96,6 +96,16 @@ def test_a_rare_child_stands_for_those_that_were_not_recorded():
         0: (1, 50, 100),
         1: (10, 50, 50),
     }
+
+
+def test_what_was_folded_stands_for_as_many_as_its_caller():
+    """Of a trace that stands for twenty; what was counted stays as it was."""
+    calls = [Folded(1, 3, 30, 30, 12, 0)]
+    tree = grow_tree([(1, 0, 0, 0, 100, 20.0)], folded={1: (False, calls)})
+
+    assert [(path.calls, path.own_ns, path.total_ns) for path in tree.paths] == [(20, 1400, 2000), (60, 600, 600)]
+    assert tree.folded == {1: calls}
+    assert tree.sampled[1] == 19 * 30
 
 
 @pytest.mark.parametrize(

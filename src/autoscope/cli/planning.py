@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoscope.plan.facts import Facts
     from autoscope.plan.facts_cache import FactsCache
     from autoscope.plan.gather import Tree
+    from autoscope.plan.model import Plan
     from autoscope.plan.planner import Settings
     from autoscope.plan.profile import Profile
     from autoscope.plan.update import Previous
@@ -222,10 +223,14 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
         raise AutoscopeError(f"--profile {name}: the run has no calls; name one that has, or a cProfile file")
     meta = run.meta
     cost, counters = meta.get("cost", {}), meta.get("counters", {})
+    plan, steps = _plan_of(run), _steps(run)
+    rates = _rates(run, plan)
     stored = float(sum(found.recorded for found in functions))
     recorded = max(float(counters.get("recorded", 0)), stored)
     scale = recorded / stored
-    rates, steps = _rates(run), _steps(run)
+    if plan is not None and plan.sampling.keeps and plan.budget_overhead is None and counters.get("recorded"):
+        # Every trace was recorded, and is counted so; what the kept ones stand for by themselves is chance.
+        scale = recorded / sum(one.calls * rates.get((one.name, one.file, one.line), 1.0) for one in functions)
     rows = []
     for found in functions:
         place = (found.name, found.file, found.line)
@@ -274,16 +279,22 @@ WHERE f.kind != 'function' GROUP BY f.id
 """
 
 
-def _rates(run: Run) -> dict[Place, float]:
-    """The rates of their own that sites of a run had, by the plan it was made with; those without one are not in it."""
+def _plan_of(run: Run) -> Plan | None:
+    """The plan it was made with; None where that cannot be read any more."""
     import json
 
     from autoscope.plan.model import Plan
 
     try:
         with open(os.path.join(run.path, "plan.json"), encoding="utf-8") as stream:
-            plan = Plan.from_dict(json.load(stream))
+            return Plan.from_dict(json.load(stream))
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _rates(run: Run, plan: Plan | None) -> dict[Place, float]:
+    """The rates of their own that sites of a run had, by its plan; those without one are not in it."""
+    if plan is None:
         return {}
     found: dict[Place, float] = {}
     for rows in run.ask(lambda connection, _: connection.execute(_SITES).fetchall()):

@@ -126,6 +126,11 @@ class Sampling(NamedTuple):
     keep_slower_than_ns: int | None = None
     fold_under_ns: int | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether every trace is recorded, and kept by a rule or the rate when it has ended."""
+        return self.keep_errors or self.keep_slower_than_ns is not None
+
 
 class _Settings(NamedTuple):
     """What a plan consists of."""
@@ -253,7 +258,7 @@ class Plan(_Settings):
             include=tuple(data["include"]),
             exclude=tuple(data["exclude"]),
             budget_overhead=data["budget_overhead"],
-            budget_spans=data["budget_spans"],
+            budget_spans=data.get("budget_spans"),  # plans of stored runs may be older
             sampling=Sampling(*data["sampling"]),
             capture=_capture_from_list(data["capture"]),
             redact=tuple(data["redact"]),

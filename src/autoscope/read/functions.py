@@ -124,15 +124,6 @@ class Folded(NamedTuple):
     recursive_ns: int
     """Part of `total_ns` that was inside a call of the same function counted here."""
 
-    def scaled(self, count: float | None) -> Folded:
-        """The same of so many traces alike."""
-        if count is None:
-            return self
-        of_all = [round(value * count) for value in (self.calls, self.total_ns, self.own_ns)]
-        return self._replace(
-            calls=of_all[0], total_ns=of_all[1], own_ns=of_all[2], recursive_ns=round(self.recursive_ns * count)
-        )
-
 
 @dataclass(slots=True)
 class Tree:
@@ -145,7 +136,7 @@ class Tree:
     sampled: dict[int, float] = field(default_factory=dict)
     """Site -> nanoseconds of the calls that were not recorded, as those that were have it."""
     folded: dict[int, list[Folded]] = field(default_factory=dict)
-    """Site -> its recorded calls that have none."""
+    """Site -> its recorded calls that have none, as they were counted."""
 
 
 def grow_tree(
@@ -171,6 +162,7 @@ def grow_tree(
     ends = array("q")
     seen = array("q")
     left = array("q")
+    weights: list[float | None] = []
     for number, (span, parent, site, start, duration, weight) in enumerate(rows):
         end = start + duration
         busy = running.get(span) if running else None
@@ -214,26 +206,33 @@ def grow_tree(
         ends.append(end)
         seen.append(start)
         left.append(own)
-        if folded and span in folded:
+        if not folded:
+            continue
+        weights.append(weight)
+        if span in folded:
             is_beside, calls = folded[span]
             caller = above if is_beside else number
             caller_path = root if caller is None else path_of[caller]
-            covered = _add_folded(caller_path, calls, tree, sets)
+            each = (weight if caller is None else weights[caller]) or 1.0
+            covered = _add_folded(caller_path, calls, each, tree, sets)
             if caller is not None:
                 covered = min(covered, left[caller])
                 left[caller] -= covered
-                caller_path.own_ns -= covered
+                caller_path.own_ns -= covered * each
     return tree
 
 
-def _add_folded(caller: Path, calls: list[Folded], tree: Tree, sets: dict[frozenset[int], frozenset[int]]) -> int:
-    """Count folded calls below a path; how long they ran."""
+def _add_folded(
+    caller: Path, calls: list[Folded], each: float, tree: Tree, sets: dict[frozenset[int], frozenset[int]]
+) -> int:
+    """Count folded calls below a path, each of which stands for so many; how long they ran."""
     for entry in calls:
         path = caller.find(entry.site) or _begin_path(caller, entry.site, tree, sets)
-        path.calls += entry.calls
-        path.own_ns += entry.own_ns
-        path.total_ns += entry.total_ns - entry.recursive_ns
+        path.calls += entry.calls * each
+        path.own_ns += entry.own_ns * each
+        path.total_ns += (entry.total_ns - entry.recursive_ns) * each
         tree.folded.setdefault(entry.site, []).append(entry)
+        tree.sampled[entry.site] = tree.sampled.get(entry.site, 0.0) + (each - 1.0) * entry.total_ns
     return sum(entry.own_ns for entry in calls)
 
 
@@ -295,23 +294,21 @@ def read_folded(connection: Connection, places: dict[int, Place]) -> dict[int, t
     sites = {(place.name, place.line): site for site, place in places.items()}
     rows = connection.execute(_FOLDED)
     found: dict[int, tuple[bool, list[Folded]]] = {}
-    for span, text, tracestate in rows:
+    for span, text in rows:
         told = json.loads(text)
-        scale = adjusted_count(tracestate)
         names = told.get("autoscope.folded.functions", [])
         where = zip(names, told.get("autoscope.folded.lines", []), strict=False)
         total = told.get("autoscope.folded.total_ns", [])
         columns = [[sites.get(place, -1) for place in where], told.get("autoscope.folded.calls", []), total]
         for name, otherwise in (("own_ns", total), ("max_ns", total), ("recursive_ns", [0] * len(total))):
             columns.append(told.get(f"autoscope.folded.{name}", otherwise))
-        calls = [Folded(*entry).scaled(scale) for entry in zip(*columns, strict=False)]
+        calls = [Folded(*entry) for entry in zip(*columns, strict=False)]
         found[span] = bool(told.get("autoscope.folded.beside")), calls
     return found
 
 
 _FOLDED = """
-SELECT s.span, d.attributes, t.tracestate FROM details d JOIN spans s ON s.span = d.span JOIN traces t ON t.id = s.trace
-WHERE instr(d.attributes, 'autoscope.folded.') > 0
+SELECT span, attributes FROM details WHERE instr(attributes, 'autoscope.folded.') > 0
 """
 
 
@@ -375,7 +372,7 @@ def _add_unseen(process: Process, sums: dict[Place, _Sum]) -> None:
         share = calls / found.calls
         found.own += found.own * share
         found.total += found.total * share
-        found.sampled += (sum(found.durations) + found.sampled) * share
+        found.sampled += (sum(found.durations) + sum([one.total_ns for one in found.folded]) + found.sampled) * share
         found.calls += calls
 
 
