@@ -78,7 +78,7 @@ def room(kept: int, captured: int) -> int:
     return kept + 11 + captured
 
 
-JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POPJUMP_IF_"
+JUMP_IF = "POP_JUMP_FORWARD_IF_" if VERSION < (3, 12) else "POP_JUMP_IF_"
 _LESS = {(3, 11): 0, (3, 12): 2}.get(VERSION, 18)
 """COMPARE_OP's argument for `<`; from 3.13 on with the result made True or False."""
 _OF_SITE = frozenset(("armed", "get"))
