@@ -8,7 +8,9 @@ included. The first three seconds of the watched one are left out, then it goes 
 watched / plain - 1, of the sums and of the medians of pairs, and beside them the same for two plain processes: what the machine's
 noise makes of nothing.
 
-Then the five functions called most often, by a third process that counts calls with `sys.setprofile`: how far the report's calls are off, at most.
+Then the five functions called most often, by further processes that count calls (`sys.setprofile`) and time them (a stopwatch round one of
+them at a time, less what it shows for a function that does nothing): how far the report's calls are off, at most, and its total times,
+as parts of the program's time.
 """
 
 from __future__ import annotations
@@ -51,10 +53,69 @@ pyperf.Runner.serve = serve
 sys.argv = {argv!r}
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+TIMING = """
+import gc, json, runpy, sys, time, types
+sys.path.insert(0, {standin!r})
+import pyperf
+
+def watch(inner, clock=time.perf_counter_ns):
+    kept = [0, 0, 0]
+    def timed(*args, **named):
+        if kept[2]:
+            kept[0] += 1
+            return inner(*args, **named)
+        kept[2] = 1
+        begun = clock()
+        try:
+            return inner(*args, **named)
+        finally:
+            kept[1] += clock() - begun
+            kept[0] += 1
+            kept[2] = 0
+    return timed, kept
+
+def put(wanted):
+    for function in gc.get_objects():
+        if type(function) is types.FunctionType and wanted == [function.__qualname__, function.__code__.co_filename, function.__code__.co_firstlineno]:
+            timed, kept = watch(function)
+            for holder in gc.get_referrers(function):
+                if type(holder) is dict:
+                    for name, value in list(holder.items()):
+                        if value is function:
+                            owner = [one for one in gc.get_referrers(holder) if isinstance(one, type) and one.__dict__.get(name) is function]
+                            setattr(owner[0], name, timed) if owner else holder.__setitem__(name, timed)
+            return kept
+
+def nothing(*args):
+    return None
+
+def serve(runner, work):
+    work()
+    kept = put({wanted!r})
+    empty, cost = watch(nothing)
+    rows = []
+    for _ in range({rounds}):
+        if kept is not None:
+            kept[0] = kept[1] = 0
+        begun = time.perf_counter_ns()
+        work()
+        whole = time.perf_counter_ns() - begun
+        cost[0] = cost[1] = 0
+        begun = time.perf_counter_ns()
+        for _ in range(20000):
+            empty(1, 2)
+        rows.append([*(kept or (0, 0))[:2], whole, cost[1] / 20000, (time.perf_counter_ns() - begun) / 20000])
+    with open({out!r}, "w") as out:
+        json.dump(rows, out)
+
+pyperf.Runner.serve = serve
+sys.argv = {argv!r}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
-def by_turns(folder: Path, name: str, share: str | None, seconds: float, place: str) -> tuple[float, float, int]:
-    """(watched / plain of the sums, of the medians of pairs, how often the watched one ran)."""
+def by_turns(folder: Path, name: str, share: str | None, seconds: float, place: str) -> tuple[float, float, int, float]:
+    """(watched / plain of the sums, of the medians of pairs, how often the watched one ran, CPU seconds of a plain run)."""
     watched = {"AUTOSCOPE_BUDGET": share, "AUTOSCOPE_STORE": f"{place}/store"} if share is not None else {}
     both = [Program(folder, name, settings, f"{place}/cache") for settings in ({}, watched)]
     times: list[tuple[float, float]] = []
@@ -72,7 +133,7 @@ def by_turns(folder: Path, name: str, share: str | None, seconds: float, place: 
     for program in both:
         program.end()
     sums = [sum(column) for column in zip(*times, strict=True)]
-    return sums[1] / sums[0], statistics.median(two / one for one, two in times), runs
+    return sums[1] / sums[0], statistics.median(two / one for one, two in times), runs, sums[0] / len(times)
 
 
 def true_counts(folder: Path, name: str, place: str) -> dict[tuple[str, str, int], int]:
@@ -84,19 +145,34 @@ def true_counts(folder: Path, name: str, place: str) -> dict[tuple[str, str, int
     return {(qualname, file, line): count for qualname, file, line, count in json.loads(Path(out).read_text("utf-8"))}
 
 
-def off_by(place: str, counts: dict[tuple[str, str, int], int], runs: int) -> float | None:
-    """How far the report's calls of the hottest functions are from the truth, the farthest of them; None where none was watched."""
+def true_share(folder: Path, name: str, place: str, function: tuple[str, str, int], calls: int) -> float | None:
+    """The part of the plain program's time that one function takes with all it calls; None where it is held where it cannot be replaced."""
+    out = f"{place}/times.json"
+    argv = [str(script_of(folder, name)), *PROGRAMS[name]]
+    code = TIMING.format(standin=str(ROOT / "benchmarks/standin"), out=out, argv=argv, wanted=list(function), rounds=5)
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=600)
+    rows = json.loads(Path(out).read_text("utf-8"))
+    if any(abs(row[0] - calls) > 0.02 * calls for row in rows):
+        return None
+    return statistics.median(
+        (took - count * inside) / (whole - count * outside) for count, took, whole, inside, outside in rows
+    )
+
+
+def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> dict[tuple[str, str, int], Any]:
+    """What the report says of the functions called most often, of those that were watched."""
     from autoscope.read.runs import open_run
 
-    told = {
-        (one.file, one.line, one.name.rpartition(".")[2]): one.calls for one in open_run(f"{place}/store").functions()
-    }
-    hottest = sorted(counts, key=lambda key: -counts[key])
-    errors = []
-    for qualname, file, line in hottest:
-        calls = told.get((file, line, qualname.rpartition(".")[2]))
-        if calls is not None and len(errors) < HOT:
-            errors.append(calls / (counts[qualname, file, line] * runs) - 1)
+    told = {(one.file, one.line, one.name.rpartition(".")[2]): one for one in open_run(f"{place}/store").functions()}
+    found = {}
+    for key in sorted(counts, key=lambda key: -counts[key]):
+        one = told.get((key[1], key[2], key[0].rpartition(".")[2]))
+        if one is not None and len(found) < HOT:
+            found[key] = one
+    return found
+
+
+def farthest(errors: list[float]) -> float | None:
     return max(errors, key=abs) if errors else None
 
 
@@ -118,15 +194,30 @@ def main() -> None:
         if name in PACKAGES and find_spec(PACKAGES[name]) is None:
             continue
         row: dict[str, Any] = {}
+        shares: dict[tuple[str, str, int], float | None] = {}
         try:
             with tempfile.TemporaryDirectory() as place:
                 counts = true_counts(folder, name, place)
-                sums, pairs, _ = by_turns(folder, name, None, arguments.seconds / 3, place)
+                sums, pairs, *_ = by_turns(folder, name, None, arguments.seconds / 3, place)
                 row["plain"] = {"sums": sums - 1, "pairs": pairs - 1}
             for share in arguments.budget or ["1%", "3%"]:
                 with tempfile.TemporaryDirectory() as place:
-                    sums, pairs, runs = by_turns(folder, name, share, arguments.seconds, place)
-                    row[share] = {"sums": sums - 1, "pairs": pairs - 1, "calls": off_by(place, counts, runs)}
+                    sums, pairs, runs, each = by_turns(folder, name, share, arguments.seconds, place)
+                    hot = hottest(place, counts)
+                    for key in hot:
+                        if key not in shares:
+                            shares[key] = true_share(folder, name, place, key, counts[key])
+                    times = [
+                        one.total_ns / (runs * each * 1e9) / true - 1
+                        for key, one in hot.items()
+                        if (true := shares[key]) is not None and true > 0
+                    ]
+                    row[share] = {
+                        "sums": sums - 1,
+                        "pairs": pairs - 1,
+                        "calls": farthest([one.calls / (counts[key] * runs) - 1 for key, one in hot.items()]),
+                        "times": farthest(times),
+                    }
         except (RuntimeError, subprocess.SubprocessError, ValueError) as error:
             print(f"{name}: could not be run: {error}", file=sys.stderr)
             continue
@@ -134,9 +225,8 @@ def main() -> None:
         if not arguments.json:
             cells = []
             for state, cell in row.items():
-                off = cell.get("calls")
-                calls = f", calls {off:+.1%}" if off is not None else ""
-                cells.append(f"{state} {cell['sums']:+.1%} ({cell['pairs']:+.1%}{calls})")
+                told = [f", {what} {cell[what]:+.1%}" for what in ("calls", "times") if cell.get(what) is not None]
+                cells.append(f"{state} {cell['sums']:+.1%} ({cell['pairs']:+.1%}{''.join(told)})")
             print(f"{name:17}" + "   ".join(cells), flush=True)
     if arguments.json:
         print(json.dumps({"python": sys.version.split()[0], "programs": result}, indent=2))

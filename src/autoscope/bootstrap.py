@@ -430,7 +430,7 @@ class Running:
         share = self.plan.budget_overhead
         assert share is not None
         spans = self.plan.budget_spans or float("inf")
-        found = Budget(share, spans, self.own_cpu, pace if pace.KNOWN else None, self.tell_decision)
+        found = Budget(share, spans, self.own_cpu, pace if pace.KNOWN else None, self.tell_decisions)
         found.is_exempt = self.is_asked_for
         return found
 
@@ -446,12 +446,12 @@ class Running:
         """Whether somebody wants to see this function for a time."""
         return any(change.until is not None and change.matches(site.name) for change in self.weave.changes)
 
-    def tell_decision(self, decision: dict[str, Any]) -> None:
+    def tell_decisions(self, decisions: list[dict[str, Any]]) -> None:
         if self.drain.exporters is None:
             self.drain.exporters = self.exporters()
-        told = {key: value for key, value in decision.items() if key != "time_ns"}
-        for put in drain.methods(self.drain.exporters, "put_event"):
-            put("autoscope.budget", decision["time_ns"], told)
+        told = [(one["time_ns"], {key: one[key] for key in one if key != "time_ns"}) for one in decisions]
+        for put in drain.methods(self.drain.exporters, "put_events"):
+            put("autoscope.budget", told)
 
     def read_plan(self) -> Plan:
         """The plan as its file has it now. Raises AutoscopeError."""
@@ -494,7 +494,7 @@ class Running:
             from autoscope.runtime.breaker import Breaker, Troubles
 
             def tell(change: dict[str, Any]) -> None:
-                self.tell_decision({"time_ns": time.time_ns(), **change})
+                self.tell_decisions([{"time_ns": time.time_ns(), **change}])
 
             self.breaker = Breaker(self.live.off, self.live.on, tell), Troubles(self.sent)
         breaker, troubles = self.breaker

@@ -1,4 +1,4 @@
-"""Chaos for a quarter of a minute; `python tests/chaos/chaos.py --seconds 600` is the same for longer."""
+"""Chaos for some seconds; `python tests/chaos/chaos.py --seconds 600` is the same for longer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
 
 from chaos import RATE, chaos
 
-SECONDS = 15
+SECONDS = 8
 SEED = 11
 
 

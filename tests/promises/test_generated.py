@@ -9,7 +9,7 @@ from harness import PATHS, Prelude, compare
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-CASES = int(os.environ.get("GENERATED_CASES", "150"))
+CASES = int(os.environ.get("GENERATED_CASES", "100"))
 
 VALUES = st.sampled_from(
     [

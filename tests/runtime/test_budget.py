@@ -19,9 +19,9 @@ import autoscope
 from autoscope.read.report import build_report
 from autoscope.read.runs import open_run
 from autoscope.runtime import sites
-from autoscope.runtime.budget import (
-    _DEPTH,
+from autoscope.runtime.dealing import (
     COUNTING,
+    DEPTH,
     EVERY,
     LEAST_DUTY,
     OFF,
@@ -94,7 +94,7 @@ def test_a_larger_budget_gives_nobody_less(loads, allowed, more):
             for share in (small[key], large[key])
         ]
         assert spans[1] >= spans[0] * 0.999 or small[key].state == large[key].state == WINDOWS
-        assert _DEPTH[large[key].state] <= _DEPTH[small[key].state]
+        assert DEPTH[large[key].state] <= DEPTH[small[key].state]
 
 
 @settings(max_examples=300, deadline=None)
@@ -111,7 +111,7 @@ def test_spans_have_a_bound_too(loads, allowed, most, more):
         assert sum(spans.values()) <= bound * 1.001
         told.append(dealt)
 
-    assert all(_DEPTH[told[1][key].state] <= _DEPTH[told[0][key].state] for key in loads)
+    assert all(DEPTH[told[1][key].state] <= DEPTH[told[0][key].state] for key in loads)
 
 
 def test_the_ladder():

@@ -546,6 +546,39 @@ def test_a_budget_in_a_hurry_does_not_fill_the_buffer():
     assert sink.exported == 800
 
 
+def test_a_moment_without_memory_ends_nothing():
+    """Wherever our thread is struck by it: what was recorded is handed over when there is memory again."""
+    from autoscope.runtime import sites
+    from autoscope.runtime.drain import Drain
+
+    class Sink:
+        exported = dropped = 0
+
+        def export(self, records):
+            self.exported += len(records)
+
+    def strike():
+        if len(struck) < 3:
+            struck.append(1)
+            raise MemoryError
+
+    struck = []
+    sink = Sink()
+    drain = Drain(lambda: [sink], each_tick=strike)
+    drain.start()
+    deadline = time.monotonic() + 10
+    while len(struck) < 3 and time.monotonic() < deadline:
+        sites.records.extend([None] * sites.WIDTH)
+        time.sleep(0.01)
+    before = sink.exported
+    sites.records.extend([None] * sites.WIDTH)
+    while sink.exported == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(struck) == 3
+    assert sink.exported > before
+    assert drain.running and drain.stop(5.0)
+
+
 def test_nothing_hangs_where_no_thread_can_be_had(monkeypatch):
     """A system out of threads: what waits behind the drain is sent at the end, by whoever ends it."""
     from autoscope.export.behind import Behind

@@ -169,14 +169,14 @@ class StoreExporter:
                 pass_on(error)
                 self._complain(error)
 
-    def put_event(self, name: str, time_ns: int, attributes: dict[str, Any]) -> None:
-        """Write something that happened in this process and in no span."""
+    def put_events(self, name: str, events: Iterable[tuple[int, dict[str, Any]]]) -> None:
+        """Write what happened in this process and in no span: when (Unix time in nanoseconds), and its attributes."""
         with self._lock:
             try:
                 connection = self._ready()
                 if connection is not None:
-                    row = (0, time_ns, name, to_json(attributes))
-                    connection.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", row)
+                    rows = [(None, 0, time_ns, name, to_json(attributes)) for time_ns, attributes in events]
+                    _insert(connection, "INSERT INTO events", 5, rows)
             except Exception as error:
                 pass_on(error)
                 self._complain(error)

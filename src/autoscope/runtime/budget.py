@@ -6,7 +6,7 @@ first: each may have so many spans a second. Of those that are called more often
 *paced*, which records some of their calls and counts all; and where even counting would be too much, a function has its author's
 code and is counted in *windows*. Going down is done at once, coming back takes seconds in which there was room.
 
-Everything here runs in the drain's thread. How it is dealt out is `deal`, a function of figures alone.
+Everything here runs in the drain's thread. How it is dealt out is `dealing.deal`, a function of figures alone.
 """
 
 from __future__ import annotations
@@ -14,17 +14,30 @@ from __future__ import annotations
 from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock, get_ident
 from builtins import abs, bool, dict, enumerate, float, int, iter, len, list, max, min, sum, zip
-from math import inf
 
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.context import get as read_current
+from autoscope.runtime.dealing import (
+    DEPTH,
+    EVERY,
+    MOST_DUTY,
+    MOST_SPANS,
+    OFF,
+    PACED,
+    PLAIN,
+    THINNED,
+    WINDOWS,
+    Load,
+    Share,
+    deal,
+)
 from autoscope.runtime.pacing import Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
 from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
@@ -40,16 +53,12 @@ HURRY_SECONDS = 2.0
 """No longer than this at a time."""
 AIM = 0.8
 """Share of the budget that is dealt out: the rest is for what is not measured, as caches that grow cold."""
-COUNTING = 0.4
-"""Share of that for counting calls; the rest is for spans."""
 LEAST_SHARE = 0.0025
 """Of one core: so much may always be spent, however little a process does."""
 PATIENCE_SECONDS = 3.0
 """There has to be room so long before a function gets more."""
 MARGIN = 0.7
 """And it has to be so much that this share of it would do."""
-MOST_SPANS = 1000.0
-"""Spans a second of one function that is called more often."""
 WINDOW_SECONDS = 0.002
 """A window is open at least so long; in a program that computes, the interpreter's switch interval longer."""
 USUAL_WINDOW_SECONDS = 0.014
@@ -63,8 +72,6 @@ MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
 MOST_APART_SECONDS = 0.5
 """Windows come at least so often, or what they are to tell would be chance."""
-LEAST_DUTY, MOST_DUTY = 0.002, 0.5
-"""How much of the time windows may be open."""
 RATE_STEP = 1.6
 """A rate is changed when it is wrong by more than this factor."""
 TOLD_STEP = 4.0
@@ -103,17 +110,6 @@ SWAP_NS = 1500
 WINDOW_NS = 120_000
 """Opening and closing a window beside that: two changes of thread."""
 
-EVERY, PLAIN, PACED, THINNED, WINDOWS, OFF = (
-    "every call",
-    "every call, nothing captured",
-    "paced",
-    "thinned",
-    "windows",
-    "off",
-)
-"""From all of a function's calls to none of them."""
-_DEPTH = {EVERY: 0, PLAIN: 1, PACED: 2, THINNED: 2, WINDOWS: 3, OFF: 4}
-
 
 class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
     """How often each site is among some."""
@@ -127,116 +123,6 @@ class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
     def add(self, other: Tally) -> None:
         for site, count in other.items():
             self[site] += count
-
-
-class Load:
-    """What is known of one function when it is dealt out. Figures are per second of the program's own CPU time."""
-
-    __slots__ = ("calls", "captured", "counted", "most", "paceable", "recorded")
-
-    def __init__(
-        self,
-        calls: float,
-        recorded: float,
-        counted: float,
-        *,
-        captured: float = 0.0,
-        paceable: bool = True,
-        most: float = 1.0,
-    ) -> None:
-        self.calls = calls
-        self.recorded = recorded
-        """Nanoseconds a recorded call costs that captures nothing."""
-        self.captured = captured
-        """What capturing adds."""
-        self.counted = counted
-        """Nanoseconds a call costs that is not recorded."""
-        self.paceable = paceable
-        self.most = most
-        """The share of its calls that the plan has recorded."""
-
-    def every(self, price: float) -> float:
-        """Nanoseconds a second all calls take, as the plan has them recorded."""
-        return self.calls * (self.most * price + (1.0 - self.most) * self.counted)
-
-
-class Share:
-    """What one function is dealt."""
-
-    __slots__ = ("duty", "rate", "state")
-
-    def __init__(self, state: str, rate: float = 1.0, duty: float = 1.0) -> None:
-        self.state = state
-        self.rate = rate
-        """The share of calls that is looked at, in windows of those that fall into one."""
-        self.duty = duty
-        """The share of the time in which they are."""
-
-
-def deal(loads: Mapping[Any, Load], allowed: float, spans: float = inf) -> dict[Any, Share]:
-    """Deal out `allowed` nanoseconds and so many `spans`, a second of the program's CPU time.
-
-    Who is called seldom is recorded in full. The others have equally many spans a second, from what is left; those that
-    are called most often are looked at in windows only, for as much of the time as counting them leaves room for.
-    """
-    dealt: dict[Any, Share] = {}
-    counting = allowed * COUNTING
-    left = allowed - counting
-    # The level rises; at each of these one of them has enough: without what it captures, then with it.
-    steps: list[tuple[float, bool, Any, float]] = []
-    for key, load in loads.items():
-        plain, full = load.every(load.recorded), load.every(load.recorded + load.captured)
-        steps.append((plain / load.recorded, False, key, plain))
-        steps.append((full / load.recorded, True, key, full - plain))
-    steps.sort(key=lambda step: step[:2])
-    rising = sum([load.recorded for load in loads.values()])
-    filled = 0.0
-    most = even([load.calls * load.most for load in loads.values()], spans)
-    level = min(MOST_SPANS, most)
-    for need, in_full, key, cost in steps:
-        load = loads[key]
-        slope = 0.0 if in_full else load.recorded
-        if filled + cost + (rising - slope) * need > left:
-            level = min(level, need, max(left - filled, 0.0) / rising) if rising > 0.0 else level
-            break
-        if load.calls * load.most > most:
-            break
-        filled += cost
-        rising -= slope
-        dealt[key] = Share(EVERY if in_full else PLAIN)
-    hot = [key for key in loads if key not in dealt]
-    hot.sort(key=lambda key: loads[key].calls * loads[key].counted)
-    rest = sum([loads[key].calls * loads[key].counted for key in hot])
-    for place, key in enumerate(hot):
-        load = loads[key]
-        cost = load.calls * load.counted
-        if rest > counting and cost > counting * 0.6:
-            hot = hot[place:]
-            break
-        dealt[key] = Share(PACED if load.paceable else THINNED, min(level / load.calls, load.most))
-        counting -= cost
-        rest -= cost
-    else:
-        return dealt
-    found = min(counting / rest, MOST_DUTY)
-    duty = max(found, LEAST_DUTY)
-    for key in hot:
-        load = loads[key]
-        if found < LEAST_DUTY and not load.paceable:
-            dealt[key] = Share(OFF, 0.0, 0.0)
-        else:
-            dealt[key] = Share(WINDOWS, min(level / load.calls / duty, load.most), duty)
-    return dealt
-
-
-def even(wanted: list[float], whole: float) -> float:
-    """How much each may have at most, so that all have no more than `whole`: who wants less leaves more for others."""
-    for place, one in enumerate(sorted(wanted)):
-        rest = len(wanted) - place
-        if one * rest > whole:
-            return whole / rest
-        whole -= one
-    return inf
 
 
 class Past:
@@ -324,10 +210,10 @@ class Budget:
         most_spans: float,
         own_cpu: Callable[[], int],
         pace: Any,
-        tell: Callable[[dict[str, Any]], None],
+        tell: Callable[[list[dict[str, Any]]], None],
     ) -> None:
         """`share` is of the program's CPU time, `most_spans` are a second. `own_cpu` gives nanoseconds of CPU time our threads have used, `pace` is who gives functions
-        paced twins (`weave.pace`), None where nobody can. `tell` is given each decision."""
+        paced twins (`weave.pace`), None where nobody can. `tell` is given decisions, some at a time."""
         self.lock = RLock()
         """Held while anything is looked at or changed: other threads change what holds for functions too."""
         self.share = share
@@ -430,8 +316,8 @@ class Budget:
             return
         # Now, because who is told may have a store to open first.
         told, self.untold = self.untold, []
-        for decision in told:
-            self.tell(decision)
+        if told:
+            self.tell(told)
 
     def weigh(self, records: list[Any], length: int) -> int:
         """Say how probable it was that these were recorded, so that the reciprocals add up to the calls there were.
@@ -445,7 +331,7 @@ class Budget:
             crowd = {
                 site: there[site]
                 for site, steered in self.active.items()
-                if _DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead())
+                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead())
             }
             kept, kept_before = self.shed(records, length, crowd) if crowd else (there, {})
             if not crowd:
@@ -850,7 +736,7 @@ class Budget:
         changes: list[tuple[Site, Share, str]] = []
         for site, share in dealt.items():
             steered = self.warm[site]
-            deeper = _DEPTH[share.state] - _DEPTH[steered.state]
+            deeper = DEPTH[share.state] - DEPTH[steered.state]
             if deeper >= 0:
                 steered.room_since = 0.0
                 if deeper or (share.state not in (EVERY, PLAIN, OFF) and _differ(share.rate, steered.rate, RATE_STEP)):
@@ -860,7 +746,7 @@ class Budget:
                 continue
             if less is None:
                 less = deal(loads, self.allowed * MARGIN, self.allowed_spans * MARGIN)
-            if _DEPTH[less[site].state] >= _DEPTH[steered.state]:
+            if DEPTH[less[site].state] >= DEPTH[steered.state]:
                 steered.room_since = 0.0
             elif not steered.room_since:
                 steered.room_since = now

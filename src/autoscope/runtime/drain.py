@@ -52,6 +52,8 @@ IDLE_SECONDS = 0.5
 """The same while nothing is."""
 FORK_SECONDS = 2.0
 """A fork waits so long at most for a thread of ours to end."""
+MOST_SHORT = 100
+"""The thread goes on where there was no memory, up to so often."""
 CHUNK = 4096
 """Records handed to the exporters at a time; the buffer's length is looked at in between."""
 
@@ -149,40 +151,46 @@ class Drain:
             elif self.steer is not None:
                 self.steer.begin()
             more = rung = False
+            short = 0
             while not self.stopping and not self.deserted():
-                idle = not more and not rung and self.quiet()
-                wait = 0 if more else IDLE_SECONDS if idle else min(self.interval, TICK_SECONDS)
-                if self.steer is not None and not more:
-                    # Each waking costs as much as dozens of spans: no oftener than the budget asks for.
-                    wait = min(self.steer.due(), TICK_SECONDS if self.busy else IDLE_SECONDS)
-                rung = self.bell.acquire(timeout=wait)
-                if self.stopping:
-                    break
-                stay_unknown()
-                now = Clock.monotonic()
-                late = now - drained >= self.interval - TICK_SECONDS / 2
-                if self.steer is not None:
-                    self.steer.turn()
-                    # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
-                    hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
-                    if self.steer.is_open or hurried:
+                try:
+                    idle = not more and not rung and self.quiet()
+                    wait = 0 if more else IDLE_SECONDS if idle else min(self.interval, TICK_SECONDS)
+                    if self.steer is not None and not more:
+                        # Each waking costs as much as dozens of spans: no oftener than the budget asks for.
+                        wait = min(self.steer.due(), TICK_SECONDS if self.busy else IDLE_SECONDS)
+                    rung = self.bell.acquire(timeout=wait)
+                    if self.stopping:
+                        break
+                    stay_unknown()
+                    now = Clock.monotonic()
+                    late = now - drained >= self.interval - TICK_SECONDS / 2
+                    if self.steer is not None:
+                        self.steer.turn()
+                        # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
+                        hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
+                        if self.steer.is_open or hurried:
+                            continue
+                        late = now - drained >= self.steer.rhythm or self.steer.hurried
+                    if rung:
+                        drained = now
+                        continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
+                    if more or late:
+                        drained = now
+                        more = self.drain()
+                    if now - ticked < (TICK_SECONDS / 2 if self.steer is None or self.busy else IDLE_SECONDS * 0.9):
                         continue
-                    late = now - drained >= self.steer.rhythm or self.steer.hurried
-                if rung:
-                    drained = now
-                    continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
-                if more or late:
-                    drained = now
-                    more = self.drain()
-                if now - ticked < (TICK_SECONDS / 2 if self.steer is None or self.busy else IDLE_SECONDS * 0.9):
-                    continue
-                ticked = now
-                if self.each_tick is not None:
-                    self.each_tick()
-                self.cpu_ns = Clock.thread_cpu()
-                if self.each_second is not None and Clock.monotonic() - looked >= 1.0:
-                    looked = Clock.monotonic()
-                    self.each_second()
+                    ticked = now
+                    if self.each_tick is not None:
+                        self.each_tick()
+                    self.cpu_ns = Clock.thread_cpu()
+                    if self.each_second is not None and Clock.monotonic() - looked >= 1.0:
+                        looked = Clock.monotonic()
+                        self.each_second()
+                except MemoryError:
+                    short += 1  # it may be over by the next time, and what was not taken yet still waits
+                    if short > MOST_SHORT:
+                        raise
         except Exception as error:
             self.failed(error)
         finally:
