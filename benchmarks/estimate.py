@@ -61,6 +61,8 @@ import load, run
 
 def visit(host, port, visits=load.run):
     visits(host, port, 1)
+    if "autoscope" in sys.modules:
+        sys.modules["autoscope"].flush()
     with open({said!r}, "w") as said:
         said.write(str(time.process_time()))
     return visits(host, port, {runs})

@@ -44,6 +44,8 @@ class Runner:
         """Until standard input ends. The program's own output goes nowhere."""
         if "STANDIN_RUNS" in os.environ:
             work()
+            if "autoscope" in sys.modules:
+                sys.modules["autoscope"].flush()  # what the first run has recorded is no part of the others
             with open(os.environ["STANDIN_SAID"], "w", encoding="ascii") as said:
                 said.write(str(process_time()))
             for _ in range(int(os.environ["STANDIN_RUNS"])):

@@ -83,6 +83,8 @@ IDLE_SHARE = 0.02
 LEAST_SCALE, MOST_SCALE = 0.1, 1.5
 LEAST_DEALT = 0.25
 """Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
+NEVER = float(1 << 40)
+"""One call in so many is none."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 HURRY_AT_FIRST_SECONDS = 0.5
@@ -154,6 +156,7 @@ class Steered:
         "rate",
         "room_since",
         "seen",
+        "silent",
         "state",
         "stepped",
         "stratum",
@@ -167,12 +170,14 @@ class Steered:
         self.told = 1.0
         """The same when it was told last."""
         self.pacer: Pacer | None = None
+        self.silent: Pacer | None = None
+        """Counts its calls in windows, of which none is looked at then."""
         self.functions: list[Any] = []
         """Weak references to those that have its code."""
         self.lost = False
         """Whether nobody holds them where they are found: it cannot be paced."""
         self.counted = self.stepped = self.observed = 0
-        """What the pacer had counted when its calls were owed last, at the last step, and when it was last observed."""
+        """What was counted when its calls were owed last, in all at the last step, and when it was last observed."""
         self.owed = 0.0
         """Calls, counted or estimated, that no recorded one stands for yet."""
         self.seen = 0
@@ -247,6 +252,8 @@ class Budget:
         self.windows: dict[Site, Steered] = {}
         self.is_open = self.is_counting = False
         self.duty = MOST_DUTY
+        self.open_share = MOST_DUTY
+        """How much of the time windows were open of late."""
         self.turn_at = 0.0
         self.swaps = self.opened = 0
         self.begin()
@@ -254,7 +261,7 @@ class Budget:
     def begin(self) -> None:
         """Measure from now on, in this process and thread."""
         self.thread = get_ident()
-        self.at = self.hurried_at = self.room_since = Clock.monotonic()
+        self.at = self.hurried_at = self.room_since = self.shut_at = self.window_at = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
         for steered in self.windows.values():
@@ -380,7 +387,7 @@ class Budget:
         elif steered.state == THINNED:
             steered.owed += recorded / _of_all(steered.rate, sampling.rate)
         elif steered.state == WINDOWS and steered.pacer is None:
-            steered.owed += recorded / _of_all(steered.rate, self.duty, sampling.rate)
+            steered.owed += recorded / _of_all(steered.rate, self.open_share, sampling.rate)
         elif steered.state in (EVERY, PLAIN):
             steered.owed += recorded / _of_all(site.rate, sampling.rate)
 
@@ -457,21 +464,28 @@ class Budget:
 
     def open_window(self, now: float) -> None:
         self.is_open, self.is_counting = True, False
+        self.window_at = now
         self.opened += 1
         for site, steered in self.windows.items():
             if steered.pacer is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.paced)
             else:
                 sites.arm(site)
-        self.begin_counting(now)
-        self.is_counting = False
+        self.begin_measuring(now)
 
     def begin_counting(self, now: float) -> None:
-        """What is called from now on tells how often that is: in its first moments a function that was given other code is slow."""
+        """What is called from now on is counted and tells how often that is; calls were looked at until now.
+
+        Not both at once: among others a recorded call takes several times what it does among its like, and nobody knows how many times.
+        """
         self.is_counting = True
-        for steered in self.windows.values():
-            if steered.pacer is not None:
-                steered.counted = steered.pacer.count()
+        for site, steered in self.windows.items():
+            if steered.silent is not None:
+                self.swaps += self.pace.give(site, steered.functions, site.counting)
+                steered.counted = steered.silent.count()
+        self.begin_measuring(now)
+
+    def begin_measuring(self, now: float) -> None:
         self.turn_at = now + WINDOW_SECONDS
         self.opened_at = now, Clock.process_cpu(), Clock.thread_cpu(), _taken()[0]
         self.control_opened = self.control()
@@ -520,6 +534,9 @@ class Budget:
     def close_window(self, now: float) -> None:
         """Each window stands for the time since the one before."""
         self.is_open = False
+        since = max(now - self.shut_at, 1e-6)
+        self.open_share += (min((now - self.window_at) / since, 1.0) - self.open_share) * 0.2
+        self.shut_at = now
         began, cpu, own, recorded = self.opened_at
         end = Clock.process_cpu()
         # By another thread's clock nothing can be told.
@@ -529,9 +546,8 @@ class Budget:
         for site, steered in self.windows.items():
             if steered.pacer is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
-                counted = steered.pacer.count()
-                called.append((site, steered, counted - steered.counted))
-                steered.counted = counted
+                if steered.silent is not None:
+                    called.append((site, steered, steered.silent.count() - steered.counted))
             else:
                 sites.disarm(site)
         self.is_counting = False
@@ -623,7 +639,7 @@ class Budget:
         count = 0
         for steered in self.active.values():
             if steered.pacer is not None:
-                counted = steered.pacer.count()
+                counted = steered.pacer.count() + (steered.silent.count() if steered.silent is not None else 0)
                 count += counted - steered.stepped
                 steered.stepped = counted
         return count
@@ -677,7 +693,7 @@ class Budget:
                 if new > CROWD + 4 * (steered.rate * called + steered.ahead()):
                     astray.append(site)
             elif steered.state == WINDOWS and steered.pacer is None:
-                called = new / _of_all(steered.rate, self.duty)
+                called = new / _of_all(steered.rate, self.open_share)
             else:
                 continue  # its windows tell, or nobody can
             calls = called * 1e9 / self.net
@@ -788,6 +804,8 @@ class Budget:
         if state in (PACED, WINDOWS) and not steered.lost:
             self.set_pace(site, steered, before)
         if state == WINDOWS:
+            if not self.windows:
+                self.shut_at = Clock.monotonic()
             self.windows[site] = steered
             if before != WINDOWS:
                 steered.stratum = self.net_now()
@@ -828,6 +846,11 @@ class Budget:
             steered.past.append(Past(Clock.now(), newer, share))
         if before == WINDOWS:
             del self.windows[site]
+            if state != WINDOWS and steered.silent is not None:
+                if steered.pacer is not None:
+                    steered.stepped -= steered.silent.count()
+                    steered.counted = steered.pacer.count()
+                steered.silent = site.counting = None
         if before in (WINDOWS, OFF) and state not in (WINDOWS, OFF):
             sites.arm(site)
         if before in (PACED, WINDOWS, OFF) and state not in (PACED, WINDOWS):
@@ -838,7 +861,13 @@ class Budget:
     def set_pace(self, site: Site, steered: Steered, before: str) -> None:
         """Give it a paced twin, or another interval where it has one."""
         ahead = steered.ahead()
-        interval = 1.0 / steered.rate if steered.rate > 0.0 else float(1 << 40)
+        rate = steered.rate
+        if steered.state == WINDOWS:
+            rate *= 2.0  # calls are looked at in the first half
+            if steered.silent is None:
+                steered.silent = Pacer(NEVER, 0)
+                site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
+        interval = 1.0 / rate if rate > 0.0 else NEVER
         if steered.pacer is not None:
             steered.pacer.interval = interval
             if steered.pacer.prepare(ahead):
@@ -846,9 +875,11 @@ class Budget:
                     code = site.paced if steered.state == PACED else site.off
                     self.swaps += self.pace.give(site, steered.functions, code)
                 return
-            steered.count()
+            if steered.state == PACED:
+                steered.count()
         steered.pacer = Pacer(interval, ahead)
-        steered.counted = steered.stepped = steered.observed = 0
+        steered.counted = steered.observed = 0
+        steered.stepped = steered.silent.count() if steered.silent is not None else 0
         site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
         site.get = read_current
         self.swaps += self.pace.give(site, steered.functions, site.paced if steered.state == PACED else site.off)
@@ -898,6 +929,7 @@ class Budget:
             steered.past.clear()
             if steered.pacer is not None:
                 steered.counted = steered.stepped = steered.observed = steered.pacer.count()
+                steered.stepped += steered.silent.count() if steered.silent is not None else 0
         self.since.clear()
         self.buffered.clear()
         self.begin()

@@ -98,6 +98,7 @@ class Site:
         "armed",
         "author",
         "capture",
+        "counting",
         "file",
         "get",
         "keys",
@@ -136,6 +137,8 @@ class Site:
     """The twin; None for a wrapped C callable."""
     paced: CodeType | None
     """The twin that is asked first whether to look at a call, where it has one; see `weave.pace`."""
+    counting: CodeType | None
+    """One that looks at none, where calls are counted in windows."""
     positions: bytes | None
     """The author's location table, where it cannot be read back from the twin's."""
 
@@ -345,7 +348,7 @@ def new_site(
     site.parameters = parameters
     site.armed = False
     site.get = context.get
-    site.author = site._off = site.traced = site.paced = site.keys = site.positions = None
+    site.author = site._off = site.traced = site.paced = site.counting = site.keys = site.positions = None
     sites.append(site)
     return site
 

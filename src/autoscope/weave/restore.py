@@ -73,7 +73,7 @@ def author_code(code: CodeType) -> CodeType:
         inside = _inside(code)
         shared = _as_compiled(inside)  # also of code without anything of ours, whose parts those of others are to be
         return code if inside is code else shared
-    if code is site.traced or code is site.paced:
+    if code is site.traced or code is site.paced or code is site.counting:
         return author(site) or code
     if site.traced is None and site.author is not None and _same_place(code, site.author):
         return site.author  # it was woven anew, and this is of before
