@@ -186,7 +186,7 @@ class Running:
         """Whether this is the process `autoscope run` started, which prints what was seen when it ends."""
         self.drain = Drain(
             self.exporters,
-            interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 100) / 1000,
+            interval=_milliseconds("OTEL_BSP_SCHEDULE_DELAY", 1000) / 1000,
             queue=int(_milliseconds("OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)),
             at_start=self.at_first_record,
             each_tick=self.each_tick,

@@ -31,6 +31,7 @@ ROUND = cost.CostTable(
     state=5000,
     profiled=250,
     python=8,
+    cold=1,
 )
 """Figures that can be added up by hand."""
 

@@ -28,6 +28,7 @@ import autoscope
 from autoscope.errors import AutoscopeError
 from autoscope.weave import cache
 
+
 if TYPE_CHECKING:
     from autoscope.plan.cost import CostTable
 
@@ -42,6 +43,8 @@ DEEP = 21
 NEVER = 1e-9
 """A rate at which everything is decided and nothing recorded."""
 RATES = (0.0, NEVER, 1.0)
+RATIO = "cold"
+"""The one figure that is no time."""
 WHAT = {
     "flag": "a call while nothing can be recorded",
     "armed": "a call in a trace that is not recorded",
@@ -59,6 +62,7 @@ WHAT = {
     "state": "a captured change of state",
     "profiled": "cProfile, a call",
     "python": "a statement, `x = a + b`",
+    "cold": "a call alone among other work, times as much",
 }
 
 
@@ -135,7 +139,7 @@ def _measure_all(rounds: int) -> dict[str, float]:
             found |= figures
             bar.advance(task)
     python = statistics.median(speeds)
-    return {name: value * python for name, value in found.items()} | {"python": python}
+    return {name: value * (1.0 if name == RATIO else python) for name, value in found.items()} | {"python": python}
 
 
 def _in_a_process(folder: str, rate: float, rounds: int) -> dict[str, float]:
@@ -175,11 +179,19 @@ def generate{0}(x):
         yield number
 """
 _REST = """
+import json, re
+
+papers = [{"id": number, "name": f"paper {number}", "tags": ["a", str(number)]} for number in range(60)]
+
+def stroll():
+    text = json.dumps(papers)
+    return re.sub(r"\\d+", "#", text), sorted(text.split()), json.loads(text)
+
 class Thing:
     pass
 
 thing = Thing()
-listing = [1, "two", 3.0]
+record = {"id": 7, "name": "a pear", "price": 2.5, "tags": ["ripe", "green"]}
 
 def deep(below):
     if below:
@@ -200,7 +212,7 @@ def run_deep(n):
         except ValueError:
             pass
 """
-_VALUES = ("1", "'some text'", "thing", "listing")
+_VALUES = ("1", "'some text'", "thing", "record")
 """What arguments and results are: numbers and texts mostly, objects and containers."""
 
 
@@ -218,6 +230,7 @@ def module_text() -> str:
     for name in ("call", "thin"):
         loop(f"run_{name}", lambda number, name=name: f"{name}{number}(1)")  # type: ignore[misc]
     loop("run_roots", lambda number: f"call{number}(1)")
+    loop("run_cold", lambda number: f"stroll(); full{number}({', '.join(_turned(number))})")
     loop("run_one", lambda number: f"one{number}({_turned(number)[0]})")
     for name in ("four", "full"):
         loop(f"run_{name}", lambda number, name=name: f"{name}{number}({', '.join(_turned(number))})")  # type: ignore[misc]
@@ -232,6 +245,7 @@ def _plan(rate: float) -> dict[str, Any]:
     """Everything woven but the loop whose calls are to be roots, nothing captured but where that is measured."""
     functions = {
         "run_roots": {"level": "off"},
+        "stroll": {"level": "off"},
         "thin*": {"rate": NEVER},
         "one*": {"capture": {"args": True}},
         "four*": {"capture": {"args": True}},
@@ -281,6 +295,7 @@ SPANS = {
     "one": 1024,
     "four": 1024,
     "full": 1024,
+    "cold": 128,
     "fail": 256,
     "deep": 32,
 }
@@ -338,7 +353,7 @@ def _figures(measured: list[Times], of_round: Callable[[Times], dict[str, float]
     for of in measured:
         python = of["python"][0]
         for name, value in of_round(of).items():
-            found.setdefault(name, []).append(value / python)
+            found.setdefault(name, []).append(value / (1.0 if name == RATIO else python))
     figures = {name: statistics.median(values) for name, values in found.items()}
     return figures | {"python": statistics.median(of["python"][0] for of in measured)}
 
@@ -368,4 +383,5 @@ def _recorded(of: Times) -> dict[str, float]:
         "told": both["fail"] - span - exception,
         "argument": argument,
         "result": both["full"] - both["four"],
+        RATIO: both["cold"] / both["full"],
     }

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from autoscope.plan.choose import DETAIL, OFF, Choice, by_strategy, namesakes, nearest
-from autoscope.plan.cost import CostTable, Price, price, spent
+from autoscope.plan.cost import CostTable, Price, among, price, spent
 from autoscope.plan.creations import STEPS
 from autoscope.plan.facts import ENTRIES, Facts, Function
 
@@ -169,7 +169,8 @@ class Estimator:
         return STEPS[function.kind]
 
     def share(self, spent_ns: float) -> float:
-        """Of the CPU time of program and tracing together."""
+        """Of the CPU time of program and tracing together, where nothing else is watched."""
+        spent_ns = among(self.costs, spent_ns, self.load.cpu_ns)
         return spent_ns / (self.load.cpu_ns + spent_ns)
 
     def total(self, choices: Sequence[Choice]) -> float:

@@ -24,6 +24,9 @@ MOST_BYTES = 100_000
 """Size of a table's file from which on it is none of ours."""
 MOST_NS = 1e9
 """No single thing we do takes a second."""
+MOST_RATIO = 10.0
+SPARSE = 0.2
+"""Where tracing, as measured call after call, takes this part of what the program takes, half of that is its caches' doing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class CostTable:
     """What `cProfile` adds to one call."""
     python: float
     """One simple statement, `x = a + b`: the unit of work estimates."""
+    cold: float
+    """How many times as much a recorded call takes that stands alone among other work: the processor's caches hold other things by then."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; `from_dict` is the way back."""
@@ -93,7 +98,7 @@ class CostTable:
 
 
 PRICES = tuple(field.name for field in fields(CostTable) if field.type == "float")
-"""The fields that are nanoseconds."""
+"""The figures: nanoseconds, but for `cold`."""
 
 
 _ORDER = (("flag", "armed"), ("armed", "root_no"), ("armed", "recorded"), ("thinned", "recorded"))
@@ -109,6 +114,8 @@ def implausible(table: CostTable) -> dict[str, str]:
             wrong[name] = f"cannot be {value:g}"
         elif not value and name in ("recorded", "exported", "python"):
             wrong[name] = "cannot be nothing"
+        elif name == "cold" and not 1 <= value <= MOST_RATIO:
+            wrong[name] = f"is not between 1 and {MOST_RATIO:g}"
     for less, more in _ORDER:
         if less not in wrong and more not in wrong and getattr(table, less) >= getattr(table, more):
             wrong[less] = f"is not below {more}"
@@ -145,6 +152,7 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
         "state": 0,
         "profiled": 255,
         "python": 8.3,
+        "cold": 1.35,
     },
     (3, 12): {
         "flag": 7,
@@ -163,6 +171,7 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
         "state": 0,
         "profiled": 230,
         "python": 8.6,
+        "cold": 1.35,
     },
     (3, 13): {
         "flag": 13,
@@ -181,6 +190,7 @@ _SHIPPED: dict[tuple[int, int], dict[str, float]] = {
         "state": 0,
         "profiled": 222,
         "python": 7.6,
+        "cold": 1.35,
     },
 }
 """Version -> figures: what `calibrate` found on one small shared machine, medians of five times, brought to one speed of it.
@@ -318,6 +328,11 @@ def spent(price: Price, calls: float, *, traced: float = 1.0, rate: float = 1.0,
         # Drawn first: a call that is left out begins no trace, and nothing has to be decided.
         outside = rate * (price.root_no + price.drawn) + (1 - rate) * price.thinned
     return calls * (traced * inside + (1 - traced) * outside)
+
+
+def among(table: CostTable, spent_ns: float, cpu_ns: float) -> float:
+    """What calls take in a program that uses so much CPU time itself, if they take `spent_ns` one after the other."""
+    return spent_ns * (1.0 + (table.cold - 1.0) / (1.0 + spent_ns / (SPARSE * cpu_ns)))
 
 
 def raised(table: CostTable, frames: float) -> float:

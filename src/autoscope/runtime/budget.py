@@ -67,6 +67,7 @@ WINDOW_NET_NS = 1_500_000
 """And until the program has used so much CPU time in it."""
 LONGEST_WINDOW_SECONDS = 0.25
 MOST_CHECKS = 60
+MOST_OPENS = 10
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
@@ -252,8 +253,8 @@ class Budget:
         self.windows: dict[Site, Steered] = {}
         self.is_open = self.is_counting = False
         self.duty = MOST_DUTY
-        self.open_share = MOST_DUTY
-        """How much of the time windows were open of late."""
+        self.opens: list[tuple[float, float]] = []
+        """How long functions that cannot be counted were watched, and the time since they had been before; the last times."""
         self.turn_at = 0.0
         self.swaps = self.opened = 0
         self.begin()
@@ -387,7 +388,7 @@ class Budget:
         elif steered.state == THINNED:
             steered.owed += recorded / _of_all(steered.rate, sampling.rate)
         elif steered.state == WINDOWS and steered.pacer is None:
-            steered.owed += recorded / _of_all(steered.rate, self.open_share, sampling.rate)
+            steered.owed += recorded / _of_all(self.watched(steered), sampling.rate)
         elif steered.state in (EVERY, PLAIN):
             steered.owed += recorded / _of_all(site.rate, sampling.rate)
 
@@ -479,11 +480,32 @@ class Budget:
         Not both at once: among others a recorded call takes several times what it does among its like, and nobody knows how many times.
         """
         self.is_counting = True
+        self.shut(now)
         for site, steered in self.windows.items():
             if steered.silent is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.counting)
                 steered.counted = steered.silent.count()
         self.begin_measuring(now)
+
+    def shut(self, now: float) -> None:
+        """Functions that cannot be counted are watched by their flags, while others are looked at."""
+        if self.shut_at >= self.window_at:
+            return
+        for site, steered in self.windows.items():
+            if steered.pacer is None:
+                sites.disarm(site)
+        self.opens.append((now - self.window_at, now - self.shut_at))
+        del self.opens[:-MOST_OPENS]
+        self.shut_at = now
+
+    def watched(self, steered: Steered) -> float:
+        """Which part of the calls of one that cannot be counted is recorded: some of those made while it is watched.
+
+        Then the program gets less done: each of its calls draws a number, and some are recorded.
+        """
+        open_for, since = [sum(column) for column in zip(*self.opens, strict=True)] or (self.duty, 1.0)
+        slowed = self.slowness * (THINNED_NS + steered.rate * self.recorded_ns) * steered.calls / 1e9
+        return _of_all(steered.rate, open_for / since / (1.0 + slowed))
 
     def begin_measuring(self, now: float) -> None:
         self.turn_at = now + WINDOW_SECONDS
@@ -534,9 +556,7 @@ class Budget:
     def close_window(self, now: float) -> None:
         """Each window stands for the time since the one before."""
         self.is_open = False
-        since = max(now - self.shut_at, 1e-6)
-        self.open_share += (min((now - self.window_at) / since, 1.0) - self.open_share) * 0.2
-        self.shut_at = now
+        self.shut(now)
         began, cpu, own, recorded = self.opened_at
         end = Clock.process_cpu()
         # By another thread's clock nothing can be told.
@@ -548,8 +568,6 @@ class Budget:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
                 if steered.silent is not None:
                     called.append((site, steered, steered.silent.count() - steered.counted))
-            else:
-                sites.disarm(site)
         self.is_counting = False
         if not known:
             return
@@ -693,7 +711,7 @@ class Budget:
                 if new > CROWD + 4 * (steered.rate * called + steered.ahead()):
                     astray.append(site)
             elif steered.state == WINDOWS and steered.pacer is None:
-                called = new / _of_all(steered.rate, self.open_share)
+                called = new / self.watched(steered)
             else:
                 continue  # its windows tell, or nobody can
             calls = called * 1e9 / self.net

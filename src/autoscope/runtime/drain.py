@@ -65,7 +65,7 @@ class Drain:
         self,
         make_exporters: Callable[[], list[Exporter]],
         *,
-        interval: float = 0.1,
+        interval: float = 1.0,
         queue: int = DEFAULT_QUEUE,
         at_start: Callable[[], None] | None = None,
         each_tick: Callable[[], None] | None = None,
@@ -164,7 +164,8 @@ class Drain:
                         break
                     stay_unknown()
                     now = Clock.monotonic()
-                    late = now - drained >= self.interval - TICK_SECONDS / 2
+                    pause = min(self.interval, TICK_SECONDS) if self.busy else self.interval
+                    late = now - drained >= pause - TICK_SECONDS / 2 or len(sites.records) >= CHUNK * WIDTH
                     if self.steer is not None:
                         self.steer.turn()
                         # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
