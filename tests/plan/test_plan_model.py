@@ -25,6 +25,7 @@ from autoscope.plan.model import (
     Plan,
     Rule,
     Sampling,
+    Thresholds,
     matches,
 )
 
@@ -59,6 +60,9 @@ plans = st.builds(
     capture=captures,
     redact=globs,
     modules=st.dictionaries(names, modules, max_size=3),
+    compare=st.builds(
+        Thresholds, st.floats(1, 9), st.integers(1, 99), st.floats(1, 9), st.integers(0, 10**9), globs, globs
+    ),
     provenance=st.none() | st.dictionaries(st.text(), free, max_size=2),
     source=st.text(),
     warnings=st.lists(st.text(), max_size=2).map(tuple),

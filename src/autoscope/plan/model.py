@@ -127,6 +127,27 @@ class Sampling(NamedTuple):
     fold_under_ns: int | None = None
 
 
+DIFFERENCES = ("calls", "gone", "swallowed", "time")
+"""Ways in which a run may be worse than its baseline; see `read.compare`."""
+
+
+class Thresholds(NamedTuple):
+    """From where on a difference between two runs counts, and what it counts for."""
+
+    calls_times: float = 2.0
+    """A function is called at least so many times as often as before,"""
+    calls_more: int = 5
+    """and at least so often more."""
+    time_times: float = 1.5
+    """Its calls take at least so many times as long,"""
+    time_more_ns: int = 1_000_000
+    """and all together at least so much longer."""
+    fail: tuple[str, ...] = ("calls", "gone", "swallowed")
+    """Those of `DIFFERENCES` that make the verdict CRITICAL_MISS."""
+    warn: tuple[str, ...] = ("time",)
+    """Those that make it DRIFTED, if they are not among `fail`."""
+
+
 class _Settings(NamedTuple):
     """What a plan consists of."""
 
@@ -141,6 +162,7 @@ class _Settings(NamedTuple):
     capture: CapturePatch = SILENT
     redact: tuple[str, ...] = REDACT
     modules: Mapping[str, ModuleRule] = NONE
+    compare: Thresholds = Thresholds()
     provenance: Mapping[str, Any] | None = None
     """What the planner computed this plan from; free-form."""
     source: str = ""
@@ -228,6 +250,7 @@ class Plan(_Settings):
                 ]
                 for name, rule in self.modules.items()
             },
+            "compare": [*self.compare[:4], list(self.compare.fail), list(self.compare.warn)],
             "provenance": None if self.provenance is None else dict(self.provenance),
             "source": self.source,
             "warnings": list(self.warnings),
@@ -262,6 +285,7 @@ class Plan(_Settings):
                 )
                 for name, (level, rate, capture, functions) in data["modules"].items()
             },
+            compare=Thresholds(*data["compare"][:4], *map(tuple, data["compare"][4:])),
             provenance=data["provenance"],
             source=data["source"],
             warnings=tuple(data["warnings"]),

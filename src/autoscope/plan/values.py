@@ -75,6 +75,31 @@ def parse_budget(text: str, name: str = "", place: Place | None = None) -> float
     return share
 
 
+def parse_times(text: str, name: str = "", place: Place | None = None) -> float:
+    """`1.5`: how many times as much; 1 or more."""
+    way = "give a number from 1 on, such as 1.5"
+    number = text.strip()
+    if _NUMBER.fullmatch(number) is None:
+        raise refuse(name, f"{shown(text)} is not a number", way, place)
+    _refuse_octal(number, text, way, name, place)
+    value = float(number)
+    if not (1 <= value and math.isfinite(value)):
+        raise refuse(name, f"{shown(text)} is not 1 or more", way, place)
+    return value
+
+
+def parse_count(text: str, name: str = "", place: Place | None = None) -> int:
+    """`5`: a whole number above 0."""
+    way = "give a whole number above 0, such as 5"
+    number = text.strip()
+    if not (number.isascii() and number.isdecimal() and len(number) < 16):
+        raise refuse(name, f"{shown(text)} is not a whole number", way, place)
+    _refuse_octal(number, text, way, name, place)
+    if int(number) < 1:
+        raise refuse(name, f"{shown(text)} is not above 0", way, place)
+    return int(number)
+
+
 def _percent(text: str, share: float) -> str:
     return f"did you mean `{text.strip()}%`? " if 1 < share <= 100 and "%" not in text else ""
 

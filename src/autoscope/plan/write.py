@@ -358,6 +358,8 @@ def setting_text(name: str, layer: Layer) -> str:
         return capture_text(layer.capture)
     if name == "strategy":
         return layer.strategy or ""
+    if name == "compare":
+        return compare_text(layer.compare or {})
     words = {
         "extends": [word.text for word in layer.extends],
         "include": layer.include or (),
@@ -365,6 +367,18 @@ def setting_text(name: str, layer: Layer) -> str:
         "redact": layer.redact,
     }
     return flow(words[name])
+
+
+def compare_text(given: Mapping[str, Any]) -> str:
+    """`{calls: {times: 2}, warn: [time]}`."""
+    parts = []
+    for key, more in (("calls", "calls_more"), ("time", "time_more_ns")):
+        inner = [f"times: {number(given[f'{key}_times'])}"] if f"{key}_times" in given else []
+        if more in given:
+            inner.append(f"more: {duration_text(given[more]) if key == 'time' else given[more]}")
+        parts += [f"{key}: {{{', '.join(inner)}}}"] if inner else []
+    parts += [f"{key}: {flow(given[key])}" for key in ("fail", "warn") if key in given]
+    return "{" + ", ".join(parts) + "}"
 
 
 def text(document: Document) -> str:

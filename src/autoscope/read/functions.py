@@ -146,6 +146,8 @@ class Tree:
     """Site -> nanoseconds of the calls that were not recorded, as those that were have it."""
     folded: dict[int, list[Folded]] = field(default_factory=dict)
     """Site -> its recorded calls that have none."""
+    own_times: dict[int, array[int]] = field(default_factory=dict)
+    """Site -> own time of every recorded call that has a span, where it was asked for."""
 
 
 def grow_tree(
@@ -153,6 +155,7 @@ def grow_tree(
     running: dict[int, int] | None = None,
     generators: frozenset[int] = frozenset(),
     folded: dict[int, tuple[bool, list[Folded]]] | None = None,
+    with_own: bool = False,
 ) -> Tree:
     """One pass over `Row`s in order of start, parents first.
 
@@ -223,6 +226,9 @@ def grow_tree(
                 covered = min(covered, left[caller])
                 left[caller] -= covered
                 caller_path.own_ns -= covered
+    if with_own:
+        for path, own in zip(path_of, left, strict=True):
+            tree.own_times.setdefault(path.site, array("q")).append(own)
     return tree
 
 
@@ -290,14 +296,16 @@ def read_places(connection: Connection) -> dict[int, Place]:
     return places
 
 
-def read_folded(connection: Connection, places: dict[int, Place]) -> dict[int, tuple[bool, list[Folded]]]:
-    """Span -> whether what was counted on it ran beside it, and that."""
+def read_folded(
+    connection: Connection, places: dict[int, Place], scaled: bool = True
+) -> dict[int, tuple[bool, list[Folded]]]:
+    """Span -> whether what was counted on it ran beside it, and that; `scaled`: as often as its trace stands for."""
     sites = {(place.name, place.line): site for site, place in places.items()}
     rows = connection.execute(_FOLDED)
     found: dict[int, tuple[bool, list[Folded]]] = {}
     for span, text, tracestate in rows:
         told = json.loads(text)
-        scale = adjusted_count(tracestate)
+        scale = adjusted_count(tracestate) if scaled else None
         names = told.get("autoscope.folded.functions", [])
         where = zip(names, told.get("autoscope.folded.lines", []), strict=False)
         total = told.get("autoscope.folded.total_ns", [])
