@@ -298,7 +298,7 @@ def _add_error(
 
 
 def thin(ordered: list[int]) -> tuple[int, ...]:
-    """At most `KEPT` of the values, at equal distances, the first, the last and the one in the middle among them."""
+    """At most `KEPT` of the values, at equal distances, the first and the last among them."""
     last = len(ordered) - 1
     if last < KEPT:
         return tuple(ordered)
