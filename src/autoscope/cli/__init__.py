@@ -26,6 +26,7 @@ COMMANDS = (
     "analyze",
     "calibrate",
     "report",
+    "diff",
     "export",
     "ps",
     "top",

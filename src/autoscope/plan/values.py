@@ -83,7 +83,7 @@ def parse_times(text: str, name: str = "", place: Place | None = None) -> float:
         raise refuse(name, f"{shown(text)} is not a number", way, place)
     _refuse_octal(number, text, way, name, place)
     value = float(number)
-    if not (1 <= value and math.isfinite(value)):
+    if not (value >= 1 and math.isfinite(value)):
         raise refuse(name, f"{shown(text)} is not 1 or more", way, place)
     return value
 

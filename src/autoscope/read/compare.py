@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from autoscope.read.report import human_time
+from autoscope.read.report import human_time, plural
 from autoscope.read.tests import Figures, Measured, Measurement
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ def headline(comparison: Comparison) -> str:
     what = f"{comparison.after} against {comparison.before}"
     if len(comparison.cases) == 1 and not comparison.cases[0].id:
         return f"{comparison.verdict}  {what}"
-    counts = [f"{len(comparison.cases):,} tests compared"]
+    counts = [f"{plural(len(comparison.cases), 'test')} compared"]
     for verdict in (CRITICAL_MISS, DRIFTED):
         number = sum(case.verdict == verdict for case in comparison.cases)
         counts += [f"{number:,} {verdict}"] if number else []

@@ -28,6 +28,7 @@ from autoscope.read.functions import (
     read_folded,
     read_places,
 )
+from autoscope.read.report import plural
 from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
@@ -310,15 +311,13 @@ def doubts_of(run: Run, has_cases: bool) -> list[str]:
     counters = run.meta["counters"]
     found = []
     if counters.get("dropped"):
-        found.append(f"{counters['dropped']:,} calls were dropped")
+        found.append(f"dropped: {plural(counters['dropped'], 'call')}")
     if counters.get("decided_early"):
-        found.append(f"{counters['decided_early']:,} traces were decided before they had ended")
+        found.append(f"decided before it had ended: {plural(counters['decided_early'], 'trace')}")
     if counters.get("sampled_out") and not has_cases:
-        found.append(f"{counters['sampled_out']:,} traces were sampled out")
+        found.append(f"sampled out: {plural(counters['sampled_out'], 'trace')}")
     for state in ("running", "killed"):
         count = sum(process.state == state and process.pid != os.getpid() for process in run.processes)
         if count:
-            found.append(
-                f"{count} of {len(run.processes)} processes " + ("still run" if state == "running" else "were killed")
-            )
+            found.append(f"{'still running' if state == 'running' else 'killed'}: {plural(count, 'process', 'es')}")
     return [*found, *run.notes]
