@@ -27,6 +27,8 @@ COMMANDS = (
     "calibrate",
     "report",
     "diff",
+    "affected",
+    "view",
     "export",
     "ps",
     "top",

@@ -1,8 +1,8 @@
 """The tests of a run, and what was called in each.
 
 A test is a span with the attribute `test.case.name` (its node id). All that has this span among its ancestors belongs to it, in
-whatever thread or process of the run. What pytest itself does between the two (`setup`, `call`, fixtures) has spans too; they are
-told from functions of the program by their kind.
+whatever thread or process of the run, but for what a fixture does that other tests share: it is called in whichever test comes first.
+What pytest itself does in between (`setup`, `call`, fixtures) has spans too; they are told from functions of the program by their kind.
 
 `Measurement` is what `compare` compares: calls are exact here or said to be estimates, and of own times a few are kept.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,29 @@ WHERE instr(d.attributes, '"test.case.name"') > 0
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A fixture that was set up, or torn down, for more tests than the one it was in."""
+
+    scope: str
+    """`class`, `module`, `package` or `session`."""
+    span: int
+    path: str
+
+
+def find_shared(run: Run) -> list[Shared]:
+    """Every such fixture of a run."""
+
+    def ask(connection: Connection, process: Process) -> list[Shared]:
+        scopes = [(span, json.loads(text).get("pytest.fixture.scope")) for span, text in connection.execute(_FIXTURES)]
+        return [Shared(scope, span, process.path) for span, scope in scopes if scope not in (None, "function")]
+
+    return [shared for found in run.ask(ask) for shared in found]
+
+
+_FIXTURES = """SELECT span, attributes FROM details WHERE instr(attributes, '"pytest.fixture.scope"') > 0"""
+
+
 def last_of_each(cases: Iterable[Case]) -> dict[str, Case]:
     """Node id -> the test as it ran last."""
     return {case.id: case for case in cases}
@@ -97,21 +120,43 @@ def last_of_each(cases: Iterable[Case]) -> dict[str, Case]:
 
 
 class Owners:
-    """Which test a span belongs to: the nearest above it."""
+    """Which test a span belongs to, or which shared fixture: the nearest above it.
 
-    def __init__(self, run: Run, cases: list[Case]) -> None:
+    Both are numbered: first the tests, then the fixtures.
+    """
+
+    def __init__(self, run: Run, cases: Sequence[Case], shared: Sequence[Shared] = ()) -> None:
         self.starts: dict[str, dict[int, int]] = {}
-        """Process's file -> span -> number of the test."""
-        for number, case in enumerate(cases):
-            self.starts.setdefault(case.path, {})[case.span] = number
+        """Process's file -> span -> number."""
+        tops = [(one.path, one.span) for one in cases] + [(one.path, one.span) for one in shared]
+        for number, (path, span) in enumerate(tops):
+            self.starts.setdefault(path, {})[span] = number
         self.remote: dict[int, int] = {}
-        """Span in another process -> number of the test it belongs to."""
-        if cases:
+        """Span in another process -> number of what it belongs to."""
+        self.under: dict[int, int] = {}
+        """Number -> that of the test it was in, once `of` was asked for its process."""
+        if self.starts:
             self._find_remote(run)
 
     def of(self, connection: Connection, process: Process) -> dict[int, int]:
-        """Span -> number of its test, for those that have one."""
-        return _own(connection, self.starts.get(process.path, {}), self.remote)
+        """Span -> number, for those that belong to one."""
+        return self._own(connection, process, self.remote)
+
+    def _own(self, connection: Connection, process: Process, remote: dict[int, int]) -> dict[int, int]:
+        owner: dict[int, int] = {}
+        starts = self.starts.get(process.path, {})
+        if not starts and not remote:
+            return owner
+        for span, parent in connection.execute(_PARENTS):
+            above = owner[parent] if parent in owner else remote.get(parent)
+            mine = starts.get(span)
+            if mine is None:
+                mine = above
+            elif above is not None:
+                self.under[mine] = above
+            if mine is not None:
+                owner[span] = mine
+        return owner
 
     def _find_remote(self, run: Run) -> None:
         """Follow what other processes began, however many processes lie between."""
@@ -122,7 +167,7 @@ class Owners:
         found: dict[int, int] = {}
 
         def look(connection: Connection, process: Process) -> None:
-            owner = _own(connection, self.starts.get(process.path, {}), wanted)
+            owner = self._own(connection, process, wanted)
             found.update({span: owner[span] for span in wanted.keys() & owner.keys()})
 
         run.ask(look)
@@ -134,24 +179,10 @@ class Owners:
                 at = found.get(behind[at], NOBODY)
             if at >= 0:
                 self.remote[span] = at
+        self.under.clear()  # of what had not been followed yet
 
 
 _REMOTE = "SELECT DISTINCT remote_parent FROM traces WHERE remote_parent != 0"
-
-
-def _own(connection: Connection, starts: dict[int, int], remote: dict[int, int]) -> dict[int, int]:
-    owner: dict[int, int] = {}
-    if not starts and not remote:
-        return owner
-    for span, parent in connection.execute(_PARENTS):
-        mine = starts.get(span)
-        if mine is None:
-            mine = owner[parent] if parent in owner else remote.get(parent)
-        if mine is not None:
-            owner[span] = mine
-    return owner
-
-
 _PARENTS = """
 SELECT s.span, CASE s.parent WHEN 0 THEN t.remote_parent ELSE s.parent END
 FROM spans s JOIN traces t ON t.id = s.trace ORDER BY s.start_ns, s.span
@@ -208,10 +239,13 @@ class Measurement:
 def measure(run: Run) -> Measurement:
     """What was called in each test of a run, and outside all of them. Everything should have been flushed."""
     cases = find_cases(run)
-    owners = Owners(run, cases)
+    owners = Owners(run, cases, find_shared(run))
     found = [Measured(case.outcome) for case in cases]
     rest = Measured()
     estimated = {name for process in run.processes for name, *_ in process.meta.get("budget", {}).get("unseen", ())}
+
+    def into(number: int) -> Measured:
+        return found[number] if 0 <= number < len(cases) else rest
 
     def add(connection: Connection, process: Process) -> None:
         places = read_places(connection)
@@ -221,11 +255,11 @@ def measure(run: Run) -> Measurement:
         folded = read_folded(connection, places, scaled=not cases)
         for number, rows in _rows(connection, owner, scaled=not cases).items():
             tree = grow_tree(rows, running, generators, folded, with_own=True)
-            _add(rest if number == NOBODY else found[number], tree, places)
+            _add(into(number), tree, places)
             estimated.update(places.get(row[2], LOST).name for row in rows if row[5] is not None)
         for span, site, error, caller, caller_error in connection.execute(_ERRORS):
             number = owner.get(span, NOBODY)
-            _add_error(rest if number == NOBODY else found[number], places, site, error, caller, caller_error)
+            _add_error(into(number), places, site, error, caller, caller_error)
 
     run.ask(add)
     for measured in (*found, rest):
