@@ -56,6 +56,8 @@ class Used:
     """Node id -> functions, files as the run has them."""
     files: dict[str, str] = field(default_factory=dict)
     """Node id -> the file of the test."""
+    everybody: set[Function] = field(default_factory=set)
+    """What was called outside all tests, for whomever: by imports, hooks, plugins."""
     doubts: list[str] = field(default_factory=list)
 
 
@@ -83,7 +85,7 @@ def used_by(run: Run) -> Used:
     for number, case in enumerate(cases):
         used.cases.setdefault(case.id, set()).update(called.get(number, ()))
         used.files[case.id] = case.file
-    everybody = called.get(-1, set())
+    used.everybody = called.get(-1, set())
     for number, one in enumerate(shared, len(cases)):
         at = owners.under.get(number, -1)
         while at >= len(cases):  # a fixture that another one asked for
@@ -91,8 +93,6 @@ def used_by(run: Run) -> Used:
         for id in used.cases:
             if at < 0 or _shares(one.scope, cases[at].id, id):
                 used.cases[id] |= called.get(number, set())
-    for functions in used.cases.values():
-        functions |= everybody
     return used
 
 
@@ -398,14 +398,13 @@ def find_affected(run: Run, revision: str, directory: str) -> Affected:
         follow(changes, importers)
         follow_helpers(changes, importers, {file for name in used.files.values() if (file := where.of_test(name))})
     reasons: dict[str, str] = {}
-    gone: set[str] = set()
+    for_all = _of_calls(changes, used.everybody, where, by_module=False)
     for id, functions in used.cases.items():
         file = where.of_test(used.files[id] or id.partition("::")[0])
         name = qualname_of(id)
         if file is not None and (not where.exists(file) or changes.functions.get((file, name)) == "gone"):
-            gone.add(id)
             continue
-        reason = _of_test(changes, file, name) or _of_calls(changes, functions, where)
+        reason = _of_test(changes, file, name) or _of_calls(changes, functions, where) or for_all
         if reason is None and used.doubts:
             reason = f"not all calls were recorded ({used.doubts[0]})"
         if reason is not None:
@@ -449,12 +448,13 @@ def _is_test(qualname: str) -> bool:
     return qualname.split(".")[-1].startswith("test") and "<locals>" not in qualname
 
 
-def _of_calls(changes: Changes, functions: Iterable[Function], where: _Where) -> str | None:
+def _of_calls(changes: Changes, functions: Iterable[Function], where: _Where, *, by_module: bool = True) -> str | None:
+    """Why one who called these is concerned; `by_module`: also by what is outside functions."""
     for path, qualname in sorted(functions):
         file = where.of_code(path, changes)
         if file is None:
             continue
-        if file in changes.modules:
+        if by_module and file in changes.modules:
             return changes.modules[file]
         # A nested function is made by those around it.
         for outer in _around(qualname):
