@@ -269,6 +269,23 @@ def test_what_was_called_outside_all_tests(tmp_path):
     assert list(project.affected().tests) == [ADD, TOTAL]
 
 
+def test_what_a_run_does_not_watch(tmp_path):
+    """Short accessors are not watched at this level: who may have called one is who called anything of its module. What no test
+    called any function of is said."""
+    project = Project(tmp_path)
+    (tmp_path / ".gitignore").write_text("store/\napp.py\ncases.py\n__pycache__/\n")
+    project.run = record(tmp_path, BODY, files=FILES | {"shop/idle.py": "def f():\n    return 1\n"})
+    project.git("init", "-q", "-b", "main")
+    project.commit()
+    project.edit("shop/cart.py", "return 1\n", "return 2\n")
+    project.edit("shop/idle.py", "return 1\n", "return 2\n")
+    found = project.affected()
+
+    assert list(found.tests) == [ADD, TOTAL]
+    assert found.reasons[ADD] == "unused of shop/cart.py changed, which the run may not have watched"
+    assert found.notes == ("changed, and no test of the run called a function of it: shop/idle.py",)
+
+
 def test_reasons(project):
     """Each is a sentence."""
     project.edit("shop/config.py", "RATE = 2", "RATE = 3")

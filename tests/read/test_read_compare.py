@@ -349,6 +349,24 @@ def test_estimates_decide_nothing(tmp_path):
     assert "an estimate, so nothing is decided by it" in lines_of(found)[1]
 
 
+def test_one_that_is_recorded_in_part_may_have_been_called(tmp_path):
+    """Though it is in no span of the test; and its caller, where it left none, is not the one that is known."""
+    unseen = {"unseen": [["shop.a", "shop.py", 3, "function", 99]]}
+    failed = call("shop.q", error="Refused")
+    found = compared(
+        tmp_path,
+        [case(TEST, call("shop.order", call("shop.a", failed))), case("t.py::b", call("shop.b"))],
+        [case(TEST, call("shop.order", failed)), case("t.py::b", call("shop.c"))],
+        meta={"budget": unseen},
+    )
+
+    assert told(found) == [
+        ("critical", "gone", "shop.b", ("t.py::b",)),
+        ("note", "gone", "shop.a", (TEST,)),
+        ("note", "swallowed", "shop.q", (TEST,)),
+    ]
+
+
 def test_a_test_with_another_outcome_is_not_compared(tmp_path):
     """It ended early. Tests that only one of the two has are named."""
     found = compared(
@@ -534,9 +552,12 @@ measureds = st.builds(
     st.booleans(),
 )
 measurements = st.builds(
-    lambda cases, rest, doubts, about: Measurement("m", cases, Measured() if cases else rest, tuple(doubts), about),
+    lambda cases, rest, estimated, doubts, about: Measurement(
+        "m", cases, Measured() if cases else rest, estimated, tuple(doubts), about
+    ),
     st.dictionaries(st.sampled_from(["t.py::a", "t.py::b[x y]", "t.py::c[\n]"]), measureds, max_size=3),
     measureds,
+    st.frozensets(names, max_size=2),
     st.lists(st.text(max_size=5), max_size=2),
     st.dictionaries(st.sampled_from(["python", "strategy"]), st.text(max_size=5)),
 )
@@ -580,7 +601,8 @@ def test_a_baseline_is_read_as_it_was_written(tmp_path, one):
     baseline.write(one, str(path))
     again = baseline.read(str(path))
 
-    assert (again.cases, again.rest, again.doubts, again.about) == (one.cases, one.rest, one.doubts, one.about)
+    assert (again.cases, again.rest, again.about) == (one.cases, one.rest, one.about)
+    assert (again.estimated, again.doubts) == (one.estimated, one.doubts)
     first = path.read_bytes()
     baseline.write(again, str(path))
     assert path.read_bytes() == first

@@ -314,6 +314,10 @@ class Changes:
     new: list[str] = field(default_factory=list)
     """Python files that were not there."""
 
+    def files(self) -> list[str]:
+        """Those with code that changed."""
+        return sorted({*self.modules, *(file for file, _ in self.functions)})
+
 
 def find_changes(top: str, revision: str, asked: str) -> Changes:
     """What differs between a revision and the working tree."""
@@ -363,6 +367,13 @@ def follow(found: Changes, importers: Importers) -> None:
                     found.modules[other] = f"{other} calls {called[0]} of {file}, which changed, when it is imported"
 
 
+def add_unwatched(found: Changes, called: dict[str, set[str]]) -> None:
+    """Add the modules of changed functions that no test is known to have called, where not every function was watched."""
+    for (file, qualname), what in found.functions.items():
+        if what != "new" and file in called and called[file].isdisjoint(_around(qualname)):
+            found.modules.setdefault(file, f"{qualname} of {file} {_did(what)}, which the run may not have watched")
+
+
 def follow_helpers(found: Changes, importers: Importers, tests: set[str]) -> None:
     """Add the files of tests, and `conftest.py`, that import what stands beside tests and is no test: nobody watches that."""
     folders = {os.path.dirname(file) for file in tests}
@@ -371,7 +382,7 @@ def follow_helpers(found: Changes, importers: Importers, tests: set[str]) -> Non
         beside = any(file.startswith(folder + "/") for folder in folders if folder)
         return beside and file not in tests and os.path.basename(file) != "conftest.py"
 
-    todo = [file for file in sorted({*found.modules, *(file for file, _ in found.functions)}) if is_helper(file)]
+    todo = [file for file in found.files() if is_helper(file)]
     seen = set(todo)
     while todo:
         file = todo.pop()
@@ -393,10 +404,14 @@ def find_affected(run: Run, revision: str, directory: str) -> Affected:
     changes = find_changes(top, revision, asked)
     used = used_by(run)
     where = _Where(top, directory)
+    tests = {file for name in used.files.values() if (file := where.of_test(name))}
+    called = _Where(top, directory).changed_of(changes, used)
+    if run.info.get("strategy") != "full_trace":
+        add_unwatched(changes, called)
     if changes.functions or changes.modules:
         importers = Importers(top, asked)
         follow(changes, importers)
-        follow_helpers(changes, importers, {file for name in used.files.values() if (file := where.of_test(name))})
+        follow_helpers(changes, importers, tests)
     reasons: dict[str, str] = {}
     for_all = _of_calls(changes, used.everybody, where, by_module=False)
     for id, functions in used.cases.items():
@@ -411,6 +426,10 @@ def find_affected(run: Run, revision: str, directory: str) -> Affected:
             reasons[id] = reason
     _add_new(reasons, changes, used, where)
     notes = [f"{doubt}: every test is listed" for doubt in used.doubts[:1] if used.cases]
+    uncalled = [file for file in changes.files() if file not in {*called.keys(), *tests, *changes.new} and used.cases]
+    uncalled = [file for file in uncalled if not any(file in reason for reason in reasons.values())]
+    if uncalled:
+        notes.append(f"changed, and no test of the run called a function of it: {_some(uncalled)}")
     if changes.other:
         notes.append(f"not Python, and no test is listed for it: {_some(changes.other)}")
     return Affected(tuple(reasons), reasons, len(used.cases), tuple(notes))
@@ -425,7 +444,7 @@ def _of_test(changes: Changes, file: str | None, name: str) -> str | None:
     """Why a test is concerned by what is in its own file, or in a `conftest.py` above it."""
     if file is None:
         return None
-    for other in {*changes.modules, *(changed for changed, _ in changes.functions)}:
+    for other in changes.files():
         if os.path.basename(other) == "conftest.py":
             folder = os.path.dirname(other)
             if not folder or file.startswith(folder + "/"):
@@ -510,6 +529,15 @@ class _Where:
         """As pytest is given it."""
         return os.path.relpath(file, self.start)
 
+    def changed_of(self, changes: Changes, used: Used) -> dict[str, set[str]]:
+        """Changed file -> the functions of it that were called."""
+        found: dict[str, set[str]] = {}
+        for path, qualname in set().union(used.everybody, *used.cases.values()):
+            file = self.of_code(path, changes)
+            if file is not None:
+                found.setdefault(file, set()).add(qualname)
+        return found
+
     def of_code(self, path: str, changes: Changes) -> str | None:
         """The changed file that a run recorded under this path; None where it is not among them.
 
@@ -517,8 +545,7 @@ class _Where:
         """
         if path not in self._code:
             if self._changed is None:
-                every = {*changes.modules, *(file for file, _ in changes.functions)}
-                self._changed = {os.path.join(self.top, file): file for file in every}
+                self._changed = {os.path.join(self.top, file): file for file in changes.files()}
             real = os.path.realpath(path)
             found = self._changed.get(real)
             is_here = real.startswith(self.top + os.sep) and "site-packages" not in real and os.path.exists(real)

@@ -49,7 +49,8 @@ def write(measurement: Measurement, path: str) -> None:
 def lines_of(measurement: Measurement) -> Iterator[str]:
     """The file, line by line."""
     head = {"autoscope_baseline": VERSION, **{key: measurement.about[key] for key in sorted(measurement.about)}}
-    yield _json(head | ({"doubts": list(measurement.doubts)} if measurement.doubts else {}))
+    lists = {"estimated": sorted(measurement.estimated), "doubts": list(measurement.doubts)}
+    yield _json(head | {key: words for key, words in lists.items() if words})
     for id in sorted(measurement.cases):
         yield from _case_lines({"test": id}, measurement.cases[id])
     if not measurement.cases:
@@ -111,11 +112,11 @@ def _head(told: _Told, path: str) -> Measurement:
         raise told.refuse("not a baseline: it begins otherwise")
     if version != VERSION:
         raise told.refuse(f"version {version!r} is not one this autoscope reads (it reads {VERSION})")
-    about = {key: told.text(key) for key in told.values if key not in ("autoscope_baseline", "doubts")}
-    doubts = told.values.get("doubts", [])
-    if not isinstance(doubts, list) or not all(isinstance(one, str) for one in doubts):
-        raise told.refuse("`doubts` is not a list of texts")
-    return Measurement(f"baseline {os.path.basename(path)}", doubts=tuple(doubts), about=about)
+    lists = ("estimated", "doubts")
+    about = {key: told.text(key) for key in told.values if key not in ("autoscope_baseline", *lists)}
+    estimated, doubts = (told.texts(key) for key in lists)
+    name = f"baseline {os.path.basename(path)}"
+    return Measurement(name, estimated=frozenset(estimated), doubts=tuple(doubts), about=about)
 
 
 def _case(told: _Told, found: Measurement) -> Measured:
@@ -164,6 +165,12 @@ class _Told:
         value = self.values.get(key)
         if not isinstance(value, str):
             raise self.refuse(f"`{key}` is not text")
+        return value
+
+    def texts(self, key: str) -> list[str]:
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.refuse(f"`{key}` is not a list of texts")
         return value
 
     def whole(self, key: str) -> int:

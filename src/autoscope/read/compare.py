@@ -96,7 +96,7 @@ def compare(before: Measurement, after: Measurement, thresholds: Thresholds) -> 
     same_watch = before.about.get("strategy") == after.about.get("strategy")
     cases = []
     for id, then, now in strata:
-        judge = _Judge(thresholds, certain and then.whole and now.whole, same_watch)
+        judge = _Judge(thresholds, certain and then.whole and now.whole, same_watch, before.estimated | after.estimated)
         found = [*judge.calls(then, now), *judge.gone(then, now), *judge.swallowed(then, now)]
         cases.append(CaseVerdict(id, verdict_of(found), tuple(found)))
     pace, slower = compare_times([(then, now) for _, then, now in strata], thresholds)
@@ -154,10 +154,13 @@ def verdict_of(findings: Iterable[Finding]) -> str:
 class _Judge:
     """What differences in one test count for."""
 
-    def __init__(self, thresholds: Thresholds, certain: bool, same_watch: bool) -> None:
+    def __init__(
+        self, thresholds: Thresholds, certain: bool, same_watch: bool, estimated: frozenset[str] = frozenset()
+    ) -> None:
         self.thresholds = thresholds
         self.certain = certain
         self.same_watch = same_watch
+        self.estimated = estimated
 
     def finding(self, kind: str, target: str, detail: str, exact: bool, weight: float) -> Finding:
         severity = severity_of(kind, self.thresholds)
@@ -167,6 +170,9 @@ class _Judge:
             detail += "; an estimate, so nothing is decided by it"
         return Finding(severity, kind, target, detail, weight)
 
+    def is_exact(self, name: str, *figures: Figures) -> bool:
+        return name not in self.estimated and all(one.exact for one in figures)
+
     def calls(self, then: Measured, now: Measured) -> list[Finding]:
         found = []
         for name in sorted(now.functions.keys() & then.functions.keys()):
@@ -174,7 +180,7 @@ class _Judge:
             more = new.calls - old.calls
             if more >= self.thresholds.calls_more and new.calls >= old.calls * self.thresholds.calls_times:
                 detail = f"called {count(old)} -> {count(new)} times"
-                found.append(self.finding("calls", name, detail, old.exact and new.exact, more))
+                found.append(self.finding("calls", name, detail, self.is_exact(name, old, new), more))
         return found
 
     def gone(self, then: Measured, now: Measured) -> list[Finding]:
@@ -183,15 +189,15 @@ class _Judge:
             old = then.functions[name]
             times = "once" if round(old.calls) == 1 else f"{count(old)} times"
             detail = f"no longer called, was {times}"
-            found.append(self.finding("gone", name, detail, old.exact and self.same_watch, old.calls))
+            found.append(self.finding("gone", name, detail, self.is_exact(name, old) and self.same_watch, old.calls))
         return found
 
     def swallowed(self, then: Measured, now: Measured) -> list[Finding]:
         found = []
         for (caller, name, error), number in sorted(now.swallowed.items()):
             if (caller, name, error) not in then.swallowed:
-                functions = [measured.functions.get(each) for measured in (then, now) for each in (caller, name)]
-                exact = all(one is None or one.exact for one in functions) and self.same_watch
+                # Where calls are left out, the caller that is known may not be the one that was.
+                exact = not self.estimated and self.same_watch
                 detail = f"{error} does not leave {caller}"
                 if name in then.functions and caller not in then.functions:
                     detail += ", which was not called before"

@@ -230,6 +230,8 @@ class Measurement:
     """By node id; of one that was repeated, the last time."""
     rest: Measured = field(default_factory=Measured)
     """What belongs to no test: of a run without tests, everything."""
+    estimated: frozenset[str] = frozenset()
+    """Functions of whose calls only some were recorded: one that is in no test may have been called all the same."""
     doubts: tuple[str, ...] = ()
     """Why counts may be too low, one reason each."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -268,7 +270,8 @@ def measure(run: Run) -> Measurement:
             figures.times = thin(sorted(figures.times))
     about = {key: run.info[key] for key in ("autoscope", "python", "strategy") if isinstance(run.info.get(key), str)}
     by_id = {case.id: measured for case, measured in zip(cases, found, strict=True)}
-    return Measurement(f"run {run.id}", by_id, rest, tuple(doubts_of(run, bool(cases))), about)
+    doubts = tuple(doubts_of(run, bool(cases)))
+    return Measurement(f"run {run.id}", by_id, rest, frozenset(estimated), doubts, about)
 
 
 def _rows(connection: Connection, owner: dict[int, int], scaled: bool) -> dict[int, list[Row]]:
