@@ -25,6 +25,7 @@ from autoscope.plan.model import (
     Plan,
     Rule,
     Sampling,
+    Thresholds,
     matches,
 )
 
@@ -55,11 +56,14 @@ plans = st.builds(
     include=globs,
     exclude=globs,
     budget_overhead=rates,
-    budget_spans=st.none() | st.floats(0.1, 1e9),
+    budget_spans=st.none() | st.integers(1, 10**9),
     sampling=st.builds(Sampling, st.floats(0, 1), st.booleans(), st.booleans(), lengths, lengths),
     capture=captures,
     redact=globs,
     modules=st.dictionaries(names, modules, max_size=3),
+    compare=st.builds(
+        Thresholds, st.floats(1, 9), st.integers(1, 99), st.floats(1, 9), st.integers(0, 10**9), globs, globs
+    ),
     provenance=st.none() | st.dictionaries(st.text(), free, max_size=2),
     source=st.text(),
     warnings=st.lists(st.text(), max_size=2).map(tuple),

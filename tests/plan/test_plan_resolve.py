@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from autoscope.errors import PlanError
 from autoscope.plan import presets
 from autoscope.plan.load import load
-from autoscope.plan.model import REDACT, Capture, CapturePatch, FunctionRule, ModuleRule, Plan, Sampling
+from autoscope.plan.model import REDACT, Capture, CapturePatch, FunctionRule, ModuleRule, Plan, Sampling, Thresholds
 from autoscope.plan.presets import PRESETS, preset_path
 from autoscope.plan.resolve import resolve, resolve_mapping, resolve_plan
 from autoscope.plan.schema import Layer
@@ -126,6 +126,17 @@ def test_presets_are_found_where_they_are_installed(tmp_path, monkeypatch):
     assert preset_path("minimal") == str(tmp_path / "lib/autoscope/presets/minimal.yaml")
 
 
+def test_thresholds_of_comparisons_are_merged_key_by_key(tmp_path):
+    """A number alone is the ratio; an empty list takes the kinds away; what is not said is the default."""
+    (tmp_path / "base.yaml").write_text("compare: {calls: 3, time: {times: 2, more: 5ms}, warn: [time, gone]}\n")
+    (tmp_path / "plan.yaml").write_text("extends: base.yaml\ncompare: {calls: {more: 9}, time: 4, fail: []}\n")
+
+    assert resolve(plan_file=str(tmp_path / "plan.yaml"), environ={}).compare == Thresholds(
+        3.0, 9, 4.0, 5_000_000, (), ("time", "gone")
+    )
+    assert resolve(environ={}).compare == Thresholds()
+
+
 def test_options_win_over_the_environment_and_that_over_the_file():
     """For each setting by itself."""
     yaml = "strategy: minimal\ninclude: [file.*]\nsampling: {rate: 0.3}\nbudget: 3%\n"
@@ -212,6 +223,7 @@ layers = st.builds(
     rate=st.none() | st.floats(0, 1),
     keep_errors=st.none() | st.booleans(),
     capture=st.builds(CapturePatch, args=st.none() | st.booleans(), state=words),
+    compare=st.none() | st.dictionaries(st.sampled_from(Thresholds._fields), st.integers(1, 3), min_size=1),
     modules=st.dictionaries(
         st.sampled_from("mn"),
         st.builds(ModuleRule, words, functions=st.dictionaries(st.sampled_from("fg"), st.builds(FunctionRule, words))),

@@ -245,6 +245,7 @@ def test_settings_by_hand_stay(shop):  # noqa: F811
         "capture: {exceptions: false}   # too long\n"
         "budget: 4%\n"
         "sampling: {rate: 0.5, keep: {errors: true}, fold_under: 50us}\n"
+        "compare: {calls: {times: 3, more: 9}, time: {more: 5ms}, warn: []}\n"
     )
     shop.edit("plan.yaml", "budget: {overhead: 5%}\nsampling: {rate: 1}\n", mine)
 
@@ -263,6 +264,8 @@ def test_settings_by_hand_stay(shop):  # noqa: F811
         plan.sampling.keep_errors,
         plan.sampling.fold_under_ns,
     )
+    assert (3.0, 9, 1.5, 5_000_000) == plan.compare[:4]
+    assert plan.compare.warn == ()
     assert not plan.rule_for("shop.cart", "load").capture.exceptions
 
 

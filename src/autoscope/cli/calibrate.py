@@ -28,7 +28,6 @@ import autoscope
 from autoscope.errors import AutoscopeError
 from autoscope.weave import cache
 
-
 if TYPE_CHECKING:
     from autoscope.plan.cost import CostTable
 

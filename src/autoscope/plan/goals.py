@@ -9,16 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from autoscope import git
 from autoscope.errors import AutoscopeError
 from autoscope.plan.choose import DETAIL, Aim
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.model import is_glob, matches
-from autoscope.plan.values import did_you_mean, printable, shown
-
-if TYPE_CHECKING:
-    import subprocess
+from autoscope.plan.values import did_you_mean, shown
 
 KINDS = ("slow", "errors", "request", "diff")
 DEPTH = 3
@@ -164,16 +161,6 @@ def route_words(route: str) -> str:
     return _PARAMETER.sub("*", route.strip().strip("^$")).strip("/")
 
 
-def git(directory: str, goal: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """What git answers. Raises AutoscopeError where there is none."""
-    import subprocess
-
-    try:
-        return subprocess.run(["git", "-C", directory, *arguments], capture_output=True, check=False, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise AutoscopeError(f"--goal {goal}: git cannot be run: {error}; install git, or take another goal") from None
-
-
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
@@ -183,17 +170,16 @@ def changed_functions(facts: Facts, target: str, goal: str) -> list[int]:
         raise AutoscopeError(
             f"--goal {goal}: {shown(target)} is no range of commits; write one such as diff:main..HEAD"
         )
-    if git(facts.root, goal, "rev-parse", "--is-inside-work-tree").stdout.strip() != b"true":
-        raise AutoscopeError(f"--goal {goal}: {facts.root} is in no git repository; take another goal")
+    asked = f"--goal {goal}"
+    if not git.is_repository(facts.root, asked):
+        raise AutoscopeError(f"{asked}: {facts.root} is in no git repository; take another goal")
     # Whatever the user's configuration makes of a difference.
     form = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-    result = git(facts.root, goal, "-c", "core.quotePath=false", "diff", *form, "--relative", target, "--", ".")
-    if result.returncode:
-        said = printable(result.stderr.decode("utf-8", "replace").strip().split("\n")[0])
-        raise AutoscopeError(f"--goal {goal}: git refused: {said}; give a range git knows")
+    asking = ("-c", "core.quotePath=false", "diff", *form, "--relative", target, "--", ".")
+    out = git.insist(facts.root, asked, *asking, way="give a range git knows")
     lines: dict[str, set[int]] = {}
     file = ""
-    for line in result.stdout.decode("utf-8", "replace").split("\n"):
+    for line in out.decode("utf-8", "replace").split("\n"):
         if line.startswith("+++ "):
             file = os.path.realpath(os.path.join(facts.root, line[6:])) if line.startswith("+++ b/") else ""
         elif file and (hunk := _HUNK.match(line)):

@@ -132,6 +132,27 @@ class Sampling(NamedTuple):
         return self.keep_errors or self.keep_slower_than_ns is not None
 
 
+DIFFERENCES = ("calls", "gone", "swallowed", "time")
+"""Ways in which a run may be worse than its baseline; see `read.compare`."""
+
+
+class Thresholds(NamedTuple):
+    """From where on a difference between two runs counts, and what it counts for."""
+
+    calls_times: float = 2.0
+    """A function is called at least so many times as often as before,"""
+    calls_more: int = 5
+    """and at least so often more."""
+    time_times: float = 1.5
+    """Its calls take at least so many times as long,"""
+    time_more_ns: int = 1_000_000
+    """and all together at least so much longer."""
+    fail: tuple[str, ...] = ("calls", "gone", "swallowed")
+    """Those of `DIFFERENCES` that make the verdict CRITICAL_MISS."""
+    warn: tuple[str, ...] = ("time",)
+    """Those that make it DRIFTED, if they are not among `fail`."""
+
+
 class _Settings(NamedTuple):
     """What a plan consists of."""
 
@@ -142,12 +163,13 @@ class _Settings(NamedTuple):
     exclude: tuple[str, ...] = ()
     budget_overhead: float | None = None
     """Share of the process's CPU time; None: no bound."""
-    budget_spans: float | None = None
+    budget_spans: int | None = None
     """Spans a second of one process, where there is a bound to its CPU time; None: no bound."""
     sampling: Sampling = Sampling()
     capture: CapturePatch = SILENT
     redact: tuple[str, ...] = REDACT
     modules: Mapping[str, ModuleRule] = NONE
+    compare: Thresholds = Thresholds()
     provenance: Mapping[str, Any] | None = None
     """What the planner computed this plan from; free-form."""
     source: str = ""
@@ -236,6 +258,7 @@ class Plan(_Settings):
                 ]
                 for name, rule in self.modules.items()
             },
+            "compare": [*self.compare[:4], list(self.compare.fail), list(self.compare.warn)],
             "provenance": None if self.provenance is None else dict(self.provenance),
             "source": self.source,
             "warnings": list(self.warnings),
@@ -271,6 +294,7 @@ class Plan(_Settings):
                 )
                 for name, (level, rate, capture, functions) in data["modules"].items()
             },
+            compare=Thresholds(*data["compare"][:4], *map(tuple, data["compare"][4:])),
             provenance=data["provenance"],
             source=data["source"],
             warnings=tuple(data["warnings"]),

@@ -13,7 +13,7 @@ from typing import Any
 
 from autoscope.errors import Place, PlanError
 from autoscope.plan.load import extend, load, read_bytes
-from autoscope.plan.model import REDACT, RESOLVED, STRATEGIES, VERSION, Plan, Sampling
+from autoscope.plan.model import REDACT, RESOLVED, STRATEGIES, VERSION, Plan, Sampling, Thresholds
 from autoscope.plan.presets import preset_path
 from autoscope.plan.schema import Layer, from_python, read_layer
 from autoscope.plan.values import (
@@ -112,6 +112,7 @@ def _settle(options: Layer, file: Layer | None, environ: Mapping[str, str], sour
         capture=told.capture,
         redact=tuple(dict.fromkeys(REDACT + told.redact)),
         modules=told.modules or {},
+        compare=Thresholds(**(told.compare or {})),
         provenance=told.provenance,
         source=source,
         warnings=warnings,

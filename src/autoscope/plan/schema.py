@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from autoscope.errors import Place
-from autoscope.plan.model import LEVELS, SILENT, STATES, STRATEGIES, VERSION, CapturePatch, FunctionRule, ModuleRule
+from autoscope.plan.model import (
+    DIFFERENCES,
+    LEVELS,
+    SILENT,
+    STATES,
+    STRATEGIES,
+    VERSION,
+    CapturePatch,
+    FunctionRule,
+    ModuleRule,
+)
 from autoscope.plan.values import (
     did_you_mean,
     parse_budget,
@@ -20,6 +30,7 @@ from autoscope.plan.values import (
     parse_function_glob,
     parse_module_glob,
     parse_rate,
+    parse_times,
     parse_word,
     refuse,
     shown,
@@ -72,7 +83,7 @@ class Layer:
     include: tuple[str, ...] | None = None
     exclude: tuple[str, ...] = ()
     budget: float | None = None
-    budget_spans: float | None = None
+    budget_spans: int | None = None
     rate: float | None = None
     rate_given: bool = True
     """False where the rate is a preset's."""
@@ -82,6 +93,8 @@ class Layer:
     capture: CapturePatch = SILENT
     redact: tuple[str, ...] = ()
     modules: Mapping[str, ModuleRule] | None = None
+    compare: Mapping[str, Any] | None = None
+    """Fields of `Thresholds`."""
     provenance: Mapping[str, Any] | None = None
     extended: tuple[str, ...] = ()
     """The files that have come into it by `extends`."""
@@ -103,6 +116,9 @@ class Layer:
             capture=nearer.capture.over(farther.capture),
             redact=_both(farther.redact, nearer.redact),
             modules=_merge(nearer.modules or {}, farther.modules or {}, _module_over),
+            compare={**farther.compare, **nearer.compare}
+            if nearer.compare and farther.compare
+            else nearer.compare or farther.compare,
             provenance=_first(nearer.provenance, farther.provenance),
             extended=_both(nearer.extended, farther.extended),
         )
@@ -171,6 +187,7 @@ def read_layer(root: Node) -> Layer:
         capture=_capture(told, ""),
         redact=tuple(_redact(word) for word in _words(told, "redact", "[password, token]")),
         modules=_modules(told),
+        compare=thresholds_from(told["compare"], "compare") if "compare" in told else None,
         provenance=_provenance(told.get("provenance")),
     )
 
@@ -186,6 +203,7 @@ _PLAN = (
     "capture",
     "redact",
     "modules",
+    "compare",
     "provenance",
 )
 _RULE = ("level", "rate", "capture")
@@ -292,6 +310,32 @@ def _parameter(node: Node, name: str) -> str:
     return text
 
 
+def thresholds_from(node: Node, name: str) -> Mapping[str, Any]:
+    """The fields of `Thresholds` that are given; `name` is what the section is called. Raises PlanError."""
+    if not isinstance(node, Table):
+        raise refuse(name, f"{_kind(node)} is not a mapping", "write one such as {calls: 2, time: 1.5}", node.place)
+    told = _told(node, name, ("calls", "time", "fail", "warn"))
+    found: dict[str, Any] = {}
+    for key in ("calls", "time"):
+        inner = told.get(key)
+        if isinstance(inner, Table):
+            inside = _join(name, key)
+            parts = _told(inner, inside, ("times", "more"))
+            found[f"{key}_times"] = _read(parts, "times", inside, parse_times)
+            if key == "calls":
+                found["calls_more"] = _read(parts, "more", inside, parse_count)
+            else:
+                found["time_more_ns"] = _read(parts, "more", inside, parse_duration)
+        else:
+            found[f"{key}_times"] = _read(told, key, name, parse_times)
+    for key in ("fail", "warn"):
+        if key in told:
+            words = _words(told, key, "[calls, gone]", name)
+            kinds = [parse_word(word.text, DIFFERENCES, _join(name, key), word.place) for word in words]
+            found[key] = tuple(dict.fromkeys(kinds))
+    return {key: value for key, value in found.items() if value is not None}
+
+
 def _redact(word: Scalar) -> str:
     if not word.text.strip("-_ "):
         way = "write a part of the names to hide, such as password"
@@ -372,6 +416,10 @@ _EXAMPLES = {
     "fold_under": "50us",
     "level": "full_trace",
     "state": "diff",
+    "calls": "2",
+    "time": "1.5",
+    "times": "2",
+    "more": "5",
 }
 
 
@@ -403,7 +451,7 @@ def _globs(told: Told, key: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parse_module_glob(word.text, key, word.place) for word in words))
 
 
-def _words(told: Told, key: str, example: str) -> list[Scalar]:
+def _words(told: Told, key: str, example: str, path: str = "") -> list[Scalar]:
     """A list of words; one word alone counts as a list of one."""
     node = told.get(key)
     if node is None:
@@ -412,7 +460,8 @@ def _words(told: Told, key: str, example: str) -> list[Scalar]:
     words = []
     for item in items:
         if not isinstance(item, Scalar) or item.is_null:
-            raise refuse(key, f"{_kind(item)} is not text", f"write a list of words such as {example}", item.place)
+            way = f"write a list of words such as {example}"
+            raise refuse(_join(path, key), f"{_kind(item)} is not text", way, item.place)
         words.append(item)
     return words
 

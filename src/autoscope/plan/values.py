@@ -27,7 +27,6 @@ _UNITS = {
 _LONGEST = 2**62
 _SHARE = "give a share from 0 to 1 such as 0.2, or a percentage such as 20%"
 _BUDGET = "give a percentage such as 3%, or a share such as 0.03"
-_COUNT = "give how many there may be a second, such as 500"
 _LENGTH = "give a number and a unit (ns, us, ms, s, m, h), such as 250ms"
 MOST_SHOWN = 60
 """Characters of the user's words that a message repeats."""
@@ -76,13 +75,29 @@ def parse_budget(text: str, name: str = "", place: Place | None = None) -> float
     return share
 
 
-def parse_count(text: str, name: str = "", place: Place | None = None) -> float:
-    """`500`: so many a second, more than none."""
-    found = _NUMBER.fullmatch(text.strip())
-    if found is None or not 0 < float(found[0]) < math.inf:
-        raise refuse(name, f"{shown(text)} is not a number above 0", _COUNT, place)
-    _refuse_octal(found[0], text, _COUNT, name, place)
-    return float(found[0])
+def parse_times(text: str, name: str = "", place: Place | None = None) -> float:
+    """`1.5`: how many times as much; 1 or more."""
+    way = "give a number from 1 on, such as 1.5"
+    number = text.strip()
+    if _NUMBER.fullmatch(number) is None:
+        raise refuse(name, f"{shown(text)} is not a number", way, place)
+    _refuse_octal(number, text, way, name, place)
+    value = float(number)
+    if not (value >= 1 and math.isfinite(value)):
+        raise refuse(name, f"{shown(text)} is not 1 or more", way, place)
+    return value
+
+
+def parse_count(text: str, name: str = "", place: Place | None = None) -> int:
+    """`5`: a whole number above 0."""
+    way = "give a whole number above 0, such as 5"
+    number = text.strip()
+    if not (number.isascii() and number.isdecimal() and len(number) < 16):
+        raise refuse(name, f"{shown(text)} is not a whole number", way, place)
+    _refuse_octal(number, text, way, name, place)
+    if int(number) < 1:
+        raise refuse(name, f"{shown(text)} is not above 0", way, place)
+    return int(number)
 
 
 def _percent(text: str, share: float) -> str:

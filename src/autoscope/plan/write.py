@@ -294,10 +294,10 @@ def number(value: float) -> str:
     return short if float(short) == value else repr(float(value))
 
 
-def budget_text(value: float, spans: float | None = None) -> str:
+def budget_text(value: float, spans: int | None = None) -> str:
     """`{overhead: 3%}`, with `spans_per_second` where there is such a bound."""
     percent = f"{value * 100:.4g}%"
-    more = "" if spans is None else f", spans_per_second: {number(spans)}"
+    more = "" if spans is None else f", spans_per_second: {spans}"
     return f"{{overhead: {percent if parse_budget(percent) == value else number(value)}{more}}}"
 
 
@@ -359,6 +359,8 @@ def setting_text(name: str, layer: Layer) -> str:
         return capture_text(layer.capture)
     if name == "strategy":
         return layer.strategy or ""
+    if name == "compare":
+        return compare_text(layer.compare or {})
     words = {
         "extends": [word.text for word in layer.extends],
         "include": layer.include or (),
@@ -366,6 +368,18 @@ def setting_text(name: str, layer: Layer) -> str:
         "redact": layer.redact,
     }
     return flow(words[name])
+
+
+def compare_text(given: Mapping[str, Any]) -> str:
+    """`{calls: {times: 2}, warn: [time]}`."""
+    parts = []
+    for key, more in (("calls", "calls_more"), ("time", "time_more_ns")):
+        inner = [f"times: {number(given[f'{key}_times'])}"] if f"{key}_times" in given else []
+        if more in given:
+            inner.append(f"more: {duration_text(given[more]) if key == 'time' else given[more]}")
+        parts += [f"{key}: {{{', '.join(inner)}}}"] if inner else []
+    parts += [f"{key}: {flow(given[key])}" for key in ("fail", "warn") if key in given]
+    return "{" + ", ".join(parts) + "}"
 
 
 def text(document: Document) -> str:

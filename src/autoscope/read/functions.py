@@ -137,6 +137,8 @@ class Tree:
     """Site -> nanoseconds of the calls that were not recorded, as those that were have it."""
     folded: dict[int, list[Folded]] = field(default_factory=dict)
     """Site -> its recorded calls that have none, as they were counted."""
+    own_times: dict[int, array[int]] = field(default_factory=dict)
+    """Site -> own time of every recorded call that has a span, where it was asked for."""
 
 
 def grow_tree(
@@ -144,6 +146,7 @@ def grow_tree(
     running: dict[int, int] | None = None,
     generators: frozenset[int] = frozenset(),
     folded: dict[int, tuple[bool, list[Folded]]] | None = None,
+    with_own: bool = False,
 ) -> Tree:
     """One pass over `Row`s in order of start, parents first.
 
@@ -213,12 +216,15 @@ def grow_tree(
             is_beside, calls = folded[span]
             caller = above if is_beside else number
             caller_path = root if caller is None else path_of[caller]
-            each = (weight if caller is None else weights[caller]) or 1.0
+            each = (weight if caller is None else weights[caller]) or 1
             covered = _add_folded(caller_path, calls, each, tree, sets)
             if caller is not None:
                 covered = min(covered, left[caller])
                 left[caller] -= covered
                 caller_path.own_ns -= covered * each
+    if with_own:
+        for path, own in zip(path_of, left, strict=True):
+            tree.own_times.setdefault(path.site, array("q")).append(own)
     return tree
 
 
@@ -232,7 +238,7 @@ def _add_folded(
         path.own_ns += entry.own_ns * each
         path.total_ns += (entry.total_ns - entry.recursive_ns) * each
         tree.folded.setdefault(entry.site, []).append(entry)
-        tree.sampled[entry.site] = tree.sampled.get(entry.site, 0.0) + (each - 1.0) * entry.total_ns
+        tree.sampled[entry.site] = tree.sampled.get(entry.site, 0.0) + (each - 1) * entry.total_ns
     return sum(entry.own_ns for entry in calls)
 
 

@@ -349,7 +349,7 @@ def _budget(report: Report) -> list[str]:
     text = f"budget {report.budget:.3g} of the CPU time"
     if not partly:
         return [text + ": every call is recorded"]
-    text += f": {_plural(len(partly), 'function')} recorded in part, of which ~ are estimates"
+    text += f": {plural(len(partly), 'function')} recorded in part, of which ~ are estimates"
     shown = "; ".join(f"{shorten(one.site, 40)} {one.after}" for one in partly[:2])
     more = f" and {len(partly) - 2} more" if len(partly) > 2 else ""
     return [f"{text} ({shown}{more}); --decisions tells all"]
@@ -366,20 +366,21 @@ def render_decisions(report: Report) -> str:
 
 def _counts(report: Report) -> str:
     number = sum(report.processes.values())
-    parts = [_plural(report.spans, "span") + " from " + _plural(number, "process", "es")]
+    parts = [plural(report.spans, "span") + " from " + plural(number, "process", "es")]
     parts += [f"{report.processes[state]} {state}" for state in ("running", "killed") if state in report.processes]
     if report.folded:
-        parts.append(_plural(report.folded, "call") + " folded")
+        parts.append(plural(report.folded, "call") + " folded")
     if report.dropped:
         parts.append(f"{report.dropped:,} dropped")
     if report.sampled_out:
         parts.append(f"{report.sampled_out:,} sampled out")
     if report.woven:
-        parts.append(_plural(report.woven, "function") + " watched")
+        parts.append(plural(report.woven, "function") + " watched")
     return ", ".join(parts)
 
 
-def _plural(number: int, noun: str, ending: str = "s") -> str:
+def plural(number: int, noun: str, ending: str = "s") -> str:
+    """`1,200 calls`."""
     return f"{number:,} {noun}{'' if number == 1 else ending}"
 
 

@@ -92,11 +92,13 @@ class Run:
         for process in self.processes:
             yield from self.spans_of(process)
 
-    def spans_of(self, process: Process) -> Iterator[Span]:
-        """The spans of one process, parents before their children."""
+    def spans_of(self, process: Process, trace_id: int | None = None) -> Iterator[Span]:
+        """The spans of one process, or those of one trace in it, parents before their children."""
         try:
             with connect(process.path) as connection:
-                for row in connection.execute(_SPANS.format(probability=probability(connection))):
+                of = () if trace_id is None else (trace_id.to_bytes(16),)
+                which = "WHERE t.trace_id = ?" if of else ""
+                for row in connection.execute(_SPANS.format(probability=probability(connection), which=which), of):
                     yield _span(row)
         except (DatabaseError, OSError) as error:
             self.note(process, error)
@@ -142,7 +144,7 @@ SELECT s.span, s.parent, t.remote_parent, t.trace_id, f.name, s.start_ns, s.dura
     d.attributes, f.file, f.line, f.kind, t.thread_id, t.thread_name,
     t.tracestate, t.flags, s.parent IN (0, t.remote_parent), {probability}
 FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
-ORDER BY s.start_ns, s.span
+{which} ORDER BY s.start_ns, s.span
 """
 
 
