@@ -70,7 +70,7 @@ SELECT strftime('%Y-%m-%d %H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
     'autoscope' AS ScopeName,
     (SELECT json_extract(value, '$.autoscope') FROM meta WHERE key = 'process') AS ScopeVersion,
     json_patch(json_patch(
-        json_object('code.function.name', f.module || '.' || f.qualname, 'code.file.path', nullif(f.file, ''),
+        json_object('code.function.name', CASE WHEN f.module != '' THEN f.name END, 'code.file.path', nullif(f.file, ''),
             'code.line.number', nullif(f.line, 0)),
         CASE WHEN s.parent IN (0, t.remote_parent) AND t.thread_id != 0
             THEN json_object('thread.id', t.thread_id, 'thread.name', t.thread_name) ELSE '{}' END),
@@ -496,7 +496,7 @@ def _new_instance() -> str:
 
 def _site_row(item: tuple[Facts, int]) -> tuple[Any, ...]:
     (module, qualname, file, line, kind), site_id = item
-    texts = (_text(f"{module}.{qualname}"), _text(module), _text(qualname), _text(file))
+    texts = (_text(f"{module}.{qualname}" if module else qualname), _text(module), _text(qualname), _text(file))
     return (site_id, *texts, line, _text(kind))
 
 
