@@ -42,7 +42,7 @@ def make_site(name: str, file: str = "", line: int = 0) -> Site:
 class Open:
     """A span that has begun. Without a trace nothing of it is recorded, nor of what is below."""
 
-    __slots__ = ("above", "ambient", "attributes", "end", "error", "site", "span_id", "start", "trace")
+    __slots__ = ("above", "ambient", "attributes", "end", "error", "failed", "site", "span_id", "start", "trace")
 
     def __init__(self, site: Site, trace: Trace | None, above: Open | None) -> None:
         self.site = site
@@ -50,6 +50,9 @@ class Open:
         self.above = above
         self.attributes: dict[str, Any] = {}
         self.error: BaseException | None = None
+        """What left it."""
+        self.failed: tuple[str, str] | None = None
+        """Type and message of what left a span below and failed this one."""
         self.end = 0
         self.span_id = 0
         self.ambient = NOTHING
@@ -71,14 +74,12 @@ class Open:
         details: Details | None = None
         if self.error is not None:
             # As seen below: what a function's span tells of it is not told again.
-            seen = self.ambient.trace()
-            seen.failed = trace.failed
-            details = calls.outcome(self.site, seen, self.error, end, self.attributes or None)
+            details = calls.outcome(self.site, self.ambient.trace(), self.error, end, self.attributes or None)
             if details is not None and details.exception is not None:
                 details.exception.frames = _without_runner(details.exception.frames)
             self.error = None
-        elif self.attributes:
-            details = Details(attributes=self.attributes)
+        elif self.attributes or self.failed:
+            details = Details(*(self.failed or ("", "")), attributes=self.attributes)
         parent = None
         if self.above is not None and self.above.trace is not None:
             parent = self.above.trace, self.above.span_id

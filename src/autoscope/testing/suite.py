@@ -14,6 +14,7 @@ import pytest
 
 from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import capture
+from autoscope.runtime.calls import message_of
 from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Words
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 MOST_PARAMETERS = 16
+NO_FIXTURES = ("autoscope", "get_direct_param_fixture_func")
+"""Functions of fixtures that do nothing anybody wants to know: ours, and what stands for a parameter."""
 
 
 def begin(config: pytest.Config, name: str, *, asked_only: bool = False) -> None:
@@ -50,6 +53,8 @@ class Test:
         """A phase that has ended, and of which nothing is known yet but that."""
         self.reports: dict[str, Any] = {}
         self.exact = False
+        self.part_failed = False
+        """Whether a subtest has, which pytest counts by itself."""
 
     def outcome(self) -> str:
         """As pytest counts it."""
@@ -62,6 +67,8 @@ class Test:
             if hasattr(report, "wasxfail"):
                 return "xfailed" if report.skipped else "xpassed"
             return str(report.outcome)
+        if self.part_failed:
+            return "failed"
         return "passed" if "call" in self.reports else ""
 
 
@@ -234,14 +241,15 @@ class Suite:
         error = call.excinfo.value if call.excinfo is not None and report.failed else None
         if test.phase is not None:  # it is still going on
             self.hear_part(test.phase, call, report, error)
+            test.part_failed = test.part_failed or report.failed
             return
         test.reports[call.when] = report
         if test.waiting is None:
             return
         test.waiting.error = error
         test.waiting.attributes["pytest.outcome"] = report.outcome
-        if error is not None and call.when != "teardown":
-            test.span.attributes["error.type"] = capture.type_name(type(error))
+        if error is not None and test.span.failed is None:
+            test.span.failed = capture.type_name(type(error)), message_of(error)
         self.settle(test)
         if error is not None and self.show != "off":
             text = failure.describe(error, test.span, self.tape, self.show, self.run_id())
@@ -255,6 +263,24 @@ class Suite:
         part.attributes["pytest.outcome"] = report.outcome
         part.error = error
         part.record()
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when not in ("setup", "call", "teardown"):
+            self.guarded(self.hear_crash, report)
+
+    def hear_crash(self, report: Any) -> None:
+        """A worker of xdist is gone, and the span of the test it was at with it: the first process tells of it."""
+        if self.worker or not report.failed:
+            return
+        span = begin_trace(make_site(report.nodeid), self.remote)
+        span.failed = "worker crashed", str(report.longrepr)
+        span.attributes = {
+            "test.case.name": report.nodeid,
+            "test.suite.name": report.nodeid.partition("::")[0],
+            "test.case.result.status": "fail",
+            "pytest.outcome": "failed",
+        }
+        span.record()
 
     def run_id(self) -> str:
         """The run's id, where it is stored."""
@@ -278,7 +304,7 @@ class Suite:
         return result
 
     def begin_fixture(self, fixturedef: Any, what: str) -> Open | None:
-        if not self.stage.open or self.test is None:
+        if not self.stage.open or self.test is None or getattr(fixturedef.func, "__name__", "") in NO_FIXTURES:
             return None
         function = inspect.unwrap(fixturedef.func)
         code = getattr(function, "__code__", None)
