@@ -87,9 +87,10 @@ def _start_from_environment() -> Running | None:
     # Before anything is recorded: a server started by `-m` has children before it has a span.
     started.name_run()
     if environ.get(CARRIER):
-        from autoscope.runtime.ambient import from_carrier
+        from autoscope.runtime.ambient import NOTHING, from_carrier
 
-        sampling.set_ambient(from_carrier(environ[CARRIER]))
+        carried = environ[CARRIER]
+        sampling.set_ambient(NOTHING if carried == NOTHING.carrier() else from_carrier(carried))
     return started
 
 

@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _begin(config: pytest.Config, options: Any) -> None:
-    wanted = options.autoscope
+    wanted = getattr(options, "autoscope", None)
     if (config.getini("autoscope") if wanted is None else wanted) and not config.pluginmanager.has_plugin(NAME):
         from autoscope.testing.suite import begin
 

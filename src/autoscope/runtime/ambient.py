@@ -60,7 +60,7 @@ class Ambient:
 
 
 NOTHING = Ambient(0, 0, flags=0)
-"""Nothing is to be recorded that is not below something current."""
+"""Nothing is to be recorded that is not below something current. Its carrier is none to others, who begin traces of their own."""
 
 
 def from_carrier(text: str, tracestate: str = "") -> Ambient | None:

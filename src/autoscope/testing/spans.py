@@ -120,18 +120,23 @@ class Stage:
     """The spans that are open in this process, innermost last; what is innermost is what calls belong to, here and in child processes."""
 
     def __init__(self, outside: Ambient | None) -> None:
-        self.outside = outside
-        """What calls belong to while no span is open."""
         self.open: list[Open] = []
-        self.before = sampling.set_ambient(outside)
+        self.before = sampling.ambient
         self.carried = os.environ.get(CARRIER)
         """What this process was told by its parent."""
+        self.stand_by(outside)
+
+    def stand_by(self, outside: Ambient | None) -> None:
+        """Have calls belong to this while no span is open."""
+        self.outside = outside
+        sampling.set_ambient(outside)
+        self.tell_children()
 
     def enter(self, opened: Open, *, told: bool = False) -> Open:
-        """It is the innermost from now on; `told`: of which child processes are told too."""
+        """It is the innermost from now on; `told`: child processes are told of it."""
         self.open.append(opened)
         sampling.set_ambient(opened.ambient)
-        if told and opened.trace is not None:
+        if told:
             os.environ[CARRIER] = opened.ambient.carrier()
         return opened
 
@@ -143,8 +148,14 @@ class Stage:
             opened.end = switches.clock()
         sampling.set_ambient(self.open[-1].ambient if self.open else self.outside)
 
-    def tell_nothing_new(self) -> None:
-        """Child processes are told of this process's parent again, if it has one."""
+    def tell_children(self) -> None:
+        """Child processes are told what calls belong to while no span is open."""
+        if self.outside is None:
+            self._tell_as_before()
+        else:
+            os.environ[CARRIER] = self.outside.carrier()
+
+    def _tell_as_before(self) -> None:
         if self.carried is None:
             os.environ.pop(CARRIER, None)
         else:
@@ -152,5 +163,5 @@ class Stage:
 
     def close(self) -> None:
         """As it was before."""
-        self.tell_nothing_new()
+        self._tell_as_before()
         sampling.set_ambient(self.before)

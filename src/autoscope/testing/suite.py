@@ -8,12 +8,14 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import unittest
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autoscope.bootstrap import CARRIER
 from autoscope.errors import from_a_signal, notice
-from autoscope.runtime import capture
+from autoscope.runtime import capture, sampling
 from autoscope.runtime.calls import message_of
 from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.sites import Site
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 MOST_PARAMETERS = 16
+NO_ERRORS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 NO_FIXTURES = ("autoscope", "get_direct_param_fixture_func")
 """Functions of fixtures that do nothing anybody wants to know: ours, and what stands for a parameter."""
 
@@ -81,16 +84,20 @@ class Suite:
         """Whether only tests that ask for it are traced."""
         self.started = started
         self.running = started.running
-        carried = os.environ.get("AUTOSCOPE_TRACEPARENT") or os.environ.get("TRACEPARENT") or ""
-        self.remote: Ambient | None = from_carrier(carried, os.environ.get("TRACESTATE", ""))
+        environ = os.environ
+        self.remote: Ambient | None = from_carrier(environ.get(CARRIER, "")) or from_carrier(
+            environ.get("TRACEPARENT", ""), environ.get("TRACESTATE", "")
+        )
         """What the whole session is part of: a job of the CI's, or a test that has started this one."""
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-        self.stage = Stage(NOTHING)
+        # Where all of pytest is traced, and only some tests want to know more, nothing is taken from it.
+        self.beside = asked_only and started.joined
+        self.stage = Stage(sampling.ambient if self.beside else NOTHING)
         self.session: Open | None = None
-        if option(config, "trace") == "session" and not self.worker:
+        if option(config, "trace") == "session" and not self.worker and not asked_only:
             self.session = begin_trace(make_site("pytest session"), self.remote)
-            self.stage.enter(self.session, told=True)
             self.remote = self.session.ambient
+            self.stage.stand_by(self.remote)
         self.junit = bool(getattr(config.option, "xmlpath", None) or getattr(config.known_args_namespace, "xmlpath", None))
         self.show = option(config, "show") or "short"
         self.test: Test | None = None
@@ -120,6 +127,8 @@ class Suite:
 
     def begin_test(self, item: pytest.Item, attempt: int) -> None:
         exact = wants_all(item)
+        if self.beside and not exact:
+            return
         file, line = str(item.path), (item.location[1] or -1) + 1
         site = make_site(item.nodeid, file, line)
         if self.asked_only and not exact:
@@ -159,9 +168,7 @@ class Suite:
         self.test = None
         self.settle(test)
         self.stage.leave(test.span)
-        self.stage.tell_nothing_new()
-        if self.session is not None and self.session.trace is not None:
-            os.environ["AUTOSCOPE_TRACEPARENT"] = self.session.ambient.carrier()
+        self.stage.tell_children()
         if test.exact:
             self.tape.end_exact()
         outcome = outcome or test.outcome()
@@ -295,7 +302,7 @@ class Suite:
         try:
             result = yield
         except BaseException as error:
-            if opened is not None and not isinstance(error, pytest.skip.Exception):
+            if opened is not None and not isinstance(error, NO_ERRORS):
                 opened.error = error
             raise
         finally:
@@ -392,7 +399,7 @@ class Suite:
     def pytest_report_header(self) -> str:
         plan = self.running.plan
         which = ", ".join(plan.include[:4]) + (", …" if len(plan.include) > 4 else "") or "own modules"
-        budget = "" if plan.budget_overhead is None else f" within {plan.budget_overhead:.3g}".replace("0.", "0.")
+        budget = "" if plan.budget_overhead is None else f" within {100 * plan.budget_overhead:.3g} %"
         run = self.run_id()
         return f"autoscope: {plan.strategy}{budget}, {which}" + (f"; run {run}" if run else "")
 
@@ -402,14 +409,13 @@ class Suite:
 
     def end_session(self) -> None:
         if self.session is not None:
-            self.stage.leave(self.session)
+            self.stage.stand_by(NOTHING)
             for outcome, count in self.counts.items():
                 self.session.attributes[f"pytest.{outcome}"] = count
             self.session.record()
             self.session = None
-            self.stage.tell_nothing_new()
+        self.running.drain.catch_up(5.0)  # a worker's records, too, are there when the first process reads them
         self.running.write_meta()
-        self.running.flush(5.0)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         self.guarded(self.summarize, terminalreporter)
