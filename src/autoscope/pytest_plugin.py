@@ -29,7 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         add(f"--autoscope-{name}", metavar=metavar, help=what)
         parser.addini(f"autoscope_{name}", what.replace("%%", "%"))
-    for name, what in (("include", "modules to trace (repeatable)"), ("exclude", "modules to leave alone (repeatable)")):
+    for name, what in (
+        ("include", "modules to trace (repeatable)"),
+        ("exclude", "modules to leave alone (repeatable)"),
+    ):
         add(f"--autoscope-{name}", metavar="GLOB", action="append", default=[], help=what)
         parser.addini(f"autoscope_{name}", what, type="args", default=[])
     add("--autoscope-trace", choices=("test", "session"), help="what a trace is: one test (default), or all")

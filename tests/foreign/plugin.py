@@ -44,7 +44,9 @@ def install(interpreter: Path) -> None:
         done.touch()
 
 
-def compare(name: str, package: dict[str, Any], python: str, cache: Path, work: Path, rounds: int) -> tuple[list[str], list[float]]:
+def compare(
+    name: str, package: dict[str, Any], python: str, cache: Path, work: Path, rounds: int
+) -> tuple[list[str], list[float]]:
     """(the differences, the times of the ways); prints the package's line."""
     interpreter, source = prepare(name, package, python, cache)
     install(interpreter)
@@ -88,7 +90,9 @@ def main() -> int:
     parser.add_argument("--python", default=sys.executable, help="the interpreter to try it on")
     parser.add_argument("--cache", type=Path, default=CHECKOUT / ".venv/foreign", help="for environments and sources")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("names", nargs="*", choices=[*packages, []], help="packages; those of the targets if none is named")
+    parser.add_argument(
+        "names", nargs="*", choices=[*packages, []], help="packages; those of the targets if none is named"
+    )
     arguments = parser.parse_args()
     print("| package | tests | different | spans, full_trace | spans, default | plain s | full_trace | default |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|", flush=True)

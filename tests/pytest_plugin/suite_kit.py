@@ -88,9 +88,13 @@ def write(place: Path, files: dict[str, str]) -> Path:
     return place
 
 
-def session(place: Path, *arguments: str, command: tuple[str, ...] = (), autoload: bool = False, **environ: str) -> Session:
+def session(
+    place: Path, *arguments: str, command: tuple[str, ...] = (), autoload: bool = False, **environ: str
+) -> Session:
     """Run pytest over the project in `place`. Other plugins are only those the project names, unless `autoload`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AUTOSCOPE_", "OTEL_", "PYTEST_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AUTOSCOPE_", "OTEL_", "PYTEST_"))
+    }
     environment |= {"AUTOSCOPE_STRICT": "1", "PYTHONPATH": SRC, "PYTHONDONTWRITEBYTECODE": "1"}
     plugins: tuple[str, ...] = PLUGIN
     if not autoload:

@@ -113,10 +113,17 @@ def test_what_is_not_traced_cannot_be_counted(tmp_path):
     """A function that the strategy leaves out is named with the reason."""
     test = """\
 def test_it(autoscope):
-    autoscope.calls("shop.cart.Cart.__init__")
+    autoscope.calls("shop.cart.Cart.add")
     autoscope.calls("shop.tiny.one")
 """
-    place = write(tmp_path, SHOP | {"src/shop/tiny.py": "def one():\n    return 1\n", "tests/test_it.py": "import shop.cart, shop.tiny\n" + test})
+    place = write(
+        tmp_path,
+        SHOP
+        | {
+            "src/shop/tiny.py": "def one():\n    return 1\n",
+            "tests/test_it.py": "import shop.cart, shop.tiny\n" + test,
+        },
+    )
     found = session(place, "--autoscope")
     assert "1 failed" == found.outcomes
     assert "shop.tiny.one is not traced: " in found.out

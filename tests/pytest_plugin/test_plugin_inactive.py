@@ -43,14 +43,14 @@ def test_the_test_above_can_fail(project):
 @pytest.mark.parametrize("arguments", [(), ("--autoscope",), ("-p", "no:autoscope"), ("-p", "autoscope")], ids=" ".join)
 def test_the_entry_point_breaks_no_suite_whose_warnings_are_errors(project, arguments):
     """pytest warns of modules of plugins' distributions that are imported already."""
-    found = session(project, *arguments, autoload=True)
+    found = session(project, *arguments, "-p", "no:asyncio", autoload=True)
     assert (0, "1 passed", "") == (found.code, found.outcomes, found.err), found.out
 
 
 @pytest.mark.parametrize("way", ["run", "environment", "optimized"])
 def test_nor_where_autoscope_is_there_before_pytest(project, way):
     """`autoscope run -- -m pytest`, our `sitecustomize`, and no docstrings at all."""
-    arguments = ["-W", "error::pytest.PytestAssertRewriteWarning"]
+    arguments = ["-p", "no:asyncio", "-W", "error::pytest.PytestAssertRewriteWarning"]
     command = ()
     environ = {}
     if way == "environment":

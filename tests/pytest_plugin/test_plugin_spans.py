@@ -170,8 +170,8 @@ def test_phases_fixtures_and_functions(everything):
     ] == spans.tree(tests["test_cart[1-abc]"])
     # The module's fixture goes with the module's last test that is run.
     assert "finalizer stock" in {name for span in spans.all for name in spans.above(span)}
-    assert ["setup", "fixture broken"] == [name for name in spans.above(
-        next(span for span in spans.all if span.name == "fixture broken"))][1:]  # fmt: skip
+    (broken,) = [span for span in spans.all if span.name == "fixture broken"]
+    assert ["setup", "fixture broken"] == spans.above(broken)[1:]
     parts = next(one for one in spans.below(tests["test_parts"]) if one.name == "call")
     names = [one.name for one in spans.below(parts)]
     assert ("shop.db.query", 3) == ("shop.db.query", names.count("shop.db.query"))
@@ -346,8 +346,7 @@ def test_event_loops_examples_and_attempts(tmp_path):
         pytest.importorskip(name)
     place = write(tmp_path, SHOP | ASYNC)
     (place / "pytest.ini").write_text(SHOP["pytest.ini"] + "asyncio_default_fixture_loop_scope = function\n")
-    plugins = [word for name in ("asyncio", "anyio", "trio", "rerunfailures", "hypothesispytest") for word in ("-p", name)]
-    found = session(place, "--autoscope", "--autoscope-strategy=full_trace", *plugins)
+    found = session(place, "--autoscope", "--autoscope-strategy=full_trace", autoload=True)
     assert (0, "9 passed, 2 rerun") == (found.code, found.outcomes), found.out + found.err
     spans = found.spans()
     tests = spans.tests()

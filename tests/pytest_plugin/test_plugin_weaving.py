@@ -81,9 +81,13 @@ def test_what_is_woven_and_that_messages_stay(tmp_path):
     assert "assert [2] == [3]" in plain.failures(), "the helper's assertion was to be rewritten"
     run = traced.run()
     names = {one.name for one in run.functions()}
-    assert {"shop.cart.Cart.add", "shop.cart.Cart.__init__", "shop.db.query", "shop.checks.check", "early.lengths"} == names - {
-        "shop.cart.Cart.refuse"
-    }
+    assert {
+        "shop.cart.Cart.add",
+        "shop.cart.Cart.__init__",
+        "shop.db.query",
+        "shop.checks.check",
+        "early.lengths",
+    } == names - {"shop.cart.Cart.refuse"}
     woven = {name: how for process in run.processes for name, how in process.meta["modules"].items()}
     assert "import" == woven["shop.cart"]
     assert woven["early"].startswith("in place")
@@ -131,7 +135,9 @@ def test_unrelated():
     ] == times
     assert "hunter2" not in "".join(sections)
     assert "slowest 2 functions" in found.out
-    long = session(place, "--autoscope", "--autoscope-strategy=full_trace", "--autoscope-show=long", "--autoscope-durations=0")
+    long = session(
+        place, "--autoscope", "--autoscope-strategy=full_trace", "--autoscope-show=long", "--autoscope-durations=0"
+    )
     assert "calls of this test:\nshop.cart.Cart.__init__(" in long.out
     assert "slowest" not in long.out
 

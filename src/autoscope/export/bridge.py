@@ -69,7 +69,7 @@ class RuntimeContext(_RuntimeContext):
             theirs = self.before.get_current() if self.before is not None else _EMPTY
             now = sampling.ambient
             if theirs or now is None or not now.trace_id:
-                return theirs  # type: ignore[no-any-return]
+                return theirs
             value = now.trace(), now.span_id
         if type(value) is Attached:
             return value.context  # type: ignore[no-any-return]

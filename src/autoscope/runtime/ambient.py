@@ -6,9 +6,10 @@ parent started it for. Asked by `sampling.root`, at first calls only. Nothing is
 
 from __future__ import annotations
 
+from _thread import get_ident
+
 # Ours from here on: a program may replace its builtins, and does in tests.
 from builtins import ValueError, bool, int, len
-from _thread import get_ident
 
 from autoscope.runtime import sampling
 from autoscope.runtime.spans import Trace

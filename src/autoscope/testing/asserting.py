@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoscope import bootstrap
-from autoscope.errors import AutoscopeError, notice
+from autoscope.errors import AutoscopeError
 from autoscope.plan.model import matches
 from autoscope.runtime import context, sites
 from autoscope.runtime.sites import TEST, Site
-from autoscope.testing.spans import Open, Stage
+from autoscope.testing.spans import Open
 from autoscope.weave import weaver
 
 if TYPE_CHECKING:
@@ -106,10 +106,13 @@ class Seen:
         return f"<{self.name} {self.duration_ns / 1e6:.3f} ms{' ' + self.error if self.error else ''}>"
 
 
-def family(records: Iterable[Any], top: int) -> tuple[list[Seen], list[Seen]]:
-    """(all calls below the span `top`, those directly below it), each in order of start. What is a phase or a fixture is looked through."""
+def family(records: Iterable[Any], top: int, phases: Iterable[Open] = ()) -> tuple[list[Seen], list[Seen]]:
+    """(all calls below the span `top`, those directly below it), each in order of start. What is a phase or a fixture is looked through.
+
+    `phases`: those of the test, which may have no record yet.
+    """
     found: dict[int, Seen] = {}
-    parents: dict[int, int] = {}
+    parents: dict[int, int] = {phase.span_id: phase.above.span_id for phase in phases if phase.above is not None}
     for record in records:
         found[record[1]] = Seen(record)
         parents[record[1]] = record[3][1] if record[3] else record[2].remote_parent
@@ -136,7 +139,7 @@ def family(records: Iterable[Any], top: int) -> tuple[list[Seen], list[Seen]]:
             continue
         calls.append(seen)
         above = parents[span]
-        while above in found and found[above].kind == TEST:
+        while above in parents and (above not in found or found[above].kind == TEST):
             above = parents[above]
         seen.above = found.get(above)
         (first if seen.above is None else seen.above.below).append(seen)
@@ -164,7 +167,10 @@ class Calls:
             for name, calls in names.items():
                 lines.append("  " * depth + name + (f" x{len(calls)}" if len(calls) > 1 else ""))
                 if len(lines) < MOST_LINES:
-                    add(sorted(chain.from_iterable([seen.below for seen in calls]), key=lambda one: one.start_ns), depth + 1)
+                    add(
+                        sorted(chain.from_iterable([seen.below for seen in calls]), key=lambda one: one.start_ns),
+                        depth + 1,
+                    )
 
         add(self.first, 0)
         return "\n".join(lines)
@@ -211,8 +217,10 @@ class Observed:
         if top is None or top.trace is None:
             return [], []
         if self._tape.losses() > self._tape.lost:
-            raise AutoscopeError("more was called than could be kept: a count would be wrong; OTEL_BSP_MAX_QUEUE_SIZE is the room")
-        return family(self._tape.records(top.trace.trace_id), top.span_id)
+            raise AutoscopeError(
+                "more was called than could be kept: a count would be wrong; OTEL_BSP_MAX_QUEUE_SIZE is the room"
+            )
+        return family(self._tape.records(top.trace.trace_id), top.span_id, self._phases.values())
 
     def _check(self, glob: str) -> None:
         names = [site.name for site in sites.sites]
@@ -220,10 +228,14 @@ class Observed:
             return
         for module, qualname, reason in weaver.left_alone:
             if matches(glob, f"{module}.{qualname}"):
-                raise AutoscopeError(f"{module}.{qualname} is not traced: {reason}; name it in a plan, or use full_trace")
+                raise AutoscopeError(
+                    f"{module}.{qualname} is not traced: {reason}; name it in a plan, or use full_trace"
+                )
         near = difflib.get_close_matches(glob, names, 3)
         hint = f"; like it: {', '.join(near)}" if near else ""
-        raise AutoscopeError(f"no traced function is named {glob}{hint}; which modules are traced is told at the top of the run")
+        raise AutoscopeError(
+            f"no traced function is named {glob}{hint}; which modules are traced is told at the top of the run"
+        )
 
 
 def observe(request: pytest.FixtureRequest) -> Iterator[Observed]:

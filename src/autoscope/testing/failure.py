@@ -20,8 +20,8 @@ MOST_WIDE = 110
 MOST_LINES = 200
 
 
-def describe(error: BaseException, test: Open, tape: Tape, show: str, run_id: str) -> str:
-    """The section of a failed test's report; `show` is `short` or `long`."""
+def describe(error: BaseException, test: Open, phase: Open, tape: Tape, show: str, run_id: str) -> str:
+    """The section of a test's report that failed in `phase`; `show` is `short` or `long`."""
     steps = way_of(error)
     lines: list[str] = []
     if steps:
@@ -32,7 +32,8 @@ def describe(error: BaseException, test: Open, tape: Tape, show: str, run_id: st
             lines.append(_cut(f"{'  ' * depth}{call}", f"  {place}"))
         lines.append(_cut(f"{'  ' * (len(steps) - left_out)}{capture.type_name(type(error))}: {_first_line(error)}"))
     if test.trace is not None and (show == "long" or not steps):
-        _, first = family(tape.records(test.trace.trace_id), test.span_id)
+        top = test if show == "long" else phase
+        _, first = family(tape.records(test.trace.trace_id), top.span_id, [phase])
         if show == "long":
             lines += ["", "calls of this test:"] if lines and first else []
             _tell(first, 0, lines)

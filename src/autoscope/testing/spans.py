@@ -11,7 +11,7 @@ from typing import Any
 
 from autoscope.bootstrap import CARRIER
 from autoscope.plan.model import Capture
-from autoscope.runtime import calls, context, sampling, sites
+from autoscope.runtime import calls, context, sampling
 from autoscope.runtime.ambient import NOTHING, Ambient
 from autoscope.runtime.sites import TEST, Site, switches
 from autoscope.runtime.spans import Details, Trace

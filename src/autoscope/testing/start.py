@@ -62,7 +62,10 @@ def option(config: pytest.Config, name: str) -> Any:
 def is_disabled() -> bool:
     """Whether the environment says that nothing is to be traced."""
     environ = os.environ
-    return environ.get("AUTOSCOPE_DISABLED", "0") not in ("", "0") or environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return (
+        environ.get("AUTOSCOPE_DISABLED", "0") not in ("", "0")
+        or environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    )
 
 
 def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
@@ -101,7 +104,9 @@ def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:
     include, exclude = _words(settings["include"]), _words(settings["exclude"])
     rate, budget = settings["rate"], settings["budget"]
     environ = os.environ
-    if budget is None and not any(settings[name] or environ.get(f"AUTOSCOPE_{name.upper()}") for name in ("plan", "strategy")):
+    if budget is None and not any(
+        settings[name] or environ.get(f"AUTOSCOPE_{name.upper()}") for name in ("plan", "strategy")
+    ):
         budget = environ.get("AUTOSCOPE_BUDGET") or DEFAULT_BUDGET
     plan = resolve(
         plan_file=settings["plan"] or environ.get("AUTOSCOPE_PLAN") or None,
@@ -127,7 +132,10 @@ def _words(given: str | Sequence[str] | None) -> tuple[str, ...]:
 
 def left_to_pytest(python_files: Iterable[str], asked: Sequence[str] = ()) -> list[str]:
     """Globs of the modules that are tests: pytest loads them, and nobody wants their functions beside the program's."""
-    names = ["conftest", *[file.removesuffix(".py") for file in python_files if file.endswith(".py") and "/" not in file]]
+    names = [
+        "conftest",
+        *[file.removesuffix(".py") for file in python_files if file.endswith(".py") and "/" not in file],
+    ]
     tests = [glob for glob in TESTS if not any(matches_module(glob, one.rstrip(".*")) for one in asked)]
     return [*[form for name in names if name != "*" for form in (name, f"*.{name}")], *tests]
 
@@ -148,7 +156,9 @@ def project_modules(root: Path, python_files: Iterable[str]) -> tuple[str, ...]:
             if entry.is_file():
                 if entry.name.endswith(".py"):
                     found[name] = None
-            elif os.path.exists(os.path.join(entry.path, "__init__.py")) or (place != root and _has_packages(entry.path)):
+            elif os.path.exists(os.path.join(entry.path, "__init__.py")) or (
+                place != root and _has_packages(entry.path)
+            ):
                 found[f"{name}.*"] = None
     return tuple(found)
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from autoscope import errors
 from autoscope.bootstrap import CARRIER
 from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import capture, sampling
-from autoscope.runtime.calls import message_of
 from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
+from autoscope.runtime.calls import message_of
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Words
 from autoscope.testing import failure
@@ -98,12 +99,16 @@ class Suite:
             self.session = begin_trace(make_site("pytest session"), self.remote)
             self.remote = self.session.ambient
             self.stage.stand_by(self.remote)
-        self.junit = bool(getattr(config.option, "xmlpath", None) or getattr(config.known_args_namespace, "xmlpath", None))
+        self.junit = bool(
+            getattr(config.option, "xmlpath", None) or getattr(config.known_args_namespace, "xmlpath", None)
+        )
         self.show = option(config, "show") or "short"
         self.test: Test | None = None
         self.sites: dict[tuple[str, str, int], Site] = {}
         self.tape = Tape(self.running)
         self.counts: dict[str, int] = {}
+        self.told = 0
+        """Notices that pytest has shown."""
 
     def guarded(self, action: Callable[..., Any], *args: Any) -> Any:
         """What `action` gives, or None where it fails."""
@@ -125,10 +130,10 @@ class Suite:
         finally:
             self.guarded(self.end_test)
 
-    def begin_test(self, item: pytest.Item, attempt: int) -> None:
+    def begin_test(self, item: pytest.Item, attempt: int) -> Test | None:
         exact = wants_all(item)
         if self.beside and not exact:
-            return
+            return None
         file, line = str(item.path), (item.location[1] or -1) + 1
         site = make_site(item.nodeid, file, line)
         if self.asked_only and not exact:
@@ -141,7 +146,7 @@ class Suite:
             self.tape.begin_exact()
         if span.trace is None:
             self.stage.enter(span)
-            return
+            return test
         attributes = span.attributes
         attributes["test.case.name"] = item.nodeid
         attributes["test.suite.name"] = item.nodeid.partition("::")[0]
@@ -154,12 +159,15 @@ class Suite:
             attributes["pytest.markers"] = Words(markers)
         parameters = getattr(getattr(item, "callspec", None), "params", None) or {}
         for name, value in list(parameters.items())[:MOST_PARAMETERS]:
-            attributes[f"pytest.parameter.{name}"] = capture.REDACTED if capture.is_secret(name) else capture.render(value)
+            attributes[f"pytest.parameter.{name}"] = (
+                capture.REDACTED if capture.is_secret(name) else capture.render(value)
+            )
         if self.junit:
             told = ("autoscope.trace_id", f"{span.trace.trace_id:032x}")
             item.user_properties[:] = [one for one in item.user_properties if one[0] != told[0]]
             item.user_properties.append(told)
         self.stage.enter(span)
+        return test
 
     def end_test(self, outcome: str = "") -> None:
         test = self.test
@@ -213,8 +221,9 @@ class Suite:
         if when in test.phases:  # once more from the beginning
             attempt = test.attempt + 1
             self.end_test("rerun")
-            self.begin_test(item, attempt)
-            test = self.test
+            test = self.begin_test(item, attempt)
+            if test is None:
+                return
         self.settle(test)
         test.phase = test.phases[when] = self.stage.enter(test.span.below(self.site(when)), told=True)
 
@@ -253,13 +262,14 @@ class Suite:
         test.reports[call.when] = report
         if test.waiting is None:
             return
-        test.waiting.error = error
-        test.waiting.attributes["pytest.outcome"] = report.outcome
+        phase = test.waiting
+        phase.error = error
+        phase.attributes["pytest.outcome"] = report.outcome
         if error is not None and test.span.failed is None:
             test.span.failed = capture.type_name(type(error)), message_of(error)
         self.settle(test)
         if error is not None and self.show != "off":
-            text = failure.describe(error, test.span, self.tape, self.show, self.run_id())
+            text = failure.describe(error, test.span, phase, self.tape, self.show, self.run_id())
             if text:
                 report.sections.append(("autoscope", text))
 
@@ -396,12 +406,18 @@ class Suite:
             found = self.sites[key] = make_site(*key)
         return found
 
-    def pytest_report_header(self) -> str:
+    def pytest_report_header(self) -> list[str]:
         plan = self.running.plan
         which = ", ".join(plan.include[:4]) + (", …" if len(plan.include) > 4 else "") or "own modules"
         budget = "" if plan.budget_overhead is None else f" within {100 * plan.budget_overhead:.3g} %"
         run = self.run_id()
-        return f"autoscope: {plan.strategy}{budget}, {which}" + (f"; run {run}" if run else "")
+        return [f"autoscope: {plan.strategy}{budget}, {which}" + (f"; run {run}" if run else ""), *self.notices()]
+
+    def notices(self) -> list[str]:
+        """What was said since this was asked last: on standard error, which pytest captures."""
+        new = errors.notices[self.told :]
+        self.told += len(new)
+        return [f"autoscope: {text} ({slug})" for slug, text in new]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -421,12 +437,19 @@ class Suite:
         self.guarded(self.summarize, terminalreporter)
 
     def summarize(self, reporter: Any) -> None:
+        for line in self.notices():
+            reporter.write_line(line)
         if self.worker or not self.run_id():
             return
         from autoscope.testing.durations import show
 
         count = option(self.config, "durations")
-        show(reporter, self.running.store or self.running.default_store, self.run_id(), 10 if count is None else int(count))
+        show(
+            reporter,
+            self.running.store or self.running.default_store,
+            self.run_id(),
+            10 if count is None else int(count),
+        )
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
