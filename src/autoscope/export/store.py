@@ -125,6 +125,8 @@ class StoreExporter:
         self._functions: dict[Facts, int] = {}
         self._traces = 0
         self._in_file = 0
+        self._events: list[tuple[Any, ...]] = []
+        """What happened in no span and is not written yet."""
         self._quiet_until = 0
 
     # -- what the drain calls
@@ -165,18 +167,21 @@ class StoreExporter:
                 connection = self._ready()
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+                    if self._events:
+                        self._commit(connection, _Batch(self._sites, self._functions, self._traces))
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
 
     def put_event(self, name: str, time_ns: int, attributes: dict[str, Any]) -> None:
-        """Write something that happened in this process and in no span."""
+        """Write something that happened in this process and in no span, with what is written next.
+
+        A transaction of its own costs as much as hundreds of spans, and a budget decides hundreds of times when it begins.
+        """
         with self._lock:
             try:
-                connection = self._ready()
-                if connection is not None:
-                    row = (0, time_ns, name, to_json(attributes))
-                    connection.execute("INSERT INTO events VALUES (NULL, ?, ?, ?, ?)", row)
+                if self._ready() is not None:
+                    self._events.append((None, 0, time_ns, name, to_json(attributes)))
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
@@ -260,7 +265,7 @@ class StoreExporter:
             rows = [_site_row(item) for item in batch.functions.items()]
             _insert(connection, "INSERT OR IGNORE INTO sites", 7, rows)
             _insert(connection, "INSERT OR IGNORE INTO details", 5, batch.details)
-            _insert(connection, "INSERT INTO events", 5, batch.events)
+            _insert(connection, "INSERT INTO events", 5, [*self._events, *batch.events])
             _insert(connection, "INSERT INTO traces", 7, batch.traces)
             before = connection.total_changes
             _insert(connection, "INSERT OR IGNORE INTO spans", 7, batch.spans)
@@ -270,6 +275,7 @@ class StoreExporter:
             if connection.in_transaction:
                 connection.rollback()
             raise
+        self._events.clear()
         self._functions.update(batch.functions)
         self._sites.update(batch.sites)
         if len(self._sites) > 2 * len(self._functions) + 100:

@@ -1,4 +1,8 @@
-"""Where a test session's time went, function by function: in tests, in what prepares and clears up for them, and waiting."""
+"""Where a test session's time went, function by function: in tests, in what prepares and clears up for them, and waiting.
+
+Asked of the database in sums, as the session's end is waited for: own time is what is left when the callees' times are taken off, so what
+ran beside its caller counts against it. `measure_run` follows every call.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from autoscope.read.functions import TEST, Path, Place, read_places, read_tree, weight
+from autoscope.read.functions import TEST, Place, adjusted_count, read_places
+from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
 
-PREPARING = ("setup", "teardown")
-"""Phases whose time is not the tests' own."""
+PREPARING = ("setup", "teardown", "fixture *", "finalizer *")
+"""Names of the spans of that kind whose time is not the tests' own."""
 
 
 @dataclass(slots=True)
@@ -21,10 +26,10 @@ class Times:
     comes on top: suspended coroutines and generators."""
 
     name: str
-    calls: int = 0
-    own_ns: int = 0
-    setup_ns: int = 0
-    waiting_ns: int = 0
+    calls: float = 0
+    own_ns: float = 0
+    setup_ns: float = 0
+    waiting_ns: float = 0
 
 
 def measure_phases(run: Run) -> list[Times]:
@@ -33,31 +38,40 @@ def measure_phases(run: Run) -> list[Times]:
 
     def add(connection: Connection, process: Process) -> None:
         places = read_places(connection)
-        tree = read_tree(connection, places)
-        phases: dict[Path, bool] = {}
-        for path in tree.paths:  # callers stand before whom they called
-            place = places.get(path.site)
-            if place is None:
-                continue
-            above = path.parent is not None and phases.get(path.parent, False)
-            phases[path] = above or (place.kind == TEST and place.name in PREPARING)
-            if place.kind == TEST:
+        words = " OR ".join(["name GLOB ?"] * len(PREPARING))
+        connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
+        text = _TIMES.format(probability=probability(connection), words=words, test=f"'{TEST}'")
+        for site, is_setup, calls, busy, waiting in connection.execute(text, PREPARING):
+            place = places.get(site)
+            if place is None or place.kind == TEST:
                 continue
             times = found.setdefault(place, Times(place.name))
-            times.calls += round(path.calls)
-            times.own_ns += max(round(path.own_ns), 0)
-            if above:
-                times.setup_ns += max(round(path.own_ns), 0)
-        for site, waiting in connection.execute(_WAITING.format(weight=weight(connection))):
-            place = places.get(site)
-            if place in found:
-                found[place].waiting_ns += round(waiting or 0)
+            times.calls += calls
+            times.own_ns += busy
+            times.waiting_ns += waiting
+            if is_setup:
+                times.setup_ns += busy
 
     run.ask(add)
+    for times in found.values():
+        times.own_ns = max(times.own_ns, 0)
+        times.setup_ns = min(max(times.setup_ns, 0), times.own_ns)
     return sorted(found.values(), key=lambda times: (-times.own_ns, times.name))
 
 
-_WAITING = """
-SELECT s.site, sum(max(0, s.duration_ns - d.running_ns) * coalesce({weight}, 1))
-FROM details d JOIN spans s ON s.span = d.span JOIN traces t ON t.id = s.trace WHERE d.running_ns IS NOT NULL GROUP BY s.site
+# A trace's row is of one thread and, where nothing was current, of one phase or fixture: its `remote_parent` says which.
+_TIMES = """
+WITH preparing AS (
+    SELECT span FROM spans WHERE site IN (SELECT id FROM sites WHERE kind = {test} AND ({words}))
+), phases AS MATERIALIZED (
+    SELECT id, remote_parent IN preparing AS is_setup, coalesce(adjusted_count(tracestate), 1) AS weight FROM traces
+), calls AS MATERIALIZED (
+    SELECT s.span, s.parent, s.site, t.is_setup, coalesce(1.0 / {probability}, t.weight) AS weight,
+        s.duration_ns AS duration, coalesce(d.running_ns, s.duration_ns) AS busy
+    FROM spans s JOIN phases t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
+)
+SELECT site, is_setup, sum(weight), sum(busy * weight), sum(max(0, duration - busy) * weight) FROM calls GROUP BY 1, 2
+UNION ALL
+SELECT p.site, c.is_setup, 0, -sum(c.busy * c.weight), 0 FROM calls c JOIN spans p ON p.span = c.parent
+WHERE c.parent != 0 GROUP BY 1, 2
 """

@@ -12,6 +12,7 @@ import pytest
 from autoscope import bootstrap
 from autoscope.errors import AutoscopeError, notice
 from autoscope.plan.model import Plan, matches_module
+from autoscope.runtime import sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,10 +45,18 @@ class Started:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        if self.joined:
+        if self.joined or is_all_there_is():
             self.running.flush(bootstrap.FLUSH_SECONDS)
+            if not self.joined:
+                sites.pause()
         elif bootstrap.running is self.running:
             bootstrap.stop()
+
+
+def is_all_there_is() -> bool:
+    """Whether this process is pytest's and ends with it: then no function need have its own code again, which takes a while."""
+    path = str(getattr(sys.modules.get("__main__"), "__file__", None) or "")
+    return os.path.basename(path) in ("pytest", "py.test") or path.endswith(os.path.join("pytest", "__main__.py"))
 
 
 def option(config: pytest.Config, name: str) -> Any:

@@ -264,7 +264,8 @@ class Suite:
             return
         phase = test.waiting
         phase.error = error
-        phase.attributes["pytest.outcome"] = report.outcome
+        if report.outcome != "passed":
+            phase.attributes["pytest.outcome"] = report.outcome
         if error is not None and test.span.failed is None:
             test.span.failed = capture.type_name(type(error)), message_of(error)
         self.settle(test)
@@ -326,9 +327,7 @@ class Suite:
         function = inspect.unwrap(fixturedef.func)
         code = getattr(function, "__code__", None)
         place = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
-        opened = self.stage.enter(self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place)))
-        opened.attributes = {"pytest.fixture.name": fixturedef.argname, "pytest.fixture.scope": fixturedef.scope}
-        return opened
+        return self.stage.enter(self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place)))
 
     def end_fixture(self, fixturedef: Any, opened: Open, before: int) -> None:
         self.stage.leave(opened)
@@ -444,12 +443,8 @@ class Suite:
         from autoscope.testing.durations import show
 
         count = option(self.config, "durations")
-        show(
-            reporter,
-            self.running.store or self.running.default_store,
-            self.run_id(),
-            10 if count is None else int(count),
-        )
+        store = self.running.store or self.running.default_store
+        show(reporter, store, self.run_id(), None if count is None else int(count))
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
