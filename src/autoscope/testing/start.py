@@ -126,6 +126,8 @@ def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:
         rate=None if rate is None else parse_rate(rate, "--autoscope-rate"),
         budget=None if budget is None else parse_budget(budget, "--autoscope-budget"),
     )
+    if not plan.sampling.rate_given:  # a preset's is for programs that do the same all day
+        plan = plan._replace(sampling=plan.sampling._replace(rate=1.0))
     files = config.getini("python_files")
     asked = plan.include
     if not asked and not plan.modules:

@@ -190,13 +190,11 @@ class Suite:
 
     # Phases.
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+    # Wrappers cost more than hooks: only `call` is one, during which pytest may report on parts of it. The others end with their report.
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         self.guarded(self.begin_phase, item, "setup")
-        try:
-            return (yield)
-        finally:
-            self.guarded(self.end_phase)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
@@ -206,13 +204,9 @@ class Suite:
         finally:
             self.guarded(self.end_phase)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         self.guarded(self.begin_phase, item, "teardown")
-        try:
-            return (yield)
-        finally:
-            self.guarded(self.end_phase)
 
     def begin_phase(self, item: pytest.Item, when: str) -> None:
         test = self.test
@@ -245,6 +239,8 @@ class Suite:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        if call.when != "call":
+            self.guarded(self.end_phase)
         report = yield
         self.guarded(self.hear, item, call, report)
         return report
@@ -281,10 +277,6 @@ class Suite:
         part.attributes["pytest.outcome"] = report.outcome
         part.error = error
         part.record()
-
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        if report.when not in ("setup", "call", "teardown"):
-            self.guarded(self.hear_crash, report)
 
     def hear_crash(self, report: Any) -> None:
         """A worker of xdist is gone, and the span of the test it was at with it: the first process tells of it."""
@@ -350,15 +342,6 @@ class Suite:
 
     # Examples.
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-        undo = self.guarded(self.watch_examples, pyfuncitem)
-        try:
-            return (yield)
-        finally:
-            if undo is not None:
-                undo()
-
     def watch_examples(self, item: pytest.Function) -> Callable[[], None] | None:
         """Have each example that Hypothesis tries be a span, by the attribute it offers to plugins; async tests have their own in it."""
         handle = getattr(item.obj, "hypothesis", None)
@@ -404,6 +387,14 @@ class Suite:
         if found is None:
             found = self.sites[key] = make_site(*key)
         return found
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        plugins = self.config.pluginmanager
+        if plugins.has_plugin("dsession"):
+            plugins.register(Crashes(self))
+        if plugins.has_plugin("hypothesispytest"):
+            plugins.register(Examples(self))
 
     def pytest_report_header(self) -> list[str]:
         plan = self.running.plan
@@ -454,3 +445,30 @@ class Suite:
         self.tape.close()
         self.stage.close()
         self.started.stop()
+
+
+class Crashes:
+    """There where tests are handed out to workers."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when not in ("setup", "call", "teardown"):
+            self.suite.guarded(self.suite.hear_crash, report)
+
+
+class Examples:
+    """There where Hypothesis is."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+        undo = self.suite.guarded(self.suite.watch_examples, pyfuncitem)
+        try:
+            return (yield)
+        finally:
+            if undo is not None:
+                undo()
