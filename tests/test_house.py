@@ -26,6 +26,11 @@ ALLOWED = {
     "runtime": ({"errors", "runtime"}, {"errors", "runtime"}),
     "export": ({"__init__", "errors", "export", "runtime"}, {"__init__", "errors", "export", "runtime"}),
     "read": ({"__init__", "errors", "git", "read", "export.runs"}, {"errors", "read", "export.runs", "runtime.spans"}),
+    "pytest_plugin": (set(), {"testing"}),
+    "testing": (
+        {"errors", "bootstrap", "plan.model", "read", "runtime", "testing", "weave"},
+        {"cli.env", "errors", "export", "plan", "runtime", "testing"},
+    ),
     "cli": (
         {"__init__", "errors", "cli", "read", "weave"},
         {"__init__", "errors", "cli", "control", "plan", "read", "weave", "export", "bootstrap"},
@@ -34,7 +39,8 @@ ALLOWED = {
 """plan -> (file) -> weave -> runtime -> export -> (file) -> read: each room knows those it hands over to, none behind it.
 
 `weave` is given the plan as a value. `bootstrap` asks `plan` when it must read YAML, `export` when there is something to
-send, and `read` for the summary at the end of `autoscope run`.
+send, and `read` for the summary at the end of `autoscope run`. `testing` is at home in one program, pytest, and only while that is traced: it begins
+and ends everything there, as `cli` and `bootstrap` do elsewhere, records spans of its own, and reads the store for its last section.
 """
 
 

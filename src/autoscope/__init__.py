@@ -10,6 +10,8 @@ then `export` (records to OTLP or the local store) and, afterwards, `read` (the 
 process: changes of functions, the plan file followed, the socket the command line asks.
 
 This module is the front door. Importing it loads none of them.
+
+PYTEST_DONT_REWRITE: pytest would warn that it is imported already where a program was traced before its tests began.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     Thing = TypeVar("Thing")
 
 __version__ = "0.1.0"
+__doc__ = __doc__ or "PYTEST_DONT_REWRITE"  # under -OO there is none
 __all__ = [
     "AutoscopeError",
     "AutoscopeWarning",

@@ -39,6 +39,8 @@ HARD_EXIT_SECONDS = 1.0
 """The same, where it ends by `os._exit`."""
 FORK_SECONDS = 5.0
 """How long a thread that forks waits for another that does."""
+CARRIER = "AUTOSCOPE_TRACEPARENT"
+"""The variable that tells a child process which span of its parent's all its traces belong to."""
 RESOLVED = b'{"autoscope_resolved"'
 """How a plan begins that has been read, merged and checked already: it is JSON, and no YAML is loaded for it."""
 
@@ -84,6 +86,11 @@ def _start_from_environment() -> Running | None:
     started = start(plan, store=environ.get("AUTOSCOPE_STORE"), otlp=None, script=main.script())
     # Before anything is recorded: a server started by `-m` has children before it has a span.
     started.name_run()
+    if environ.get(CARRIER):
+        from autoscope.runtime.ambient import NOTHING, from_carrier
+
+        carried = environ[CARRIER]
+        sampling.set_ambient(NOTHING if carried == NOTHING.carrier() else from_carrier(carried))
     return started
 
 
@@ -442,8 +449,25 @@ class Running:
         """The same of threads that send."""
         return sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
 
+    exact = 0
+    """How many there are who need every call, whatever the budget says."""
+
+    def be_exact(self) -> None:
+        """Have the budget leave out nothing, until `be_thrifty` was called as often."""
+        self.exact += 1
+        if self.drain.steer is not None:
+            self.drain.steer.hold()
+
+    def be_thrifty(self) -> None:
+        """Take one `be_exact` back."""
+        self.exact = max(self.exact - 1, 0)
+        if not self.exact and self.drain.steer is not None:
+            self.drain.steer.go_on()
+
     def is_asked_for(self, site: Any) -> bool:
-        """Whether somebody wants to see this function for a time."""
+        """Whether somebody wants to see all calls of this function, or it is none at all."""
+        if self.exact or site.kind == sites.TEST:
+            return True
         return any(change.until is not None and change.matches(site.name) for change in self.weave.changes)
 
     def tell_decisions(self, decisions: list[dict[str, Any]]) -> None:
@@ -763,6 +787,7 @@ class Running:
         atexit.unregister(self.at_exit)
         if self.finder in sys.meta_path:
             sys.meta_path.remove(self.finder)
+        sampling.set_ambient(None)
         if self.drain.steer is not None:
             self.drain.steer.let_go()
         weaver.give_back()

@@ -66,7 +66,11 @@ class RuntimeContext(_RuntimeContext):
     def get_current(self) -> Context:
         value = current.get()
         if value is None:
-            return self.before.get_current() if self.before is not None else _EMPTY
+            theirs = self.before.get_current() if self.before is not None else _EMPTY
+            now = sampling.ambient
+            if theirs or now is None or not now.trace_id:
+                return theirs
+            value = now.trace(), now.span_id
         if type(value) is Attached:
             return value.context  # type: ignore[no-any-return]
         if value:

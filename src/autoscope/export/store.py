@@ -70,7 +70,7 @@ SELECT strftime('%Y-%m-%d %H:%M:%S', s.start_ns / 1000000000, 'unixepoch')
     'autoscope' AS ScopeName,
     (SELECT json_extract(value, '$.autoscope') FROM meta WHERE key = 'process') AS ScopeVersion,
     json_patch(json_patch(
-        json_object('code.function.name', f.module || '.' || f.qualname, 'code.file.path', nullif(f.file, ''),
+        json_object('code.function.name', CASE WHEN f.module != '' THEN f.name END, 'code.file.path', nullif(f.file, ''),
             'code.line.number', nullif(f.line, 0)),
         CASE WHEN s.parent IN (0, t.remote_parent) AND t.thread_id != 0
             THEN json_object('thread.id', t.thread_id, 'thread.name', t.thread_name) ELSE '{}' END),
@@ -125,6 +125,8 @@ class StoreExporter:
         self._functions: dict[Facts, int] = {}
         self._traces = 0
         self._in_file = 0
+        self._events: list[tuple[Any, ...]] = []
+        """What happened in no span and is not written yet."""
         self._quiet_until = 0
 
     # -- what the drain calls
@@ -165,18 +167,21 @@ class StoreExporter:
                 connection = self._ready()
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+                    if self._events:
+                        self._commit(connection, _Batch(self._sites, self._functions, self._traces))
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
 
     def put_events(self, name: str, events: Iterable[tuple[int, dict[str, Any]]]) -> None:
-        """Write what happened in this process and in no span: when (Unix time in nanoseconds), and its attributes."""
+        """Write what happened in this process and in no span, with what is written next: when (Unix time in nanoseconds), and its attributes.
+
+        A transaction of its own costs as much as hundreds of spans, and a budget decides hundreds of times when it begins.
+        """
         with self._lock:
             try:
-                connection = self._ready()
-                if connection is not None:
-                    rows = [(None, 0, time_ns, name, to_json(attributes)) for time_ns, attributes in events]
-                    _insert(connection, "INSERT INTO events", 5, rows)
+                if self._ready() is not None:
+                    self._events += [(None, 0, time_ns, name, to_json(attributes)) for time_ns, attributes in events]
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
@@ -260,7 +265,7 @@ class StoreExporter:
             rows = [_site_row(item) for item in batch.functions.items()]
             _insert(connection, "INSERT OR IGNORE INTO sites", 7, rows)
             _insert(connection, "INSERT OR IGNORE INTO details", 5, batch.details)
-            _insert(connection, "INSERT INTO events", 5, batch.events)
+            _insert(connection, "INSERT INTO events", 5, [*self._events, *batch.events])
             _insert(connection, "INSERT INTO traces", 7, batch.traces)
             before = connection.total_changes
             _insert(connection, "INSERT OR IGNORE INTO spans", 7, batch.spans)
@@ -270,6 +275,7 @@ class StoreExporter:
             if connection.in_transaction:
                 connection.rollback()
             raise
+        self._events.clear()
         self._functions.update(batch.functions)
         self._sites.update(batch.sites)
         if len(self._sites) > 2 * len(self._functions) + 100:
@@ -496,7 +502,7 @@ def _new_instance() -> str:
 
 def _site_row(item: tuple[Facts, int]) -> tuple[Any, ...]:
     (module, qualname, file, line, kind), site_id = item
-    texts = (_text(f"{module}.{qualname}"), _text(module), _text(qualname), _text(file))
+    texts = (_text(f"{module}.{qualname}" if module else qualname), _text(module), _text(qualname), _text(file))
     return (site_id, *texts, line, _text(kind))
 
 

@@ -244,7 +244,7 @@ class Encoder:
 
 def site_attributes(site: Site) -> dict[str, Any]:
     """What every span of a site says about its code."""
-    attributes: dict[str, Any] = {"code.function.name": f"{site.module}.{site.qualname}"}
+    attributes: dict[str, Any] = {"code.function.name": site.name} if site.module else {}
     if site.file:
         attributes["code.file.path"] = site.file
     if site.line:

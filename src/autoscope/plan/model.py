@@ -194,6 +194,12 @@ class Plan(_Settings):
 
     def selects(self, module: str) -> bool | None:
         """Whether a module is watched; None where the plan leaves it to whether it is the application's own."""
+        known = self.lookup().selected
+        if module not in known:
+            known[module] = self._select(module)  # asked again of every loaded module, every second
+        return known[module]
+
+    def _select(self, module: str) -> bool | None:
         if self.excludes(module):
             return False
         lookup = self.lookup()
@@ -334,13 +340,14 @@ def _function_from_list(data: list[Any], shared: dict[Any, FunctionRule]) -> Fun
 class _Lookup:
     """A plan's answers: it is asked at every import, and for every function."""
 
-    __slots__ = ("globs", "modules", "plan", "some_off")
+    __slots__ = ("globs", "modules", "plan", "selected", "some_off")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.globs = _globs(plan.modules)
         self.some_off = any(rule.level == "off" for rule in plan.modules.values())
         self.modules: dict[str, _Module] = {}
+        self.selected: dict[str, bool | None] = {}
 
     def module(self, module: str) -> _Module:
         known = self.modules.get(module)

@@ -28,6 +28,8 @@ from autoscope.read.runs import probability
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
 
+TEST = "test"
+"""The kind of spans that stand for no function: tests, their phases and fixtures, which have their own time and are nobody's calls."""
 SUSPENDED = ("generator", "async_generator", "coroutine")
 
 
@@ -260,7 +262,7 @@ def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
 
 
 _ROWS = """
-SELECT span, parent, site, start_ns, duration_ns, {weight} FROM spans s JOIN traces t ON t.id = s.trace ORDER BY start_ns, span
+SELECT span, CASE WHEN parent = 0 THEN t.remote_parent ELSE parent END, site, start_ns, duration_ns, {weight} FROM spans s JOIN traces t ON t.id = s.trace ORDER BY start_ns, span
 """
 
 
@@ -359,7 +361,11 @@ def measure_run(run: Run) -> list[Function]:
             mine[site].waiting += waiting or 0
 
     run.ask(add)
-    functions = [_function(place, found) for place, found in sums.items() if found.durations or found.folded]
+    functions = [
+        _function(place, found)
+        for place, found in sums.items()
+        if place.kind != TEST and (found.durations or found.folded)
+    ]
     return sorted(functions, key=lambda function: (-function.own_ns, function.name))
 
 

@@ -372,7 +372,7 @@ def fail(site: Site, span: Any, parent: Any, start: int, exception: BaseExceptio
         trace = span[0]
         details = None if trace.failed is None else _seen(trace, exception)
         if details is None:
-            details = _outcome(site, trace, exception, end, None)
+            details = outcome(site, trace, exception, end, None)
         switches.append((site, span[1], trace, parent, start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -396,7 +396,7 @@ def fail_call(call: Call, exception: BaseException) -> None:
             attributes = _steps(call, end, attributes)
         details = None if trace.failed is None else _seen(trace, exception)
         if details is None:
-            details = _outcome(site, trace, exception, end, attributes)
+            details = outcome(site, trace, exception, end, attributes)
         elif attributes:
             details = Details(details.error_type, details.error_message, None, attributes)
         switches.append((site, span[1], trace, call.first_parent, call.start, end, details))
@@ -432,9 +432,10 @@ def _seen(trace: Any, exception: BaseException) -> Details | None:
     return details
 
 
-def _outcome(
+def outcome(
     site: Site, trace: Any, exception: BaseException, now: int, attributes: dict[str, Any] | None
 ) -> Details | None:
+    """What a span says that an exception leaves; told in full where no span below has. `trace` remembers those that were seen."""
     if _control_flow(site, exception):
         if trace.failed:
             trace.failed.pop(

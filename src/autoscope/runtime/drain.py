@@ -304,6 +304,21 @@ class Drain:
         for exporter in self.exporters:
             exporter.export(records)
 
+    def catch_up(self, seconds: float) -> bool:
+        """Hand over what is buffered now, in the calling thread, and wait for nobody else; False if the lock was not to be had in time."""
+        if not acquire(self.lock, timeout=seconds):
+            return False
+        self.owner = get_ident()
+        before = context.get()
+        context.set_current(context.Unsampled())
+        try:
+            self._drain()
+            return True
+        finally:
+            context.set_current(before)
+            self.owner = 0
+            self.lock.release()
+
     def flush(self, seconds: float, last: bool = False) -> bool:
         """Hand over what is buffered now, in the calling thread, and have it sent; False if that took too long.
 

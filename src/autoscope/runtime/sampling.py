@@ -19,6 +19,8 @@ TYPE_CHECKING = False  # not typing's: importing it would cost every traced proc
 if TYPE_CHECKING:
     from typing import Any
 
+    from autoscope.runtime.ambient import Ambient
+
 rate: float = 1.0
 """Share of traces recorded; live."""
 tracestate: str = "ot=th:0"
@@ -29,6 +31,8 @@ shown: Any = None
 """Called with the id of each span of ours that OpenTelemetry code asks for, where it matters; see `fold`."""
 foreign: Any = None
 """Asked at a root for a span that OpenTelemetry code made current before its context was ours; see `export.bridge`."""
+ambient: Ambient | None = None
+"""What a call belongs to for which nothing is current; see `ambient`."""
 
 
 def threshold(share: float) -> str:
@@ -80,6 +84,17 @@ def set_foreign(asked: Any) -> None:
     _publish()
 
 
+def set_ambient(found: Ambient | None) -> Ambient | None:
+    """Have calls for which nothing is current belong to this from now on; what they belonged to until now."""
+    global ambient
+    before, ambient = ambient, found
+    if found is not None and found.flags & 1:
+        sites.wake()
+    if (before is None) is not (found is None):
+        _publish()
+    return before
+
+
 def set_late(decided: bool) -> None:
     """Record every trace from now on, to be decided when it has ended; or decide at the root again."""
     global late
@@ -91,7 +106,7 @@ def set_late(decided: bool) -> None:
 
 def _publish() -> None:
     """Woven code decides by itself where nobody else has a say."""
-    switches.share = rate if foreign is None and rejected and not late else 2.0
+    switches.share = rate if foreign is None and ambient is None and rejected and not late else 2.0
 
 
 def root(parent: Any) -> Span | Unsampled | None:
@@ -116,6 +131,14 @@ def root(parent: Any) -> Span | Unsampled | None:
             inherited = parent.context
         else:
             return None
+        if ambient is not None:
+            if ambient.flags & 1:
+                sites.counters.roots += 1
+                return ambient.trace(inherited), switches.next()
+            mark = Unsampled()
+            if inherited is not None:
+                mark.context = inherited
+            return mark
         if rejected:
             if late:
                 sites.counters.roots += 1
@@ -138,6 +161,16 @@ def root(parent: Any) -> Span | Unsampled | None:
     except Exception as error:
         _give_up(error)
         return None
+
+
+def decided_id(at_any_rate: bool = False) -> int | None:
+    """An id for a trace that is begun by other means than a call; None where the rate decides against it."""
+    identity = _bits(128)
+    if at_any_rate or late or identity & RANDOMNESS >= rejected:
+        sites.counters.roots += 1
+        return identity
+    next(sites.counters.marks)
+    return None
 
 
 def undecided(inherited: Any) -> Undecided:

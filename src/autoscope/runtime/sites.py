@@ -120,7 +120,7 @@ class Site:
     file: str
     line: int
     kind: str
-    """`function`, `generator`, `coroutine` or `async_generator`; `builtin` for a wrapped C callable."""
+    """`function`, `generator`, `coroutine` or `async_generator`; `builtin` for a wrapped C callable; `test`, see `TEST`."""
     path: str
     """How it was woven: `bytecode`, `ast` or `wrapt`."""
     level: str
@@ -166,8 +166,8 @@ class Site:
 
     @property
     def name(self) -> str:
-        """`module.qualname`, the span's name."""
-        return f"{self.module}.{self.qualname}"
+        """`module.qualname`, the span's name; of what has no module, what it is called."""
+        return f"{self.module}.{self.qualname}" if self.module else self.qualname
 
     @property
     def off(self) -> CodeType | None:
@@ -212,6 +212,8 @@ code hands over is gone at once. Never replaced: woven code holds its `extend`.
 """
 WIDTH = 7
 """Parts of a record."""
+TEST = "test"
+"""The kind of a site that is no function: a test, a phase of one, a fixture. It is not among `sites`, and has no module."""
 
 shares: dict[Site, tuple[float, tuple[tuple[int, float], ...]]] = {}
 """Of functions of whose calls only some are recorded: how probable it was of each; and (when, how probable) of those that began before

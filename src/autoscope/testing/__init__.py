@@ -1,0 +1,1 @@
+"""Tests, traced: what the pytest plugin does while it is active. Nothing else imports this."""

@@ -1,0 +1,474 @@
+"""The hooks that are there while tests are traced: which span is open when, and what it says in the end.
+
+Whatever goes wrong here is said once and goes by: the outcome of a suite is never ours to change.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import unittest
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autoscope import errors
+from autoscope.bootstrap import CARRIER
+from autoscope.errors import from_a_signal, notice
+from autoscope.runtime import capture, sampling
+from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
+from autoscope.runtime.calls import message_of
+from autoscope.runtime.sites import Site
+from autoscope.runtime.spans import Words
+from autoscope.testing import failure
+from autoscope.testing.asserting import Tape, wants_all
+from autoscope.testing.spans import Open, Stage, begin_trace, make_site
+from autoscope.testing.start import Started, is_disabled, option, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+MOST_PARAMETERS = 16
+NO_ERRORS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
+NO_FIXTURES = ("autoscope", "get_direct_param_fixture_func")
+"""Functions of fixtures that do nothing anybody wants to know: ours, and what stands for a parameter."""
+
+
+def begin(config: pytest.Config, name: str, *, asked_only: bool = False) -> None:
+    """Trace the tests of this session; `asked_only`: those with the fixture, and nothing is stored."""
+    if is_disabled():
+        return
+    config.pluginmanager.register(Suite(config, start(config, asked_only=asked_only), asked_only), name)
+
+
+class Test:
+    """A test that is being run, one attempt of it."""
+
+    __test__ = False
+
+    def __init__(self, item: pytest.Item, span: Open, attempt: int) -> None:
+        self.item = item
+        self.span = span
+        self.attempt = attempt
+        self.phase: Open | None = None
+        self.phases: dict[str, Open] = {}
+        self.waiting: Open | None = None
+        """A phase that has ended, and of which nothing is known yet but that."""
+        self.reports: dict[str, Any] = {}
+        self.exact = False
+        self.part_failed = False
+        """Whether a subtest has, which pytest counts by itself."""
+
+    def outcome(self) -> str:
+        """As pytest counts it."""
+        for when in ("setup", "call", "teardown"):
+            report = self.reports.get(when)
+            if report is None or (report.passed and not hasattr(report, "wasxfail")):
+                continue
+            if report.failed:
+                return "failed" if when == "call" else "error"
+            if hasattr(report, "wasxfail"):
+                return "xfailed" if report.skipped else "xpassed"
+            return str(report.outcome)
+        if self.part_failed:
+            return "failed"
+        return "passed" if "call" in self.reports else ""
+
+
+class Suite:
+    """One session's spans. `guarded` methods raise nothing of ours."""
+
+    def __init__(self, config: pytest.Config, started: Started, asked_only: bool = False) -> None:
+        self.config = config
+        self.asked_only = asked_only
+        """Whether only tests that ask for it are traced."""
+        self.started = started
+        self.running = started.running
+        environ = os.environ
+        self.remote: Ambient | None = from_carrier(environ.get(CARRIER, "")) or from_carrier(
+            environ.get("TRACEPARENT", ""), environ.get("TRACESTATE", "")
+        )
+        """What the whole session is part of: a job of the CI's, or a test that has started this one."""
+        self.worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        # Where all of pytest is traced, and only some tests want to know more, nothing is taken from it.
+        self.beside = asked_only and started.joined
+        self.stage = Stage(sampling.ambient if self.beside else NOTHING)
+        self.session: Open | None = None
+        if option(config, "trace") == "session" and not self.worker and not asked_only:
+            self.session = begin_trace(make_site("pytest session"), self.remote)
+            self.remote = self.session.ambient
+            self.stage.stand_by(self.remote)
+        self.junit = bool(
+            getattr(config.option, "xmlpath", None) or getattr(config.known_args_namespace, "xmlpath", None)
+        )
+        self.show = option(config, "show") or "short"
+        self.test: Test | None = None
+        self.sites: dict[tuple[str, str, int], Site] = {}
+        self.tape = Tape(self.running)
+        self.counts: dict[str, int] = {}
+        self.told = 0
+        """Notices that pytest has shown."""
+
+    def guarded(self, action: Callable[..., Any], *args: Any) -> Any:
+        """What `action` gives, or None where it fails."""
+        try:
+            return action(*args)
+        except Exception as error:
+            if from_a_signal(error) or "AUTOSCOPE_STRICT" in os.environ:
+                raise
+            notice("test-untraced", f"something of a test is not recorded: {type(error).__name__}: {error}")
+            return None
+
+    # Tests.
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self.guarded(self.begin_test, item, 0)
+        try:
+            return (yield)
+        finally:
+            self.guarded(self.end_test)
+
+    def begin_test(self, item: pytest.Item, attempt: int) -> Test | None:
+        exact = wants_all(item)
+        if self.beside and not exact:
+            return None
+        file, line = str(item.path), (item.location[1] or -1) + 1
+        site = make_site(item.nodeid, file, line)
+        if self.asked_only and not exact:
+            span = Open(site, None, None)
+        else:
+            span = begin_trace(site, self.remote, at_any_rate=exact)
+        self.test = test = Test(item, span, attempt)
+        if exact:
+            test.exact = True
+            self.tape.begin_exact()
+        if span.trace is None:
+            self.stage.enter(span)
+            return test
+        attributes = span.attributes
+        attributes["test.case.name"] = item.nodeid
+        attributes["test.suite.name"] = item.nodeid.partition("::")[0]
+        if self.worker:
+            attributes["pytest.worker"] = self.worker
+        if attempt:
+            attributes["pytest.attempt"] = attempt
+        markers = dict.fromkeys([mark.name for mark in item.iter_markers()])
+        if markers:
+            attributes["pytest.markers"] = Words(markers)
+        parameters = getattr(getattr(item, "callspec", None), "params", None) or {}
+        for name, value in list(parameters.items())[:MOST_PARAMETERS]:
+            attributes[f"pytest.parameter.{name}"] = (
+                capture.REDACTED if capture.is_secret(name) else capture.render(value)
+            )
+        if self.junit:
+            told = ("autoscope.trace_id", f"{span.trace.trace_id:032x}")
+            item.user_properties[:] = [one for one in item.user_properties if one[0] != told[0]]
+            item.user_properties.append(told)
+        self.stage.enter(span)
+        return test
+
+    def end_test(self, outcome: str = "") -> None:
+        test = self.test
+        if test is None:
+            return
+        self.test = None
+        self.settle(test)
+        self.stage.leave(test.span)
+        self.stage.tell_children()
+        if test.exact:
+            self.tape.end_exact()
+        outcome = outcome or test.outcome()
+        attributes = test.span.attributes
+        if outcome:
+            attributes["pytest.outcome"] = outcome
+            self.counts[outcome] = self.counts.get(outcome, 0) + 1
+            if outcome != "skipped":
+                attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
+        test.span.record()
+
+    # Phases.
+
+    # Wrappers cost more than hooks: only `call` is one, during which pytest may report on parts of it. The others end with their report.
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self.guarded(self.begin_phase, item, "setup")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        self.guarded(self.begin_phase, item, "call")
+        try:
+            return (yield)
+        finally:
+            self.guarded(self.end_phase)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        self.guarded(self.begin_phase, item, "teardown")
+
+    def begin_phase(self, item: pytest.Item, when: str) -> None:
+        test = self.test
+        if test is None or test.item is not item:
+            return  # a runner of its own, which knows no protocol
+        if when in test.phases:  # once more from the beginning
+            attempt = test.attempt + 1
+            self.end_test("rerun")
+            test = self.begin_test(item, attempt)
+            if test is None:
+                return
+        self.settle(test)
+        test.phase = test.phases[when] = self.stage.enter(test.span.below(self.site(when)), told=True)
+
+    def end_phase(self) -> None:
+        test = self.test
+        if test is not None and test.phase is not None:
+            self.stage.leave(test.phase)
+            test.waiting, test.phase = test.phase, None
+
+    def settle(self, test: Test) -> None:
+        """Nothing more will be known of a phase that has ended."""
+        if test.phase is not None:
+            self.stage.leave(test.phase)
+            test.phase.record()
+            test.phase = None
+        if test.waiting is not None:
+            test.waiting.record()
+            test.waiting = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        if call.when != "call":
+            self.guarded(self.end_phase)
+        report = yield
+        self.guarded(self.hear, item, call, report)
+        return report
+
+    def hear(self, item: pytest.Item, call: pytest.CallInfo[None], report: Any) -> None:
+        """How a phase ended, or a part of one that pytest reports by itself."""
+        test = self.test
+        if test is None or test.item is not item:
+            return
+        error = call.excinfo.value if call.excinfo is not None and report.failed else None
+        if test.phase is not None:  # it is still going on
+            self.hear_part(test.phase, call, report, error)
+            test.part_failed = test.part_failed or report.failed
+            return
+        test.reports[call.when] = report
+        if test.waiting is None:
+            return
+        phase = test.waiting
+        phase.error = error
+        if report.outcome != "passed":
+            phase.attributes["pytest.outcome"] = report.outcome
+        if error is not None and test.span.failed is None:
+            test.span.failed = capture.type_name(type(error)), message_of(error)
+        self.settle(test)
+        if error is not None and self.show != "off":
+            text = failure.describe(error, test.span, phase, self.tape, self.show, self.run_id())
+            if text:
+                report.sections.append(("autoscope", text))
+
+    def hear_part(self, phase: Open, call: pytest.CallInfo[None], report: Any, error: BaseException | None) -> None:
+        """A subtest: when it began is known when it has ended, so what it called is beside it."""
+        part = phase.below(self.site("subtest"))
+        part.start = max(part.start - round(call.duration * 1e9), phase.start)
+        part.attributes["pytest.outcome"] = report.outcome
+        part.error = error
+        part.record()
+
+    def hear_crash(self, report: Any) -> None:
+        """A worker of xdist is gone, and the span of the test it was at with it: the first process tells of it."""
+        if self.worker or not report.failed:
+            return
+        span = begin_trace(make_site(report.nodeid), self.remote)
+        span.failed = "worker crashed", str(report.longrepr)
+        span.attributes = {
+            "test.case.name": report.nodeid,
+            "test.suite.name": report.nodeid.partition("::")[0],
+            "test.case.result.status": "fail",
+            "pytest.outcome": "failed",
+        }
+        span.record()
+
+    def run_id(self) -> str:
+        """The run's id, where it is stored."""
+        return self.running.run_id if self.running.store != "" else ""
+
+    # Fixtures.
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, Any, Any]:
+        opened = self.guarded(self.begin_fixture, fixturedef, "fixture")
+        before = len(getattr(fixturedef, "_finalizers", ()))
+        try:
+            result = yield
+        except BaseException as error:
+            if opened is not None and not isinstance(error, NO_ERRORS):
+                opened.error = error
+            raise
+        finally:
+            if opened is not None:
+                self.guarded(self.end_fixture, fixturedef, opened, before)
+        return result
+
+    def begin_fixture(self, fixturedef: Any, what: str) -> Open | None:
+        if not self.stage.open or self.test is None or getattr(fixturedef.func, "__name__", "") in NO_FIXTURES:
+            return None
+        function = inspect.unwrap(fixturedef.func)
+        code = getattr(function, "__code__", None)
+        place = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
+        return self.stage.enter(self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place)))
+
+    def end_fixture(self, fixturedef: Any, opened: Open, before: int) -> None:
+        self.stage.leave(opened)
+        opened.record()
+        if len(getattr(fixturedef, "_finalizers", ())) > before:
+            # The last to be registered is the first to be called, when what depends on this fixture is gone.
+            fixturedef.addfinalizer(functools.partial(self.guarded, self.begin_finalizer, fixturedef))
+
+    def begin_finalizer(self, fixturedef: Any) -> None:
+        self.begin_fixture(fixturedef, "finalizer")
+
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        self.guarded(self.end_finalizer, fixturedef)
+
+    def end_finalizer(self, fixturedef: Any) -> None:
+        now = self.stage.open[-1] if self.stage.open else None
+        if now is not None and now.site.qualname == f"finalizer {fixturedef.argname}":
+            self.stage.leave(now)
+            now.record()
+
+    # Examples.
+
+    def watch_examples(self, item: pytest.Function) -> Callable[[], None] | None:
+        """Have each example that Hypothesis tries be a span, by the attribute it offers to plugins; async tests have their own in it."""
+        handle = getattr(item.obj, "hypothesis", None)
+        inner = getattr(handle, "inner_test", None)
+        if handle is None or inner is None or inspect.iscoroutinefunction(inner):
+            return None
+        site = self.site("example")
+
+        @functools.wraps(inner)
+        def example(*args: Any, **kwargs: Any) -> Any:
+            __tracebackhide__ = True
+            opened = self.guarded(self.begin_example, site)
+            try:
+                return inner(*args, **kwargs)
+            except BaseException as error:
+                if opened is not None and not type(error).__module__.startswith("hypothesis"):
+                    opened.error = error
+                raise
+            finally:
+                if opened is not None:
+                    self.guarded(self.end_example, opened)
+
+        handle.inner_test = example
+
+        def undo() -> None:
+            if handle.inner_test is example:
+                handle.inner_test = inner
+
+        return undo
+
+    def begin_example(self, site: Site) -> Open:
+        return self.stage.enter(self.stage.open[-1].below(site))
+
+    def end_example(self, opened: Open) -> None:
+        self.stage.leave(opened)
+        opened.record()
+
+    # The session.
+
+    def site(self, name: str, file: str = "", line: int = 0) -> Site:
+        key = name, file, line
+        found = self.sites.get(key)
+        if found is None:
+            found = self.sites[key] = make_site(*key)
+        return found
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self) -> None:
+        plugins = self.config.pluginmanager
+        if plugins.has_plugin("dsession"):
+            plugins.register(Crashes(self))
+        if plugins.has_plugin("hypothesispytest"):
+            plugins.register(Examples(self))
+
+    def pytest_report_header(self) -> list[str]:
+        plan = self.running.plan
+        which = ", ".join(plan.include[:4]) + (", …" if len(plan.include) > 4 else "") or "own modules"
+        budget = "" if plan.budget_overhead is None else f" within {100 * plan.budget_overhead:.3g} %"
+        run = self.run_id()
+        return [f"autoscope: {plan.strategy}{budget}, {which}" + (f"; run {run}" if run else ""), *self.notices()]
+
+    def notices(self) -> list[str]:
+        """What was said since this was asked last: on standard error, which pytest captures."""
+        new = errors.notices[self.told :]
+        self.told += len(new)
+        return [f"autoscope: {text} ({slug})" for slug, text in new]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        self.guarded(self.end_session)
+
+    def end_session(self) -> None:
+        if self.session is not None:
+            self.stage.stand_by(NOTHING)
+            for outcome, count in self.counts.items():
+                self.session.attributes[f"pytest.{outcome}"] = count
+            self.session.record()
+            self.session = None
+        self.running.drain.catch_up(5.0)  # a worker's records, too, are there when the first process reads them
+        self.running.write_meta()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        self.guarded(self.summarize, terminalreporter)
+
+    def summarize(self, reporter: Any) -> None:
+        for line in self.notices():
+            reporter.write_line(line)
+        if self.worker or not self.run_id():
+            return
+        from autoscope.testing.durations import show
+
+        count = option(self.config, "durations")
+        store = self.running.store or self.running.default_store
+        show(reporter, store, self.run_id(), None if count is None else int(count))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        self.guarded(self.end)
+
+    def end(self) -> None:
+        self.tape.close()
+        self.stage.close()
+        self.started.stop()
+
+
+class Crashes:
+    """There where tests are handed out to workers."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.when not in ("setup", "call", "teardown"):
+            self.suite.guarded(self.suite.hear_crash, report)
+
+
+class Examples:
+    """There where Hypothesis is."""
+
+    def __init__(self, suite: Suite) -> None:
+        self.suite = suite
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+        undo = self.suite.guarded(self.suite.watch_examples, pyfuncitem)
+        try:
+            return (yield)
+        finally:
+            if undo is not None:
+                undo()
