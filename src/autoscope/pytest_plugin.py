@@ -26,9 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("rate", "R", "share of tests recorded, 0..1"),
         ("budget", "B", "share of the CPU time, as 3%%"),
         ("store", "DIR", "the local store (default .autoscope/)"),
+        ("baseline", "FILE|RUN", "compare calls and times with these, and fail where calls differ too much"),
+        ("save-baseline", "FILE", "save this session's calls and times"),
+        ("gate", "WHEN", "at which verdict a session that passed fails: critical (default), drifted or never"),
     ):
         add(f"--autoscope-{name}", metavar=metavar, help=what)
-        parser.addini(f"autoscope_{name}", what.replace("%%", "%"))
+        parser.addini(f"autoscope_{name.replace('-', '_')}", what.replace("%%", "%"))
     for name, what in (
         ("include", "modules to trace (repeatable)"),
         ("exclude", "modules to leave alone (repeatable)"),

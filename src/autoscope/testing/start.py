@@ -113,9 +113,9 @@ def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:
     include, exclude = _words(settings["include"]), _words(settings["exclude"])
     rate, budget = settings["rate"], settings["budget"]
     environ = os.environ
-    if budget is None and not any(
-        settings[name] or environ.get(f"AUTOSCOPE_{name.upper()}") for name in ("plan", "strategy")
-    ):
+    # A comparison rests on exact counts.
+    named = any(settings[name] or environ.get(f"AUTOSCOPE_{name.upper()}") for name in ("plan", "strategy"))
+    if budget is None and not named and not (option(config, "baseline") or option(config, "save_baseline")):
         budget = environ.get("AUTOSCOPE_BUDGET") or DEFAULT_BUDGET
     plan = resolve(
         plan_file=settings["plan"] or environ.get("AUTOSCOPE_PLAN") or None,

@@ -109,6 +109,12 @@ class Suite:
         self.counts: dict[str, int] = {}
         self.told = 0
         """Notices that pytest has shown."""
+        self.gate: Any = None
+        """What compares this session with another, where that is asked for."""
+        if not self.worker and not asked_only and (option(config, "baseline") or option(config, "save_baseline")):
+            from autoscope.testing.gate import Gate
+
+            self.gate = Gate(config, self.running)
 
     def guarded(self, action: Callable[..., Any], *args: Any) -> Any:
         """What `action` gives, or None where it fails."""
@@ -410,8 +416,10 @@ class Suite:
         return [f"autoscope: {text} ({slug})" for slug, text in new]
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self.guarded(self.end_session)
+        if self.gate is not None and self.guarded(self.gate.judge) and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def end_session(self) -> None:
         if self.session is not None:
@@ -431,6 +439,8 @@ class Suite:
             reporter.write_line(line)
         if self.worker or not self.run_id():
             return
+        if self.gate is not None:
+            self.gate.show(reporter)
         from autoscope.testing.durations import show
 
         count = option(self.config, "durations")
