@@ -446,8 +446,8 @@ class Running:
         return (Clock.thread_cpu() if get_ident() in drain.ours else self.drain.cpu_ns) + self.cpu_behind()
 
     def cpu_behind(self) -> int:
-        """The same of threads that send."""
-        return sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
+        """The same of threads that send, and of the program's where they were told to hand over."""
+        return self.drain.aside_ns + sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
 
     exact = 0
     """How many there are who need every call, whatever the budget says."""

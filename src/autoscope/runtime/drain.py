@@ -103,7 +103,9 @@ class Drain:
         self.gone = allocate_lock()
         """Held for as long as the thread lives."""
         self.cpu_ns = 0
-        """CPU time the drain's thread has used."""
+        """CPU time the drain's thread has used..."""
+        self.aside_ns = 0
+        """... and other threads, handing over because they were told to."""
 
     # Starting, sleeping, stopping.
 
@@ -309,6 +311,7 @@ class Drain:
         if not acquire(self.lock, timeout=seconds):
             return False
         self.owner = get_ident()
+        started = Clock.thread_cpu()
         before = context.get()
         context.set_current(context.Unsampled())
         try:
@@ -318,6 +321,7 @@ class Drain:
             context.set_current(before)
             self.owner = 0
             self.lock.release()
+            self.aside_ns += Clock.thread_cpu() - started
 
     def flush(self, seconds: float, last: bool = False) -> bool:
         """Hand over what is buffered now, in the calling thread, and have it sent; False if that took too long.
@@ -349,8 +353,7 @@ class Drain:
             context.set_current(before)
             self.owner = 0
             self.lock.release()
-            if not self.running:
-                self.cpu_ns += Clock.thread_cpu() - started
+            self.aside_ns += Clock.thread_cpu() - started
 
     owner = 0
     """The thread that is handing over because it was told to: a signal's handler in it must not wait for it."""
@@ -418,7 +421,7 @@ class Drain:
         self.bell.acquire()
         self.gone = allocate_lock()
         self.running = self.stopping = self.forking = False
-        self.cpu_ns = self.owner = self.native = 0
+        self.cpu_ns = self.aside_ns = self.owner = self.native = 0
         # A call that was open at the fork ends in both processes: the parent records it.
         self.forked = Clock.now()
         self.of_a_thread = self.of_a_thread or self.in_a_thread
