@@ -66,6 +66,25 @@ def test_the_cost_of_capture_is_part_of_our_cost(tmp_path):
     assert costs[True] > costs[False] > 0
 
 
+def test_what_a_thread_of_the_programs_hands_over_is_our_cost(tmp_path):
+    """It was told to, and the time is ours all the same."""
+    source = """
+        import autoscope, time
+
+        def f(x):
+            return x
+
+        for x in range(20_000):
+            f(x)
+        before, started = autoscope.stats()["cost"]["cpu_ns"], time.thread_time_ns()
+        autoscope.flush()
+        taken = time.thread_time_ns() - started
+        print(autoscope.stats()["cost"]["cpu_ns"] - before > 0.5 * taken > 0)
+    """
+    ran = run(tmp_path, source, strategy="full_trace", env={"OTEL_BSP_SCHEDULE_DELAY": "60000"})
+    assert (ran.out, ran.err) == ("True\n", "")
+
+
 def test_what_runs_while_costs_are_measured(tmp_path):
     """A `__del__` or a signal's handler of the program's: its calls are no part of the measuring, nor of a trace that is none."""
     source = """
