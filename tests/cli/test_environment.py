@@ -280,7 +280,7 @@ def test_pytest_on_a_project(tmp_path):
         "conftest.py": "import pytest\n@pytest.fixture\ndef price():\n    return len('abc')\n",
     }
     write(tmp_path, files)
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:asyncio"]
     plain = python(*command, cwd=tmp_path)
     traced = python(*command, cwd=tmp_path, env=hooked(tmp_path / "s", STRATEGY="full_trace"))
     timeless = lambda out: [line for line in out.splitlines() if b" in " not in line]  # noqa: E731
