@@ -291,8 +291,10 @@ def test_closures_that_are_made_for_a_moment(tmp_path):
     assert inner.recorded < int(out)
     assert make.recorded < int(out) / 2
     assert make.calls == pytest.approx(int(out), rel=0.5)
-    # Of two for each: estimated from windows of flags alone, the order of magnitude.
-    assert int(out) / 20 < inner.calls < 20 * int(out)
+    # Of two for each: estimated from windows of flags alone, the order of magnitude; less where it was off for a while.
+    was_off = any(one.after == OFF for one in build_report(found).decisions)
+    assert was_off or int(out) / 20 < inner.calls
+    assert inner.calls < 20 * int(out)
 
 
 FORKING = PROGRAM.replace(

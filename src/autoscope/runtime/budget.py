@@ -808,7 +808,9 @@ class Budget:
         if steered.lost and state in (PACED, WINDOWS):
             state = THINNED if state == PACED else WINDOWS
         was = _described(before, steered.told, self.duty)
+        old = steered.pacer if before == PACED != state else None
         self.leave(site, steered, state, buffered)
+        counted = steered.counted
         steered.state, steered.room_since = state, 0.0
         steered.rate = share.rate
         if state == EVERY:
@@ -837,6 +839,8 @@ class Budget:
             sites.disarm(site)
             if steered.functions and site.off is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
+        if old is not None:
+            steered.owed += old.count() - counted  # meanwhile other threads had a turn
         if state != before or _differ(share.rate, steered.told, TOLD_STEP):
             steered.told = share.rate
             self.decisions += 1
@@ -893,14 +897,17 @@ class Budget:
                     code = site.paced if steered.state == PACED else site.off
                     self.swaps += self.pace.give(site, steered.functions, code)
                 return
-            if steered.state == PACED:
+            if before == steered.state == PACED:
                 steered.count()
+        old, counted = steered.pacer, steered.counted
         steered.pacer = Pacer(interval, ahead)
         steered.counted = steered.observed = 0
         steered.stepped = steered.silent.count() if steered.silent is not None else 0
         site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
         site.get = read_current
         self.swaps += self.pace.give(site, steered.functions, site.paced if steered.state == PACED else site.off)
+        if old is not None and before == steered.state == PACED:
+            steered.owed += old.count() - counted  # meanwhile other threads had a turn
 
     # Other people's doings.
 
