@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--no-autoscope", dest="autoscope", action="store_false", help="do not, whatever the ini file says")
     for name, metavar, what in (
         ("plan", "FILE", "the plan file"),
-        ("strategy", "S", "minimal, balanced (default) or full_trace"),
+        ("strategy", "S", "minimal (default), balanced or full_trace"),
         ("rate", "R", "share of tests recorded, 0..1"),
         ("budget", "B", "share of the CPU time, as 3%%"),
         ("store", "DIR", "the local store (default .autoscope/)"),

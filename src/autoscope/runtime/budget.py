@@ -433,7 +433,7 @@ class Budget:
             if steered.state == PACED:
                 steered.count()
                 owed = steered.owed
-            elif site in self.windows and steered.seen:
+            elif site in self.windows and steered.silent is not None:
                 owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
             if owed >= 1.0:
                 found[site] = owed
@@ -443,6 +443,9 @@ class Budget:
         """The thread ends, for a fork or for good: no window stays open without it."""
         with self.lock:
             if self.is_open:
+                self.is_counting = (
+                    False  # it was cut short: what is called as a program ends or forks is not what it calls
+                )
                 self.close_window(Clock.monotonic())
 
     def state_of(self, site: Site) -> str:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-DEFAULT_BUDGET = "5%"
-"""In force where neither a plan nor a strategy nor a budget is named."""
+DEFAULT_STRATEGY = "minimal"
+"""In force where neither a plan nor a strategy is named. No budget is: it gives functions other code while they run, which
+programs may notice that keep code objects (jinja2 does), and it counts calls that it does not record."""
 TESTS = ("tests", "tests.*", "*.tests", "*.tests.*")
 """Packages that are tests, unless they are asked for."""
 NO_PROJECT = frozenset(("benchmarks", "build", "conftest", "dist", "doc", "docs", "examples", "noxfile", "setup", "tasks", "test", "tests"))  # fmt: skip
@@ -113,14 +114,13 @@ def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:
     include, exclude = _words(settings["include"]), _words(settings["exclude"])
     rate, budget = settings["rate"], settings["budget"]
     environ = os.environ
-    # A comparison rests on exact counts.
-    named = any(settings[name] or environ.get(f"AUTOSCOPE_{name.upper()}") for name in ("plan", "strategy"))
-    if budget is None and not named and not (option(config, "baseline") or option(config, "save_baseline")):
-        budget = environ.get("AUTOSCOPE_BUDGET") or DEFAULT_BUDGET
+    strategy = settings["strategy"]
+    if not strategy and not settings["plan"] and not environ.get("AUTOSCOPE_PLAN"):
+        strategy = environ.get("AUTOSCOPE_STRATEGY") or DEFAULT_STRATEGY
     plan = resolve(
         plan_file=settings["plan"] or environ.get("AUTOSCOPE_PLAN") or None,
         environ=environ,
-        strategy=settings["strategy"],
+        strategy=strategy,
         include=include,
         exclude=exclude,
         rate=None if rate is None else parse_rate(rate, "--autoscope-rate"),
