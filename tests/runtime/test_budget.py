@@ -195,7 +195,8 @@ def test_what_is_counted_is_told(told):
     hot, rare = functions["__main__.Thing.hot"], functions["__main__.rare"]
 
     assert hot.recorded < 0.5 * runs * 2000
-    assert rare.calls == pytest.approx(runs, rel=0.01)
+    # What is called in the milliseconds in which functions are given other code is not counted.
+    assert rare.calls == pytest.approx(runs, rel=0.05)
     # Estimated from windows: how well is a matter of how many there were, which `benchmarks/budget.py` measures.
     assert of_that_order(hot.calls, runs * 2000)
     assert hot.total_ns > hot.recorded * 10
@@ -320,7 +321,7 @@ def test_children_keep_to_it_too(tmp_path):
     functions = {function.name: function for function in found.functions()}
 
     assert len(found.processes) == 2
-    assert functions["__main__.rare"].calls == pytest.approx(runs, rel=0.01)
+    assert functions["__main__.rare"].calls == pytest.approx(runs, rel=0.05)
     assert of_that_order(functions["__main__.Thing.hot"].calls, runs * 2000)
     assert functions["__main__.Thing.hot"].recorded < runs * 1000
 
