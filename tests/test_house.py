@@ -19,21 +19,25 @@ ALLOWED = {
     "__main__": ({"cli"}, set()),
     "errors": (set(), set()),
     "git": ({"errors"}, set()),
+    "verdicts": (set(), set()),
     "bootstrap": ({"errors", "runtime", "weave"}, {"__init__", "control", "export", "plan", "read"}),
     "control": ({"control", "errors", "runtime", "weave"}, {"plan", "runtime", "weave"}),
-    "plan": ({"errors", "git", "plan"}, {"errors", "plan", "__init__"}),
+    "plan": ({"errors", "git", "plan", "verdicts"}, {"errors", "plan", "__init__"}),
     "weave": ({"__init__", "errors", "runtime", "weave"}, {"errors", "runtime", "weave"}),
     "runtime": ({"errors", "runtime"}, {"errors", "runtime"}),
     "export": ({"__init__", "errors", "export", "runtime"}, {"__init__", "errors", "export", "runtime"}),
-    "read": ({"__init__", "errors", "git", "read", "export.runs"}, {"errors", "read", "export.runs", "runtime.spans"}),
+    "read": (
+        {"__init__", "errors", "git", "read", "export.runs", "verdicts"},
+        {"errors", "read", "export.runs", "runtime.spans"},
+    ),
     "pytest_plugin": (set(), {"testing"}),
     "testing": (
-        {"errors", "bootstrap", "plan.model", "read", "runtime", "testing", "weave"},
+        {"errors", "bootstrap", "plan.model", "read", "runtime", "testing", "verdicts", "weave"},
         {"cli.env", "errors", "export", "plan", "runtime", "testing"},
     ),
     "cli": (
         {"__init__", "errors", "cli", "read", "weave"},
-        {"__init__", "errors", "cli", "control", "plan", "read", "weave", "export", "bootstrap"},
+        {"__init__", "errors", "cli", "control", "plan", "read", "weave", "export", "bootstrap", "verdicts"},
     ),
 }
 """plan -> (file) -> weave -> runtime -> export -> (file) -> read: each room knows those it hands over to, none behind it.

@@ -575,6 +575,11 @@ class Running:
         self.name_run()
         return destinations(self.store, self.run_id, describe_run(self.plan), self.otlp, self.default_store)
 
+    @property
+    def kept_in(self) -> str:
+        """The store in which this run is looked for."""
+        return self.store or self.default_store
+
     def name_run(self) -> None:
         """Processes started from here that are traced too belong to the same run, whoever records first."""
         if not self.run_id:
@@ -764,7 +769,7 @@ class Running:
                 f"woven, {len(weaver.left_alone)} not; own cost {counts['cost']['share']:.1%} of the process's CPU\n"
             )
         else:
-            text = summary_text(open_run(self.store or self.default_store, self.run_id))
+            text = summary_text(open_run(self.kept_in, self.run_id))
         try:
             if not self.hurried:
                 sys.__stderr__.flush()  # type: ignore[union-attr]

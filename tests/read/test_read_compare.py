@@ -18,10 +18,6 @@ from autoscope.plan import check
 from autoscope.plan.model import DIFFERENCES, Thresholds
 from autoscope.read import baseline
 from autoscope.read.compare import (
-    ALIGNED,
-    CRITICAL_MISS,
-    DRIFTED,
-    VERDICTS,
     certainty,
     compare,
     gather,
@@ -33,6 +29,7 @@ from autoscope.read.compare import (
 from autoscope.read.runs import open_run
 from autoscope.read.tests import KEPT, Figures, Measured, Measurement, find_cases, measure, thin
 from autoscope.runtime.spans import Details, Trace
+from autoscope.verdicts import ALIGNED, CRITICAL_MISS, DRIFTED, VERDICTS, verdict_of
 
 DEFAULT = Thresholds()
 TEST = "tests/test_shop.py::test_order"
@@ -421,7 +418,8 @@ def test_the_same_in_many_tests_is_one_line(tmp_path):
 
 def test_the_words_are_those_of_check():
     """`autoscope check` and this give the same verdicts."""
-    assert (check.ALIGNED, check.DRIFTED, check.CRITICAL_MISS) == VERDICTS
+    assert check.verdict_of is compare.__globals__["verdict_of"] is verdict_of
+    assert (ALIGNED, DRIFTED, CRITICAL_MISS) == VERDICTS == ("ALIGNED", "DRIFTED", "CRITICAL_MISS")
 
 
 # -- times

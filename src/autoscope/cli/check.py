@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from autoscope.plan.planner import percent
     from autoscope.plan.resolve import resolve
     from autoscope.plan.update import read_previous
+    from autoscope.verdicts import ALIGNED
 
     costs = planning.cost_table()
     previous = read_previous(arguments.file)
@@ -59,4 +60,4 @@ def run(arguments: argparse.Namespace) -> int:
         ]
         lines += [f"  {item.severity:8}  {item.kind:9}  {item.target}: {item.detail}" for item in found.findings]
         output.write("\n".join(lines) + "\n")
-    return 0 if found.verdict == check.ALIGNED else 1
+    return 0 if found.verdict == ALIGNED else 1

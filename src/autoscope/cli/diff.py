@@ -46,10 +46,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table and the verdict."""
     from autoscope.export import DEFAULT_STORE
-    from autoscope.read.compare import CRITICAL_MISS, compare
+    from autoscope.read.compare import compare
     from autoscope.read.diff import RENDERERS, changes_of
     from autoscope.read.runs import open_run
     from autoscope.read.tests import measure
+    from autoscope.verdicts import CRITICAL_MISS
 
     thresholds = thresholds_of(arguments.plan, arguments.threshold)
     store = arguments.store or os.environ.get("AUTOSCOPE_STORE") or DEFAULT_STORE

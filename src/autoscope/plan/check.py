@@ -17,8 +17,7 @@ from autoscope.plan.model import ModuleRule, Plan, Rule, is_glob, matches_module
 from autoscope.plan.planner import Planned, Settings
 from autoscope.plan.update import Previous
 from autoscope.plan.write import function_digest, unpack
-
-ALIGNED, DRIFTED, CRITICAL_MISS = "ALIGNED", "DRIFTED", "CRITICAL_MISS"
+from autoscope.verdicts import verdict_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +91,7 @@ def check(previous: Previous, plan: Plan, facts: Facts, settings: Settings, cost
         if previous.by_planner
         else _distance(set(watched) | gone, set(watched))
     )
-    severities = {found.severity for found in findings}
-    verdict = CRITICAL_MISS if "critical" in severities else DRIFTED if "drift" in severities else ALIGNED
+    verdict = verdict_of(found.severity for found in findings)
     order = {"critical": 0, "drift": 1, "note": 2}
     findings.sort(key=lambda found: (order[found.severity], found.kind, found.target))
     return Check(verdict, tuple(findings), distance, len(watched), len(wanted), share)

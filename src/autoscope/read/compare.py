@@ -11,18 +11,17 @@ Calls are compared test by test, as numbers. Times are compared function by func
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from autoscope.read.report import human_time, plural
 from autoscope.read.tests import Figures, Measured, Measurement
+from autoscope.verdicts import CRITICAL_MISS, DRIFTED, verdict_of
 
 if TYPE_CHECKING:
     from autoscope.plan.model import Thresholds
 
-ALIGNED, DRIFTED, CRITICAL_MISS = VERDICTS = ("ALIGNED", "DRIFTED", "CRITICAL_MISS")
-"""The words of `autoscope check`."""
 CERTAIN = 3.09
 """Standard deviations from where on slower is not chance: one function in a thousand is beyond it by chance alone."""
 FEW_FUNCTIONS = 5
@@ -98,10 +97,10 @@ def compare(before: Measurement, after: Measurement, thresholds: Thresholds) -> 
     for id, then, now in strata:
         judge = _Judge(thresholds, certain and then.whole and now.whole, same_watch, before.estimated | after.estimated)
         found = [*judge.calls(then, now), *judge.gone(then, now), *judge.swallowed(then, now)]
-        cases.append(CaseVerdict(id, verdict_of(found), tuple(found)))
+        cases.append(CaseVerdict(id, verdict_of(one.severity for one in found), tuple(found)))
     pace, slower = compare_times([(then, now) for _, then, now in strata], thresholds)
     every = [finding for case in cases for finding in case.findings]
-    verdict = verdict_of([*every, *slower])
+    verdict = verdict_of(one.severity for one in [*every, *slower])
     return Comparison(
         # That nothing could be compared is no reason to fail, and none to call it well.
         verdict if strata else DRIFTED,
@@ -145,12 +144,6 @@ def differences(before: Measurement, after: Measurement) -> list[str]:
         if then and now and then != now:
             found.append(f"{key} {then} then, {now} now: {what}")
     return found
-
-
-def verdict_of(findings: Iterable[Finding]) -> str:
-    """The worst decides."""
-    severities = {finding.severity for finding in findings}
-    return CRITICAL_MISS if "critical" in severities else DRIFTED if "drift" in severities else ALIGNED
 
 
 class _Judge:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from autoscope.read.compare import Comparison, headline, lines_of
 from autoscope.read.functions import Function
-from autoscope.read.report import human_time, shorten
+from autoscope.read.report import escape, human_time, shorten
 from autoscope.read.tests import KINDS
 
 
@@ -132,8 +132,8 @@ def render_markdown(
     changes: list[Change], comparison: Comparison, *, limit: int | None = None, width: int = 100
 ) -> str:
     """For a pull request: the verdict, what was found, and the functions that differ in calls or are among the first."""
-    lines = [f"### autoscope: {_escape(headline(comparison))}", ""]
-    lines += [f"- {_escape(line.strip())}" for line in lines_of(comparison)[1:]]
+    lines = [f"### autoscope: {escape(headline(comparison))}", ""]
+    lines += [f"- {escape(line.strip())}" for line in lines_of(comparison)[1:]]
     if changes:
         lines += [
             "",
@@ -144,12 +144,6 @@ def render_markdown(
             cells = " | ".join(cell(change, show) for _, show in COLUMNS)
             lines.append(f"| `{change.name.replace('|', chr(92) + '|')}` | {cells} |")
     return "\n".join(lines) + "\n"
-
-
-def _escape(text: str) -> str:
-    for character in "\\`*_<|":
-        text = text.replace(character, "\\" + character)
-    return text
 
 
 RENDERERS: dict[str, Callable[..., str]] = {

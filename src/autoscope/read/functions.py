@@ -257,8 +257,13 @@ def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
     generators = frozenset(site for site, place in places.items() if place.kind in SUSPENDED)
     running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
     # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
-    rows = connection.execute(_ROWS.format(weight=weight(connection)))
+    rows = read_rows(connection)
     return grow_tree(rows, running, generators, read_folded(connection, places))
+
+
+def read_rows(connection: Connection, of_traces: bool = True) -> Iterable[Row]:
+    """All spans of one process's file, in order of start; `of_traces`: see `weight`."""
+    return connection.execute(_ROWS.format(weight=weight(connection, of_traces)))
 
 
 _ROWS = """
@@ -266,8 +271,10 @@ SELECT span, CASE WHEN parent = 0 THEN t.remote_parent ELSE parent END, site, st
 """
 
 
-def weight(connection: Connection) -> str:
-    """An expression for how many calls a span `s` of trace `t` stands for, NULL where it is one."""
+def weight(connection: Connection, of_traces: bool = True) -> str:
+    """An expression for how many calls a span `s` of trace `t` stands for, NULL where it is one; `of_traces`: as often as its trace does too."""
+    if not of_traces:
+        return f"1.0 / {probability(connection)}"
     connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
     return f"coalesce(1.0 / {probability(connection)}, adjusted_count(t.tracestate))"
 

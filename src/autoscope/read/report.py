@@ -211,8 +211,8 @@ DROP_ORDER = ("mean", "p50", "max", "p95", "errors", "calls")
 
 def render_markdown(report: Report) -> str:
     """For a pull request or an issue."""
-    lines = [f"### autoscope: {_escape(_title(report))}", ""]
-    lines += [f"- {_escape(line)}" for line in facts(report)]
+    lines = [f"### autoscope: {escape(_title(report))}", ""]
+    lines += [f"- {escape(line)}" for line in facts(report)]
     if report.functions:
         lines += ["", "| function | " + " | ".join(name for name, _ in COLUMNS) + " |"]
         lines.append("|---|" + "---:|" * len(COLUMNS))
@@ -222,7 +222,8 @@ def render_markdown(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Text as Markdown shows it."""
     for character in "\\`*_<|":
         text = text.replace(character, "\\" + character)
     return text

@@ -23,13 +23,12 @@ from autoscope.read.functions import (
     Place,
     Row,
     Tree,
-    adjusted_count,
     grow_tree,
     read_folded,
     read_places,
+    read_rows,
 )
 from autoscope.read.report import plural
-from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
@@ -279,18 +278,10 @@ def _rows(connection: Connection, owner: dict[int, int], scaled: bool) -> dict[i
 
     A test is one trace, recorded whole or not at all: how many traces it stands for is nothing to its calls.
     """
-    connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
-    share = probability(connection)
-    weight = f"coalesce(1.0 / {share}, adjusted_count(t.tracestate))" if scaled else f"1.0 / {share}"
     found: dict[int, list[Row]] = {}
-    for row in connection.execute(_ROWS.format(weight=weight)):
+    for row in read_rows(connection, scaled):
         found.setdefault(owner.get(row[0], NOBODY), []).append(row)
     return found
-
-
-_ROWS = """
-SELECT span, parent, site, start_ns, duration_ns, {weight} FROM spans s JOIN traces t ON t.id = s.trace ORDER BY start_ns, span
-"""
 
 
 def _add(into: Measured, tree: Tree, places: dict[int, Place]) -> None:

@@ -199,6 +199,10 @@ class Steered:
         seconds = 3 * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
         return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
 
+    def in_all(self) -> int:
+        """Calls its pacers have counted."""
+        return sum([pacer.count() for pacer in (self.pacer, self.silent) if pacer is not None])
+
     def count(self) -> None:
         """What was called since is owed."""
         if self.pacer is not None:
@@ -660,7 +664,7 @@ class Budget:
         count = 0
         for steered in self.active.values():
             if steered.pacer is not None:
-                counted = steered.pacer.count() + (steered.silent.count() if steered.silent is not None else 0)
+                counted = steered.in_all()
                 count += counted - steered.stepped
                 steered.stepped = counted
         return count
@@ -905,7 +909,7 @@ class Budget:
         old, counted = steered.pacer, steered.counted
         steered.pacer = Pacer(interval, ahead)
         steered.counted = steered.observed = 0
-        steered.stepped = steered.silent.count() if steered.silent is not None else 0
+        steered.stepped = steered.in_all()
         site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
         site.get = read_current
         self.swaps += self.pace.give(site, steered.functions, site.paced if steered.state == PACED else site.off)
@@ -956,8 +960,8 @@ class Budget:
             steered.owed = 0.0
             steered.past.clear()
             if steered.pacer is not None:
-                steered.counted = steered.stepped = steered.observed = steered.pacer.count()
-                steered.stepped += steered.silent.count() if steered.silent is not None else 0
+                steered.counted = steered.observed = steered.pacer.count()
+                steered.stepped = steered.in_all()
         self.since.clear()
         self.buffered.clear()
         self.begin()

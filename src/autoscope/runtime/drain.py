@@ -310,18 +310,12 @@ class Drain:
         """Hand over what is buffered now, in the calling thread, and wait for nobody else; False if the lock was not to be had in time."""
         if not acquire(self.lock, timeout=seconds):
             return False
-        self.owner = get_ident()
-        started = Clock.thread_cpu()
-        before = context.get()
-        context.set_current(context.Unsampled())
+        before = self._take_over()
         try:
             self._drain()
             return True
         finally:
-            context.set_current(before)
-            self.owner = 0
-            self.lock.release()
-            self.aside_ns += Clock.thread_cpu() - started
+            self._give_back(*before)
 
     def flush(self, seconds: float, last: bool = False) -> bool:
         """Hand over what is buffered now, in the calling thread, and have it sent; False if that took too long.
@@ -331,10 +325,7 @@ class Drain:
         end = Clock.monotonic() + seconds
         if not acquire(self.lock, timeout=max(seconds, 0)):
             return False
-        self.owner = get_ident()
-        started = Clock.thread_cpu()
-        before = context.get()
-        context.set_current(context.Unsampled())
+        before = self._take_over()
         try:
             self._drain()
             if self.late is not None:
@@ -350,10 +341,20 @@ class Drain:
             self.failed(error)
             return False
         finally:
-            context.set_current(before)
-            self.owner = 0
-            self.lock.release()
-            self.aside_ns += Clock.thread_cpu() - started
+            self._give_back(*before)
+
+    def _take_over(self) -> tuple[Any, int]:
+        """The calling thread, which holds the lock, hands over from now on; what `_give_back` is to be given."""
+        self.owner = get_ident()
+        before = context.get(), Clock.thread_cpu()
+        context.set_current(context.Unsampled())
+        return before
+
+    def _give_back(self, current: Any, started: int) -> None:
+        context.set_current(current)
+        self.owner = 0
+        self.lock.release()
+        self.aside_ns += Clock.thread_cpu() - started
 
     owner = 0
     """The thread that is handing over because it was told to: a signal's handler in it must not wait for it."""
@@ -459,8 +460,8 @@ def _shown(tap: Callable[[Any], bool], records: Any) -> bool:
 
 def methods(exporters: list[Any] | None, name: str) -> list[Any]:
     """This method of those that have it."""
-    methods = [getattr(exporter, name, None) for exporter in exporters or ()]
-    return [method for method in methods if method is not None]
+    found = [getattr(exporter, name, None) for exporter in exporters or ()]
+    return [method for method in found if method is not None]
 
 
 class _System:

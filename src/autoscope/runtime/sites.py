@@ -334,9 +334,16 @@ def site_of(code: CodeType) -> Site | None:
 
 
 def new_site(
-    module: str, qualname: str, file: str, line: int, kind: str, path: str, parameters: tuple[str, ...]
+    module: str,
+    qualname: str,
+    file: str,
+    line: int,
+    kind: str,
+    path: str,
+    parameters: tuple[str, ...],
+    registered: bool = True,
 ) -> Site:
-    """A site with its facts set and its switches at rest (not armed); registered.
+    """A site with its facts set and its switches at rest (not armed); registered, unless nothing of it is ever woven or changed.
 
     One assignment after the other: an import that finds everything in the code cache spends most of its time here.
     """
@@ -351,7 +358,8 @@ def new_site(
     site.armed = False
     site.get = context.get
     site.author = site._off = site.traced = site.paced = site.counting = site.keys = site.positions = None
-    sites.append(site)
+    if registered:
+        sites.append(site)
     return site
 
 

@@ -12,6 +12,7 @@ from autoscope.read.compare import Comparison, compare, lines_of
 from autoscope.read.runs import open_run
 from autoscope.read.tests import measure
 from autoscope.testing.start import option
+from autoscope.verdicts import CRITICAL_MISS, DRIFTED
 
 if TYPE_CHECKING:
     from autoscope.bootstrap import Running
@@ -37,18 +38,14 @@ class Gate:
             raise pytest.UsageError(f"autoscope: autoscope_gate: {self.at!r} is none of {', '.join(GATES)}")
         if self.name:
             try:
-                self.before = baseline.load(self.name, self.store)
+                self.before = baseline.load(self.name, running.kept_in)
             except AutoscopeError as error:
                 raise pytest.UsageError(f"autoscope: {error}") from None
-
-    @property
-    def store(self) -> str:
-        return str(self.running.store or self.running.default_store)
 
     def judge(self) -> bool:
         """Compare and save; whether a session that passed is to fail."""
         try:
-            now = measure(open_run(self.store, self.running.run_id))
+            now = measure(open_run(self.running.kept_in, self.running.run_id))
             if self.path:
                 baseline.write(now, self.path)
                 self.said.append(f"autoscope: {len(now.cases)} tests saved in {self.path}")
@@ -58,7 +55,7 @@ class Gate:
         if self.before is None:
             return False
         self.found = compare(self.before, now, self.running.plan.compare)
-        failing = {"critical": ("CRITICAL_MISS",), "drifted": ("CRITICAL_MISS", "DRIFTED"), "never": ()}[self.at]
+        failing = {"critical": (CRITICAL_MISS,), "drifted": (CRITICAL_MISS, DRIFTED), "never": ()}[self.at]
         return self.found.verdict in failing
 
     def show(self, reporter: Any) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from autoscope.bootstrap import CARRIER
 from autoscope.plan.model import Capture
-from autoscope.runtime import calls, context, sampling
+from autoscope.runtime import calls, sampling
 from autoscope.runtime.ambient import NOTHING, Ambient
-from autoscope.runtime.sites import TEST, Site, switches
+from autoscope.runtime.sites import TEST, Site, new_site, switches
 from autoscope.runtime.spans import Details, Trace
 
 ALL_KEPT = "ot=th:0"
@@ -22,20 +22,10 @@ _CAPTURE = Capture()
 
 def make_site(name: str, file: str = "", line: int = 0) -> Site:
     """What the spans of one name have in common; not registered, as nothing of it is woven, armed or changed."""
-    site = Site()
-    site.module = ""
-    site.qualname = name
-    site.file = file
-    site.line = line
-    site.kind = TEST
-    site.path = "recorded"
+    site = new_site("", name, file, line, TEST, "recorded", (), registered=False)
     site.level = "full_trace"
     site.rate = 1.0
     site.capture = _CAPTURE
-    site.parameters = ()
-    site.armed = False
-    site.get = context.get
-    site.author = site._off = site.traced = site.paced = site.keys = site.positions = None
     return site
 
 

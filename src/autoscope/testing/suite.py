@@ -444,8 +444,7 @@ class Suite:
         from autoscope.testing.durations import show
 
         count = option(self.config, "durations")
-        store = self.running.store or self.running.default_store
-        show(reporter, store, self.run_id(), None if count is None else int(count))
+        show(reporter, self.running.kept_in, self.run_id(), None if count is None else int(count))
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
