@@ -16,6 +16,7 @@ import autoscope
 from autoscope import bootstrap
 from autoscope.read.runs import open_run
 from autoscope.runtime import sites
+from autoscope.runtime.spans import attributes_of
 
 SOURCE = """
 def plain(x):
@@ -78,7 +79,7 @@ def recorded(case):
 
     def tap(records):
         for site, _, _, _, _, _, details in records:
-            attributes = None if details is None or details.attributes is None else dict(details.attributes)
+            attributes = None if details is None else attributes_of(details)
             if attributes is not None:
                 attributes.pop("autoscope.generator.running_ns", None)
             seen.append((site.qualname, attributes))

@@ -21,7 +21,7 @@ from autoscope.read.runs import open_run
 from autoscope.runtime import fold, late, sampling, sites
 from autoscope.runtime.late import Late
 from autoscope.runtime.sites import Batch, counters
-from autoscope.runtime.spans import Captured, Details, Trace, Undecided
+from autoscope.runtime.spans import Details, Trace, Undecided
 from autoscope.weave.weaver import Weaver
 from program_kit import run
 
@@ -481,8 +481,7 @@ def test_a_generators_running_time_is_what_its_caller_loses():
     places = functions(2)
     places[1].kind = "generator"
     trace = Trace(1)
-    details = Captured()
-    details.attributes = {"autoscope.generator.steps": 3, "autoscope.generator.running_ns": 4}
+    details = Details(attributes={"autoscope.generator.steps": 3, "autoscope.generator.running_ns": 4})
     parts = [places[1], 2, trace, (trace, 1), 10, 30, details, places[0], 1, trace, None, 0, 100, None]
     folder = Late()
     folder.follow(False, None, 50 * US)

@@ -12,7 +12,7 @@ from autoscope.errors import AutoscopeError
 from autoscope.runtime import sites
 from autoscope.runtime.library import system
 from autoscope.runtime.sites import Site
-from autoscope.runtime.spans import Clock
+from autoscope.runtime.spans import Clock, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,7 +57,7 @@ class Watch:
             entry.calls += 1
             duration = end - start
             entry.total_ns += duration
-            if details is not None and details.error_type:
+            if details is not None and not isinstance(details, tuple) and details.error_type:
                 entry.errors += 1
             if len(entry.times) < MOST_TIMES:
                 entry.times.append(duration)
@@ -81,9 +81,10 @@ class Snapshot:
         self.over = False
 
     def __call__(self, records: Iterable[Record]) -> bool:
-        for site, span, trace, parent, start, end, details in records:
+        for site, span, trace, parent, start, end, told in records:
             if self.left and start >= self.began and self.matches(site.name):
                 self.left -= 1
+                details = opened(told)
                 self.found.append(
                     {
                         "name": site.name,

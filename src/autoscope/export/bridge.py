@@ -20,7 +20,7 @@ from opentelemetry.context.context import Context, _RuntimeContext
 from autoscope.errors import notice
 from autoscope.runtime import sampling, sites
 from autoscope.runtime.context import UNSAMPLED, Attached, Unsampled, current
-from autoscope.runtime.spans import Record, Trace, Undecided, epoch_offset
+from autoscope.runtime.spans import Record, Trace, Undecided, epoch_offset, opened
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -266,7 +266,8 @@ class Bridge:
 
         from autoscope.export import wire
 
-        site, span_id, trace, parent, start, end, details = record
+        site, span_id, trace, parent, start, end, told = record
+        details = opened(told)
         offset = epoch_offset()
         outside = wire.begins_here(parent)
         attributes = wire.site_attributes(site) | wire.own_attributes(

@@ -12,7 +12,7 @@ from autoscope.export.settings import Settings
 from autoscope.export.wire import begins_here, exception_attributes, own_attributes, site_attributes
 from autoscope.runtime.library import library
 from autoscope.runtime.sites import share_of
-from autoscope.runtime.spans import epoch_offset
+from autoscope.runtime.spans import epoch_offset, opened
 
 if TYPE_CHECKING:
     from autoscope.runtime.spans import Record
@@ -45,7 +45,8 @@ class ConsoleExporter:
             self.exported += len(records)
 
     def _describe(self, record: Record, epoch: int) -> dict[str, Any]:
-        site, span_id, trace, parent, start, end, details = record
+        site, span_id, trace, parent, start, end, told = record
+        details = opened(told)
         parent_id = parent[1] if parent else trace.remote_parent
         events = []
         if details is not None and details.exception is not None:

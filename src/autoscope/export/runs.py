@@ -13,15 +13,13 @@ import time
 from stat import S_ISDIR
 
 from autoscope.errors import AutoscopeError
+from autoscope.export.plainjson import to_json
 from autoscope.runtime.library import library, system
-from autoscope.runtime.spans import Clock, Words, epoch_offset
+from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any
-
-_TOP = 1 << 63
-_DEPTH = 16
 
 
 def new_run_id() -> str:
@@ -257,50 +255,3 @@ def write_json(path: str, value: Any) -> None:
     temporary = f"{path}.{system.getpid()}"
     _write(temporary, to_json(value) + "\n")
     system.replace(temporary, path)
-
-
-def to_json(value: Any) -> str:
-    """JSON in ASCII. Calls no method that a subclass of the program's own may have given its value."""
-    dumped: str = library("json").JSONEncoder().encode(_plain(value))
-    return dumped
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """`value` as what JSON has; anything else, and what is nested too deep, as the name of its type."""
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return value
-    if kind is int and -_TOP <= value < _TOP:
-        return value
-    if kind is Words:
-        return list(value)
-    if kind is list and depth < _DEPTH:
-        return [_plain(item, depth + 1) for item in value]
-    if kind is dict and depth < _DEPTH:
-        return {
-            key if type(key) is str else _key(key): item if type(item) is str else _plain(item, depth + 1)
-            for key, item in value.items()
-        }
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int):
-        whole = int.__add__(value, 0)
-        # JSON readers keep 64 bits, and Python refuses to write very long numbers in decimal.
-        return whole if -_TOP <= whole < _TOP else hex(whole)
-    if isinstance(value, float):
-        number = float.__add__(value, 0.0)
-        return number if number - number == 0 else float.__repr__(number)  # JSON has no infinity
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value).decode("utf-8", "backslashreplace")
-    if depth < _DEPTH:
-        if isinstance(value, dict):
-            return {_key(key): _plain(item, depth + 1) for key, item in dict.items(value)}
-        if isinstance(value, list):
-            return [_plain(item, depth + 1) for item in list.__iter__(value)]
-        if isinstance(value, tuple):
-            return [_plain(item, depth + 1) for item in tuple.__iter__(value)]
-    return f"<{type(value).__name__}>"
-
-
-def _key(key: Any) -> str:
-    return str.__str__(key) if isinstance(key, str) else repr(_plain(key, _DEPTH))

@@ -12,7 +12,8 @@ from _thread import RLock
 from itertools import chain
 
 from autoscope.errors import notice, pass_on
-from autoscope.export.runs import absolute, make_run, take_lock, to_json, write_json
+from autoscope.export.plainjson import captured_json, to_json
+from autoscope.export.runs import absolute, make_run, take_lock, write_json
 from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
 from autoscope.export.runs import new_run_id as new_run_id
@@ -439,7 +440,10 @@ class _Batch:
             if span >= _TOP:
                 span -= _WRAP
             if details is not None:
-                self._add_details(span, details)
+                if isinstance(details, tuple):
+                    self.details.append((span, "", "", None, captured_json(details)))
+                else:
+                    self._add_details(span, details)
             parent_id = parent[1] if parent else 0
             if parent_id >= _TOP:
                 parent_id -= _WRAP

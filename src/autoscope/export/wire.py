@@ -19,7 +19,7 @@ from autoscope.errors import notice
 from autoscope.export.settings import Settings
 from autoscope.runtime import sites
 from autoscope.runtime.context import Attached
-from autoscope.runtime.spans import Words, epoch_offset
+from autoscope.runtime.spans import Words, epoch_offset, opened
 
 if TYPE_CHECKING:
     from autoscope.runtime.sites import Site
@@ -112,7 +112,7 @@ class Encoder:
         """An `ExportLogsServiceRequest` with one log record for every exception, and how many that is."""
         parts: list[bytes] = []
         for _site, span_id, trace, _parent, _start, _end, details in records:
-            if details is None or details.exception is None:
+            if details is None or isinstance(details, tuple) or details.exception is None:
                 continue
             try:
                 parts.append(_message(b"\x12", self._log_record(details.exception, trace, span_id)))  # log_records = 2
@@ -158,7 +158,8 @@ class Encoder:
 
     def _encode_slowly(self, record: Record, trace_part: bytes, epoch: int) -> bytes:
         """A root, a child of a span that is not ours, or a span with details."""
-        site, span_id, trace, parent, start, end, details = record
+        site, span_id, trace, parent, start, end, told = record
+        details = opened(told)
         fixed, count = self._fixed_part(site)
         parts = [fixed, b"\x12\x08", span_id.to_bytes(8)]
         outside = begins_here(parent)

@@ -410,7 +410,7 @@ class Budget:
         each = {site: count // CROWD + 1 for site, count in crowd.items()}
         for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
             site, span, details = record[0], record[1], record[6]
-            if site in each and not (details is not None and details.error_type):
+            if site in each and not (details is not None and type(details) is not tuple and details.error_type):
                 seen[site] += 1
                 if seen[site] % each[site] and span not in callers and span not in self.callers:
                     continue
@@ -827,7 +827,7 @@ class Budget:
         elif steered.capture is None and (site.parameters or site.capture.returns):
             steered.capture = site.capture
             site.capture = site.capture._replace(args=False, returns=False)
-            site.keys = (capture.redact, (), False)
+            capture.hide(site)
         if state in (PACED, WINDOWS) and not steered.lost:
             self.set_pace(site, steered, before)
         if state == WINDOWS:

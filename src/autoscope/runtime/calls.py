@@ -54,11 +54,11 @@ from autoscope.runtime.sites import Site, counters, switches
 from autoscope.runtime.spans import (
     MOST_LEVELS,
     MOST_REPEATS,
-    Captured,
     Clock,
     Details,
     ExceptionRecord,
     Frame,
+    attributes_of,
     repeated,
 )
 
@@ -93,7 +93,7 @@ class Call:
     """One call in progress, where three values on the stack are not enough."""
 
     __slots__ = (
-        "attributes",
+        "captured",
         "first_parent",
         "parent",
         "paused",
@@ -115,7 +115,8 @@ class Call:
     paused: bool
     """Whether it stands at a yield or an await, and what is current is its consumer's doing; still, where a signal's exception
     strikes before it is woken."""
-    attributes: dict[str, Any] | None
+    captured: list[Any] | None
+    """See `capture.arguments`."""
     parent: Any
     """What was current before: put back while the call is suspended and when it ends."""
     first_parent: Any
@@ -143,7 +144,7 @@ def leave_out(site: Site) -> Call | None:
         call = Call()
         call.site = site
         call.span = switches.mark()
-        call.parent = call.first_parent = call.attributes = None
+        call.parent = call.first_parent = call.captured = None
         call.paused = False
         call.steps = 1
         call.running = 0
@@ -176,12 +177,12 @@ def enter(site: Site, arguments: tuple[Any, ...], parent: Any) -> Call | None:
         call.running = 0
         entered = counters.entered = counters.entered + 1
         if not arguments or not span:
-            call.attributes = None
+            call.captured = None
         elif entered % MEASURED:
-            call.attributes = capture.arguments(site, arguments)
+            call.captured = capture.arguments(site, arguments)
         else:
             began = Clock.thread_cpu()
-            call.attributes = capture.arguments(site, arguments)
+            call.captured = capture.arguments(site, arguments)
             counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
         call.start = call.resumed = switches.clock()
         _set(span)
@@ -211,20 +212,15 @@ def leave_plain(call: Call, result: Any) -> None:
     if not span:
         return
     try:
-        attributes = call.attributes
+        captured = call.captured
         if site.capture.returns:
-            if attributes is None:
-                attributes = {}
             if counters.entered % MEASURED:
-                attributes["autoscope.return"] = capture.result(site, result)
+                captured = capture.add_result(site, captured, result)
             else:
                 began = Clock.thread_cpu()
-                attributes["autoscope.return"] = capture.result(site, result)
+                captured = capture.add_result(site, captured, result)
                 counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
-        details = None
-        if attributes:
-            details = Captured()
-            details.attributes = attributes
+        details = None if captured is None else capture.details_of(captured)
         switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -250,13 +246,11 @@ def captured_result(call: Call, result: Any) -> None:
     if site.kind == "generator" or site.kind == "async_generator" or not call.span:
         return
     try:
-        if call.attributes is None:
-            call.attributes = {}
         if counters.entered % MEASURED:
-            call.attributes["autoscope.return"] = capture.result(site, result)
+            call.captured = capture.add_result(site, call.captured, result)
         else:
             began = Clock.thread_cpu()
-            call.attributes["autoscope.return"] = capture.result(site, result)
+            call.captured = capture.add_result(site, call.captured, result)
             counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -275,13 +269,11 @@ def finish(call: Call, end: int) -> None:
 def _record_return(call: Call, end: int) -> None:
     site, span = call.site, call.span
     try:
-        attributes = call.attributes
+        details: Any = None
         if call.steps > 1 or site.kind in _GENERATORS:
-            attributes = _steps(call, end, attributes)
-        details = None
-        if attributes:
-            details = Captured()
-            details.attributes = attributes
+            details = Details(attributes=_steps(call, end))
+        elif call.captured is not None:
+            details = capture.details_of(call.captured)
         switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -289,10 +281,15 @@ def _record_return(call: Call, end: int) -> None:
         broken(site, error)
 
 
-def _steps(call: Call, end: int, attributes: dict[str, Any] | None) -> dict[str, Any] | None:
-    """How often it was resumed and how long it ran itself; asked for coroutines only if they were ever suspended."""
+def _captured(call: Call) -> dict[str, Any] | None:
+    details = None if call.captured is None else capture.details_of(call.captured)
+    return None if details is None else attributes_of(details)
+
+
+def _steps(call: Call, end: int) -> dict[str, Any]:
+    """With what was captured, how often it was resumed and how long it ran itself; asked for coroutines only if they were ever suspended."""
     word = "coroutine" if call.site.kind == "coroutine" else "generator"
-    attributes = {} if attributes is None else attributes
+    attributes = _captured(call) or {}
     attributes[f"autoscope.{word}.steps"] = call.steps
     attributes[f"autoscope.{word}.running_ns"] = call.running + end - call.resumed
     return attributes
@@ -313,7 +310,7 @@ def suspend_first(site: Site, span: Any, parent: Any, start: int) -> Call:
     call.site = site
     call.span = span
     call.parent = call.first_parent = parent
-    call.attributes = None
+    call.captured = None
     call.paused = False
     call.steps = 1
     call.start = call.resumed = start
@@ -391,9 +388,8 @@ def fail_call(call: Call, exception: BaseException) -> None:
         if not span:
             return
         trace = span[0]
-        attributes = call.attributes
-        if call.steps > 1 or site.kind in _GENERATORS:
-            attributes = _steps(call, end, attributes)
+        is_stepped = call.steps > 1 or site.kind in _GENERATORS
+        attributes = _steps(call, end) if is_stepped else _captured(call)
         details = None if trace.failed is None else _seen(trace, exception)
         if details is None:
             details = outcome(site, trace, exception, end, attributes)
@@ -783,7 +779,7 @@ def _full() -> int:
         call = Call()
         call.site, call.parent, call.first_parent = site, get(), None
         call.span = (call.parent, number)
-        call.paused, call.steps, call.running, call.attributes = False, 1, 0, None
+        call.paused, call.steps, call.running, call.captured = False, 1, 0, None
         call.start = call.resumed = clock()
         put(call.parent)
         return call
@@ -791,7 +787,7 @@ def _full() -> int:
     def end(call: Call) -> None:
         ended = clock()
         put(call.parent)
-        kept.extend((call.site, call.span[1], call.span[0], call.first_parent, call.start, ended, call.attributes))
+        kept.extend((call.site, call.span[1], call.span[0], call.first_parent, call.start, ended, call.captured))
 
     started = clock()
     for number in range(_ROUNDS):

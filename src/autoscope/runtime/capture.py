@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autoscope.runtime.sites import Site
+    from autoscope.runtime.spans import Captured
 
 MOST_CHARACTERS = 256
 """Length of one rendered value."""
@@ -109,28 +110,55 @@ def _is_secret_key(key: Any, kind: type) -> bool:
 _NAME = slice(LONGEST_NAME)
 
 
-def arguments(site: Site, values: tuple[Any, ...]) -> dict[str, Any]:
-    """Span attributes `autoscope.arg.<name>` for the parameters of a site, defaults applied."""
+def arguments(site: Site, values: tuple[Any, ...]) -> list[Any]:
+    """Span attributes `autoscope.arg.<name>` for the parameters of a site, defaults applied: their names in a tuple, then the values."""
     keys = site.keys
     if keys is None or keys[0] is not redact:
         keys = _keys(site)
-    captured: dict[str, Any] = {}
-    for (key, secret), value in zip(keys[1], values):  # noqa: B905 - asking for equal lengths costs more than a value
-        captured[key] = REDACTED if secret else render(value)
+    captured = [keys[3]]
+    append = captured.append
+    for secret, value in zip(keys[1], values):  # noqa: B905 - asking for equal lengths costs more than a value
+        append(REDACTED if secret else render(value))
     return captured
 
 
-def result(site: Site, value: Any) -> Any:
-    """The span attribute `autoscope.return`."""
+def add_result(site: Site, captured: list[Any] | None, value: Any) -> list[Any]:
+    """The same with the span attribute `autoscope.return`."""
     keys = site.keys
     if keys is None or keys[0] is not redact:
         keys = _keys(site)
-    return REDACTED if keys[2] else render(value)
+    shown = REDACTED if keys[2] else render(value)
+    if captured is None:
+        return [_ONLY_RESULT, shown]
+    names = captured[0]
+    known = names is keys[3] and len(captured) == len(names) + 1
+    # Else what is captured of this function has changed since the call began.
+    captured[0] = keys[4] if known else (*names[: len(captured) - 1], _RESULT)
+    captured.append(shown)
+    return captured
+
+
+def details_of(captured: list[Any]) -> Captured | None:
+    """What is recorded of what was captured."""
+    shown, names = len(captured) - 1, captured[0]
+    if shown < len(names):
+        captured[0] = names[:shown]
+    return tuple(captured) if shown else None
+
+
+def hide(site: Site) -> None:
+    """Show nothing of the arguments that woven code goes on to hand over."""
+    site.keys = (redact, (), False, (), _ONLY_RESULT)
+
+
+_RESULT = "autoscope.return"
+_ONLY_RESULT = (_RESULT,)
 
 
 def _keys(site: Site) -> tuple[Any, ...]:
-    pairs = tuple([("autoscope.arg." + name, is_secret(name)) for name in site.parameters])
-    site.keys = keys = (redact, pairs, is_secret(site.qualname))
+    names = tuple(["autoscope.arg." + name for name in site.parameters])
+    secrets = tuple([is_secret(name) for name in site.parameters])
+    site.keys = keys = (redact, secrets, is_secret(site.qualname), names, (*names, _RESULT))
     return keys
 
 

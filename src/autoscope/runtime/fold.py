@@ -14,14 +14,14 @@ from __future__ import annotations
 from builtins import any, iter, len, list, map, max, min, next, range, set, sum, tuple, type, zip
 
 from autoscope.runtime.sites import WIDTH, counters, shares
-from autoscope.runtime.spans import Folding, Words
+from autoscope.runtime.spans import Folding, Words, opened
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any
 
     from autoscope.runtime.sites import Site
-    from autoscope.runtime.spans import Details
+    from autoscope.runtime.spans import Captured, Details
 
 MOST_FUNCTIONS = 100
 """Functions told of under one span; further ones are counted as `OTHERS`."""
@@ -131,7 +131,7 @@ class Folder:
                 took >= under
                 or target is None
                 or (mine is not None and mine.sent)
-                or (details is not None and details.error_type)
+                or (details is not None and type(details) is not tuple and details.error_type)
                 or (shown and span in shown)
                 or (shares and site in shares)  # it stands for more calls than one
             ):
@@ -214,9 +214,9 @@ def add(entry: list[int], calls: int, total: int, longest: int) -> None:
         entry[LONGEST] = longest
 
 
-def running(details: Details, took: int) -> int:
+def running(details: Details | Captured, took: int) -> int:
     """How long a call ran itself, where it was suspended."""
-    attributes = details.attributes
+    attributes = None if isinstance(details, tuple) else details.attributes
     if attributes:
         for name in ("autoscope.generator.running_ns", "autoscope.coroutine.running_ns"):
             if name in attributes:
@@ -244,11 +244,12 @@ def merge(counts: dict[Site | None, list[int]], below: dict[Site | None, list[in
         entry[INSIDE] += inside
 
 
-def told(details: Details | None, fold: Fold, is_beside: bool = False) -> Details | None:
+def told(details: Details | Captured | None, fold: Fold, is_beside: bool = False) -> Details | Captured | None:
     """A call's details with what is folded below it, or beside it."""
     if not fold.counts:
         return details
     calls, total, less, longest, inside = map(list, zip(*fold.counts.values(), strict=True))
+    details = opened(details)
     attributes: dict[str, Any] = {} if details is None or details.attributes is None else {**details.attributes}
     sites = tuple(fold.counts)
     names = _names.get(sites)

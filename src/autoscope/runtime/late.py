@@ -163,7 +163,7 @@ class Late:
                 return True
         if self.errors:
             for details in run[6::WIDTH]:
-                if details is not None and details.error_type:
+                if details is not None and type(details) is not tuple and details.error_type:
                     return True
         return False
 

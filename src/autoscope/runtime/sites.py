@@ -321,8 +321,10 @@ class Batch:
 
 
 def recorded() -> list[Record]:
-    """What is buffered, record by record."""
-    return list(Batch(records))
+    """What is buffered, record by record, in the form that can be asked for everything."""
+    from autoscope.runtime.spans import opened
+
+    return [(site, *between, opened(details)) for site, *between, details in Batch(records)]  # type: ignore[misc]
 
 
 def site_of(code: CodeType) -> Site | None:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import time
 
+# Ours from here on: a program may replace its builtins, and does in tests.
+from builtins import dict, isinstance, tuple, zip
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from types import CodeType
@@ -202,13 +205,25 @@ class Details:
         self.attributes = attributes
 
 
-class Captured(Details):
-    """Details of a call that only has arguments or a result to tell. Made by nothing of Python's: a call pays for it."""
+Captured = tuple["Any", ...]
+"""Details of a call that only has arguments or a result to tell: a tuple of the attributes' names, and then their values.
 
-    __slots__ = ()
-    __init__ = object.__init__
-    error_type = error_message = ""
-    exception = None
+No class of ours and no dictionary: a tuple that only holds text, numbers and such tuples is none of the garbage collector's business
+any more when that has seen it once. Tens of thousands wait to be handed over in a busy second; were they looked through again and
+again, and counted as the program's that grow old, its full collections would come sooner and take longer.
+"""
+
+
+def attributes_of(details: Details | Captured) -> dict[str, Any] | None:
+    """What a call tells beside how it ended."""
+    if isinstance(details, tuple):
+        return dict(zip(details[0], details[1:], strict=True))
+    return details.attributes
+
+
+def opened(details: Details | Captured | None) -> Details | None:
+    """The same details, for who has time to ask them for everything."""
+    return Details(attributes=attributes_of(details)) if isinstance(details, tuple) else details
 
 
 class Words(tuple):  # type: ignore[type-arg]
@@ -226,7 +241,7 @@ class Folding(Details):
     """Their functions."""
 
 
-Record = tuple["Site", int, Trace, "Span | None", int, int, "Details | None"]
+Record = tuple["Site", int, Trace, "Span | None", int, int, "Details | Captured | None"]
 """A finished call: (site, span id, trace, parent, start, end, details); see docs/decisions/0001-skeleton.md.
 
 Not the span itself: it is a tuple, and one kept for each call would cost its place among what the garbage collector looks through.

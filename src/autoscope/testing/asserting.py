@@ -14,6 +14,7 @@ from autoscope.errors import AutoscopeError
 from autoscope.plan.model import matches
 from autoscope.runtime import context, sites
 from autoscope.runtime.sites import TEST, Site
+from autoscope.runtime.spans import opened
 from autoscope.testing.spans import Open
 from autoscope.weave import weaver
 
@@ -32,7 +33,7 @@ def wants_all(item: Any) -> bool:
 
 
 class Tape:
-    """What was handed over last; all of it while a test asks what was called."""
+    """What was handed over last since a test began; all of it while one asks what was called."""
 
     def __init__(self, running: bootstrap.Running) -> None:
         self.running = running
@@ -48,6 +49,10 @@ class Tape:
     def take(self, records: Any) -> bool:
         self.batches.append(records)
         return True
+
+    def forget(self) -> None:
+        """A test begins that does not ask: nobody will want to know what earlier ones called, and all of it would be in the garbage collector's way."""
+        self.batches.clear()
 
     def begin_exact(self) -> None:
         """Lose nothing from here on: neither for the budget, nor for a rate of some functions."""
@@ -90,7 +95,8 @@ class Seen:
     __slots__ = ("above", "attributes", "below", "duration_ns", "error", "error_message", "kind", "name", "start_ns")
 
     def __init__(self, record: Any) -> None:
-        site, _, _, _, start, end, details = record
+        site, _, _, _, start, end, told = record
+        details = opened(told)
         self.name: str = site.name
         self.kind: str = site.kind
         self.start_ns: int = start

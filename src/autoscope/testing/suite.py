@@ -150,6 +150,8 @@ class Suite:
         if exact:
             test.exact = True
             self.tape.begin_exact()
+        else:
+            self.tape.forget()
         if span.trace is None:
             self.stage.enter(span)
             return test
