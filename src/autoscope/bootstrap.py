@@ -215,6 +215,10 @@ class Running:
     def begin(self, script: str | None) -> None:
         for warning in (*self.plan.warnings, *not_heeded(self.plan)):
             notice("plan", warning)
+        if sys.version_info < (3, 12):
+            from autoscope.runtime import reentry
+
+            reentry.guard()
         sampling.set_rate(self.plan.sampling.rate)
         self.decide_late()
         if not self.plan.sampling.rate and not sampling.late and "opentelemetry.context" not in sys.modules:
