@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscope.plan.analysis import ITERATIONS, analyse
+from autoscope.plan.analysis import analyse
+from autoscope.plan.analysis.block_frequency import ITERATIONS
 from autoscope.plan.choose import by_strategy
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.link import MOST_CALLS, RECURSION, Linker, merge

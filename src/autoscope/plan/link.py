@@ -12,7 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscope.plan import catalogue
-from autoscope.plan.analysis import DEEP, ITERATIONS, Seen, SeenClass, SeenFunction, whole
+from autoscope.plan.analysis import DEEP
+from autoscope.plan.analysis.block_frequency import ITERATIONS
+from autoscope.plan.analysis.seen import Seen, SeenClass, SeenFunction, whole
 from autoscope.plan.facts import ENTRIES, Facts, Function, Module, is_test
 
 NODE_NS = 4.0
