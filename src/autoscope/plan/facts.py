@@ -93,7 +93,7 @@ class Function:
 
     # Filled in by `link`, which sees all files.
     heavy: tuple[str, ...] = ()
-    """Which of `calls` take `link.HEAVY_NS` of CPU time or more each, as hashing a password does."""
+    """Which of `calls` take `call_graph.HEAVY_NS` of CPU time or more each, as hashing a password does."""
     role: str = ""
     roles: tuple[str, ...] = ()
     role_detail: str = ""
