@@ -74,13 +74,7 @@ def errors(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
 
 def request(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
     method, _, path = target.rpartition(" ")
-    handlers = [
-        index
-        for index, function in enumerate(facts.functions)
-        if function.role == "web"
-        and route_words(route_of(function)) == route_words(path)
-        and (not method or method.upper() in function.role_detail.split())
-    ]
+    handlers = handling(facts, path, method)
     if not handlers:
         routes = sorted({route_of(function) for function in facts.functions if function.role == "web"} - {""})
         known = ", ".join(routes[:8]) + (", …" if len(routes) > 8 else "") if routes else "none whose path can be read"
@@ -91,6 +85,31 @@ def request(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
             found[index] = Aim(f"goal {goal}: handles it", args=True, result=True)
         elif not facts.functions[index].trivial:
             found[index] = Aim(f"goal {goal}: {calls_below(depth)}")
+    return found
+
+
+def handling(facts: Facts, path: str, method: str) -> list[int]:
+    """The handlers of a path; where no route is exactly that, those of the longest route the path ends with.
+
+    What a route's path begins with may be said where the route cannot be seen: `include_router(router, prefix="/api")`.
+    """
+    asked = route_words(path).split("/")
+    longest = 0
+    found: list[int] = []
+    for index, function in enumerate(facts.functions):
+        if function.role != "web" or (method and method.upper() not in function.role_detail.split()):
+            continue
+        route = route_words(route_of(function)).split("/")
+        if route == asked:
+            size = len(asked) + 1
+        elif any(word not in ("", "*") for word in route) and asked[-len(route) :] == route:
+            size = len(route)
+        else:
+            continue
+        if size > longest:
+            longest, found = size, []
+        if size == longest:
+            found.append(index)
     return found
 
 

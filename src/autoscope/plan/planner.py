@@ -305,9 +305,9 @@ def summary(planned: Planned) -> list[str]:
         + (f", {', '.join(f'goal {goal}' for goal in settings.goals)}" if settings.goals else "")
         + ".",
         "",
-        f"seen      {len(facts.functions):,} functions in {len(facts.modules):,} modules"
-        + (f"; {facts.tests:,} test modules not read (--tests)" if facts.tests else "")
-        + (f"; {len(facts.skipped):,} files left out" if facts.skipped else ""),
+        f"seen      {plural(len(facts.functions), 'function')} in {plural(len(facts.modules), 'module')}"
+        + (f"; {plural(facts.tests, 'test module')} not read (--tests)" if facts.tests else "")
+        + (f"; {plural(len(facts.skipped), 'file')} left out" if facts.skipped else ""),
         f"watched   {total:,}: {levels}" if total else "watched   nothing",
         "priority  " + ", ".join(f"{priorities[level]:,} {level}" for level, _ in LEVELS),
         "overhead  " + overhead(planned),
@@ -337,6 +337,11 @@ def overhead(planned: Planned) -> str:
     if fitted.share > settings.budget:
         return words + ": NOT MET by the least there is to watch"
     return words + (f", {percent(fitted.share_before)} before it" if fitted.steps else "")
+
+
+def plural(count: int, what: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def percent(share: float) -> str:

@@ -241,6 +241,8 @@ class Definitions(Statements):
                     self.visit(value)
                     if not text and type(value) is ast.Constant and type(value.value) is str:
                         text = value.value[:MOST_TEXT]
+            if self.prefixes and call:
+                text = self.prefixes.get(expression.rpartition(".")[0], "") + text
             mark = mark or _MARKS.get(expression, "")
             found.append((expression, text))
         return tuple(found), mark

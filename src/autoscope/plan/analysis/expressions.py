@@ -41,6 +41,8 @@ _PASS_ON = frozenset(
 )
 """Calls whose result is, for our purposes, their first argument."""
 _GIVES_ELEMENT = frozenset(f"builtins.{name}" for name in ("max", "min", "next", "sum"))
+_WRITES_TO = frozenset(("csv.writer", "csv.DictWriter"))
+"""Calls whose result writes to their first argument, be that a file or not."""
 _NO_CALLS = frozenset(("builtins.super", "builtins.getattr", "builtins.type"))
 _KNOWN_RESULTS = (
     "builtins.str",
@@ -192,7 +194,7 @@ class Expressions(Assignments):
         if first is not None:
             if what in _IMPLIED:
                 self.implied(first, _IMPLIED[what])
-            if what in _PASS_ON:
+            if what in _PASS_ON or (what in _WRITES_TO and first[0] != "?"):
                 return first
         if what in _GIVES_ELEMENT and len(node.args) == 1:
             return element(first)

@@ -40,6 +40,8 @@ class Scopes(ABC):
         self.bounds: list[tuple[str, ast.expr]] = []
         """Type variables, and what they are bound to."""
         self.numbers: dict[str, float] = {}
+        self.prefixes: dict[str, str] = {}
+        """Router of the module, by its full name -> what the paths of its routes begin with."""
         self.tables: dict[str, tuple[str, ...]] = {}
         self.classes: dict[str, tuple[list[str], list[str], dict[str, str], str]] = {}
         self.functions: list[SeenFunction | None] = []

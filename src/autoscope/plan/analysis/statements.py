@@ -8,7 +8,10 @@ from typing import Any
 
 from autoscope.plan.analysis.block_frequency import BRANCH, ITERATIONS, RARELY, trip_count
 from autoscope.plan.analysis.expressions import OPERATORS, Expressions
+from autoscope.plan.analysis.seen import MOST_TEXT
 from autoscope.plan.analysis.syntax import endless, is_main_guard, last_name, suspends, tells
+
+_ROUTERS = frozenset(("fastapi.APIRouter()", "flask.Blueprint()", "quart.Blueprint()", "sanic.Blueprint()"))
 
 
 class Statements(Expressions):
@@ -36,6 +39,17 @@ class Statements(Expressions):
         value = self.visit(node.value)
         for target in node.targets:
             self.store(target, value, node.value)
+        if value in _ROUTERS and self.code.scope is self.bound:
+            self.know_prefix(node)
+
+    def know_prefix(self, node: ast.Assign) -> None:
+        """What the routes of a router begin with: `router = APIRouter(prefix="/items")`."""
+        target, made = node.targets[0], node.value
+        if type(target) is ast.Name and type(made) is ast.Call:
+            for keyword in made.keywords:
+                value = keyword.value
+                if keyword.arg in ("prefix", "url_prefix") and type(value) is ast.Constant and type(value.value) is str:
+                    self.prefixes[f"{self.module}.{target.id}"] = value.value[:MOST_TEXT]
 
     def annotated(self, node: ast.AnnAssign) -> None:
         value = self.visit(node.value) if node.value is not None else None

@@ -211,10 +211,11 @@ class Resolution(Hierarchy):
         return None
 
     def of_outside(self, full: str, name: str, instance: bool) -> Entity:
+        found = ""
         for base in self.outside_bases(full):
-            if base not in _BARE:
-                return ("x", f"{base}{'()' if instance else ''}.{name}")
-        return None
+            if base not in _BARE and (not found or found.endswith("Mixin")):
+                found = base  # what is mixed in comes first, and seldom has what is asked for
+        return ("x", f"{found}{'()' if instance else ''}.{name}") if found else None
 
     def beginning(self, full: str, start: str) -> list[int]:
         """The methods of a class, and of those below it, whose names begin so."""
