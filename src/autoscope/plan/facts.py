@@ -153,6 +153,8 @@ class Facts:
     """Of all modules' names and digests: the source tree hash of a plan's provenance."""
     tests: int = 0
     """Test modules that were left out."""
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    """Those of `skipped` that are the project's code and could not be read as such: what they do is missing from the facts."""
 
     def find(self, name: str) -> Function | None:
         """The function of this name, as its spans are called; None where there is none."""

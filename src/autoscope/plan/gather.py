@@ -144,6 +144,7 @@ def gather(
 
     facts = linker.link(reconnect, keep)
     facts.skipped = sorted([*tree.skipped, *skipped])
+    facts.unread = sorted(one for one in skipped if not one[1].startswith(source.GENERATED))
     facts.digest = tree.digest()
     facts.tests = tree.tests
     return facts
