@@ -220,6 +220,16 @@ ROLES = {
         "read",
         ("web", "FastAPI GET /items/{id}"),
     ),
+    "a route that is added": (
+        """
+        from flask import Blueprint
+        bp = Blueprint("auth", __name__, url_prefix="/auth")
+        def log_in(): return ""
+        bp.add_url_rule("/login", "log-in", log_in)
+        """,
+        "log_in",
+        ("web", "Flask route /auth/login"),
+    ),
     "a route with nothing after the prefix": (
         """
         from flask import Blueprint
@@ -353,6 +363,8 @@ ROUTES = """
     def user(id): return id
     @users.get("/")
     def every(): return 1
+    @users.get("/me")
+    def me(): return 1
     rest = APIRouter()
     @rest.get("/{anything}")
     def other(anything): return anything
@@ -367,6 +379,9 @@ ROUTES = """
         ("/items/{id}", {"item", "drop"}),
         ("GET /items/{id}", {"item"}),
         ("/api/v1/items/{id}", {"item", "drop"}),
+        ("/items/7", {"item", "drop"}),
+        ("/api/v1/users/7", {"user"}),
+        ("/users/me", {"me"}),
         ("GET /api/v1/users/<int:id>", {"user"}),
         ("/api/v1/users", {"every"}),
         ("/", {"root"}),
@@ -378,6 +393,27 @@ def test_a_path_is_found_below_what_it_is_served_under(target, handlers):
     facts = linked(ROUTES)
     aims = goals.request(facts, target, f"request:{target}")
     assert handlers == {facts.functions[index].qualname for index in aims}
+
+
+def test_only_routes_are_called_routes():
+    """What else shows that a function is an entry point of the web is no path."""
+    text = """
+        from django.contrib import admin
+        from django.urls import path
+        from django.views import View
+        @admin.action(description="Publish now")
+        def publish(modeladmin, request, queryset): queryset.update(open=True)
+        class Health(View):
+            def get(self, request): return str(request)
+        def index(request): return str(request)
+        def root(request): return str(request)
+        urlpatterns = [path("polls.json", index), path("", root)]
+        handler500 = root
+    """
+    with pytest.raises(AutoscopeError, match=r"no route `/nowhere`; routes found: polls\.json$"):
+        goals.request(linked(text), "/nowhere", "request:/nowhere")
+    with pytest.raises(AutoscopeError, match="no route `/`"):
+        goals.request(linked(text), "/", "request:/")
 
 
 @pytest.mark.parametrize("target", ["/orders", "/api/items", "/items/{id}/lines"])

@@ -180,6 +180,8 @@ class Expressions(Assignments):
             self.changed(function.value)
             if function.attr in _COLLECTS and given:
                 self.collect(function.value, "[]", given[-1][2])
+        if self.prefixes and text[:1] == "/":
+            text = self.prefixes.get(what.rpartition(".")[0], "") + text
         for place, argument, reference in given:
             if reference and type(argument) in _REFERENCES and reference[0] != "?" and reference[-1] not in ")]":
                 if not reference.startswith("builtins."):
