@@ -93,6 +93,24 @@ def test_rooms_import_only_what_they_may(file):
         assert names & allowed, f"{file.name}:{line}: {room} may not import {module}{' at its top' if top else ''}"
 
 
+ROOMS_OF_PLAN = {
+    "analysis": {"plan.analysis"},
+    "link": {"plan.analysis", "plan.catalogue", "plan.facts", "plan.link"},
+}
+"""What sees one file alone knows nothing of others, and what links them nothing of what is made of the facts."""
+
+
+@pytest.mark.parametrize("room", ROOMS_OF_PLAN)
+def test_the_planners_rooms_import_only_what_they_may(room):
+    """The table above holds for every module in them."""
+    files = sorted((ROOT / "plan" / room).glob("*.py"))
+    assert len(files) > 5
+    for file in files:
+        for module, _, line in imports(file):
+            target = ".".join(module.split(".")[1:3])
+            assert target in ROOMS_OF_PLAN[room], f"{file.name}:{line}: {room} may not import {module}"
+
+
 def loaded_by(statement: str) -> set[str]:
     code = f"import sys; before = set(sys.modules); {statement}; print(*sorted(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

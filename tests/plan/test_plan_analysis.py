@@ -16,7 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoscope.plan.analysis import ITERATIONS, MOST_EXPRESSION, SeenFunction, analyse, from_plain, to_plain, whole
+from autoscope.plan.analysis import analyse
+from autoscope.plan.analysis.block_frequency import ITERATIONS
+from autoscope.plan.analysis.dotted import MOST_EXPRESSION
+from autoscope.plan.analysis.seen import SeenFunction, from_plain, to_plain, whole
 from autoscope.weave.choose import is_function, kind_of
 
 Found = tuple[str, int, str, tuple[str, ...]]

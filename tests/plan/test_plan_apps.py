@@ -52,6 +52,14 @@ def test_every_entry_point_is_found_and_no_other(app, planned):
     assert expected["entries"] == found
 
 
+@pytest.mark.parametrize("app", NAMES)
+def test_other_roles_are_the_reviewers_too(app, planned):
+    """What is called from outside without work beginning there, or asks a database."""
+    expected, plan = planned(app)
+    functions = by_name(plan)
+    assert expected["roles"] == {name: functions[name][0].role for name in expected["roles"]}
+
+
 @pytest.mark.parametrize("strategy", ["minimal", "balanced", "auto"])
 @pytest.mark.parametrize("app", NAMES)
 def test_every_entry_point_is_watched_always(app, strategy, planned):

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from autoscope.plan import cost, profile
-from autoscope.plan.assign import assign
+from autoscope.plan import cost, planner, profile
 from autoscope.plan.creations import STEPS, Creations
 from autoscope.plan.facts import Function
 from autoscope.plan.facts_cache import FactsCache
 from autoscope.plan.gather import gather, read_tree
+from autoscope.plan.planner import Planned
 from autoscope.plan.profile import Measured
 
 PROGRAM = """
@@ -98,8 +98,8 @@ CALLED = {"numbers": 7, "orders": 7, "solutions": 7, "cells": 300, "ask": 2, "se
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory) -> dict[str, Measured]:
-    """What a real cProfile of the program comes to."""
+def planned(tmp_path_factory) -> Planned:
+    """A plan of the program with a real cProfile of it."""
     folder = tmp_path_factory.mktemp("program")
     (folder / "app.py").write_text(PROGRAM)
     command = [sys.executable, "-m", "cProfile", "-o", "app.prof", "app.py"]
@@ -107,8 +107,27 @@ def measured(tmp_path_factory) -> dict[str, Measured]:
     with FactsCache.open(None, "1") as cache:
         facts = gather(read_tree([str(folder)], cache), cache)
     read = profile.read(str(folder / "app.prof"), cost.shipped())
-    found = assign(read, facts, {name: module.file for name, module in facts.modules.items()})
-    return {facts.functions[index].qualname: of for index, of in found.items()}
+    return planner.make(facts, planner.Settings("full_trace", profile=read), cost.shipped())
+
+
+@pytest.fixture(scope="module")
+def measured(planned) -> dict[str, Measured]:
+    """What the profile comes to."""
+    return {planned.facts.functions[index].qualname: of for index, of in planned.measured.items()}
+
+
+def test_the_plan_says_which_calls_are_no_counts(planned):
+    """How many were worked out, and by name those that are guesses."""
+    (said,) = [line for line in planner.summary(planned) if "steps of generators and coroutines" in line]
+    assert "note      This profile counts steps" in said
+    assert "of 9 the calls are worked out from those of their callers" in said
+    assert said.endswith("where these do not tell, at most the steps: app.hidden, app.twice, app.walk.")
+
+
+def test_a_plan_is_made_for_the_calls(planned):
+    """Not for the steps: of `numbers`, seven, with 901 steps each."""
+    (index,) = [index for index, function in enumerate(planned.facts.functions) if function.qualname == "numbers"]
+    assert (7, 901) == (planned.load.calls[index], planned.load.steps[index])
 
 
 @pytest.mark.parametrize("name", CALLED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscope.plan import facts_cache
+from autoscope.plan import facts_cache, gather
 from autoscope.plan.facts_cache import DAY, FILE, FactsCache, digest
 from autoscope.plan.source import Source, find
 
@@ -634,3 +635,15 @@ def test_stamps_of_two_files_do_not_meet(tmp_path):
     with FactsCache.open(str(tmp_path), "1", NOW) as cache:
         cache.remember([(first, digest(b"a")), (second, digest(b"b"))])
         assert {} == cache.known([replace(first, path="/b.py"), replace(second, path="/a.py")])
+
+
+@pytest.mark.parametrize("module", ["score.py", "analysis/walk.py"])
+def test_facts_depend_on_every_module_of_the_planner(module, tmp_path, monkeypatch):
+    """Also on those in directories of it: while we are worked on, what an older one saw is not taken."""
+    shutil.copytree(Path(gather.__file__).parent, tmp_path / "plan")
+    monkeypatch.setattr(gather, "__file__", str(tmp_path / "plan/gather.py"))
+    before = gather.cache_version()
+    assert before == gather.cache_version()
+    with (tmp_path / "plan" / module).open("a") as stream:
+        stream.write("# another\n")
+    assert before != gather.cache_version()

@@ -17,10 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscope.plan.analysis import ITERATIONS, analyse
+from autoscope.plan.analysis import analyse
+from autoscope.plan.analysis.block_frequency import ITERATIONS
 from autoscope.plan.choose import by_strategy
 from autoscope.plan.facts import Facts, Function
-from autoscope.plan.link import MOST_CALLS, RECURSION, Linker, merge
+from autoscope.plan.link import Linker
+from autoscope.plan.link.frequency import MOST_CALLS, RECURSION
+from autoscope.plan.link.hierarchy import merge
 
 ROOT = Path(__file__).parents[2]
 

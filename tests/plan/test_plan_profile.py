@@ -160,13 +160,14 @@ def test_times_of_a_real_profile(recorded):
 
 
 def test_what_is_said_of_a_real_profile(recorded):
-    """Only one thread is seen, and what is not of this code is told once, however often it is assigned."""
+    """Only one thread is seen, what is not of this code and what is counted by steps is told once, however often it is assigned."""
     read = profile.read(str(recorded / "app.prof"), FREE)
     facts, files = facts_of(recorded, {"app": FUNCTIONS})
     assign(read, facts, files)
     assign(read, facts, files)
 
-    assert 2 == len(read.notes)
+    assert 3 == len(read.notes)
+    assert read.notes[2].startswith("This profile counts steps of generators and coroutines, not calls: of 1 the calls")
     assert read.notes[0].startswith("cProfile sees the thread it was started in")
     assert re.match(
         r"[\d.]+% of the calls and [\d.]+% of the time in this profile went to functions outside", read.notes[1]

@@ -67,6 +67,8 @@ def _table(facts: Facts) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from autoscope.plan.planner import plural
+
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
     table = Table(box=None, pad_edge=False)
     table.add_column("function", no_wrap=True)
@@ -99,5 +101,6 @@ def _table(facts: Facts) -> None:
         console.print(table)
         for path, reason in facts.skipped:
             console.print(f"left out  {path}: {reason}", style="dim")
-        console.print(f"{len(facts.functions):,} functions in {len(facts.modules):,} modules", style="dim")
+        count = f"{plural(len(facts.functions), 'function')} in {plural(len(facts.modules), 'module')}"
+        console.print(count, style="dim")
     output.write(shown.get())

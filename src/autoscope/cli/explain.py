@@ -75,6 +75,7 @@ def _why_not(planned: Planned, glob: str, form: str) -> int:
         for index in meant
         if not planned.choices[index].watched
     ]
+    found = list(dict.fromkeys(found))  # those that share a name share the choice
     if form == "json":
         output.write(json.dumps([{"name": name, "why": why} for name, why in found], indent=2) + "\n")
     else:
@@ -124,7 +125,7 @@ def _listing(planned: Planned, target: str, indices: list[int]) -> str:
 
 def _text(found: dict[str, Any]) -> str:
     from autoscope.plan.explain import duration
-    from autoscope.plan.planner import percent
+    from autoscope.plan.planner import percent, plural
 
     facts, cost, priority = found["facts"], found["cost"], found["priority"]
     rate = f", rate {found['rate']:g}" if found["level"] != "off" else ""
@@ -146,10 +147,10 @@ def _text(found: dict[str, Any]) -> str:
     ]
     lines += [
         "  facts",
-        f"    {facts['kind']}, {facts['statements']} statements, cyclomatic {facts['cyclomatic']}, cognitive {facts['cognitive']}, "
+        f"    {facts['kind']}, {plural(facts['statements'], 'statement')}, cyclomatic {facts['cyclomatic']}, cognitive {facts['cognitive']}, "
         f"loops {facts['loop_depth']} deep" + (f", trivial ({facts['trivial']})" if facts["trivial"] else ""),
         f"    called from {len(facts['callers'])}, calls {len(facts['callees'])} of the project's functions; "
-        f"about {facts['frequency']:.3g} calls for each round of the entry points",
+        f"about {facts['frequency']:.3g} times for each round of the entry points",
     ]
     for name, label in (
         ("io", "I/O"),
@@ -162,7 +163,7 @@ def _text(found: dict[str, Any]) -> str:
             lines.append(f"    {label}: {', '.join(facts[name])}")
     lines += [
         "  cost",
-        f"    {cost['calls']:,.4g} calls (from {cost['calls_from']}), {duration(cost['watched_ns'])} to watch them, "
+        f"    called {cost['calls']:,.4g} times (from {cost['calls_from']}), {duration(cost['watched_ns'])} to watch them, "
         f"{percent(cost['share'])} of CPU time",
         "  what would change it",
         *(f"    {line}" for line in found["would_change"]),

@@ -217,7 +217,12 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
     from autoscope.plan.profile import Row, from_run
     from autoscope.read.runs import open_run
 
-    run = open_run(store, name)
+    try:
+        run = open_run(store, name)
+    except AutoscopeError as error:
+        raise AutoscopeError(f"--profile {name}: no such file, nor a run: {error}") from None
+    if not (run.processes or run.info):
+        raise AutoscopeError(f"--profile {name}: no run is kept there; name a run's id, or a cProfile file")
     functions = run.functions()
     if not functions:
         raise AutoscopeError(f"--profile {name}: the run has no calls; name one that has, or a cProfile file")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from autoscope.plan.creations import Creations
 from autoscope.plan.facts import Facts, Function
@@ -51,15 +51,19 @@ def assign(profile: Profile, facts: Facts, files: dict[str, str]) -> dict[int, M
             mine = Measured(0.0, mine.own_ns, 0.0)
         before = measured.get(index)
         measured[index] = mine if before is None else before + mine
+    guessed: set[int] = set()
     if profile.kind != "run":
         made: dict[tuple[int, int], float] = {}
         for (caller, callee), times in profile.made.items():
             if caller in found and callee in found:
                 pair = found[caller], found[callee]
                 made[pair] = made.get(pair, 0.0) + times
-        measured = Creations(facts.functions, measured, made).counted()
+        creations = Creations(facts.functions, measured, made)
+        measured = creations.counted()
+        guessed = creations.guessed
     here = [key for keys in entries.values() for key in keys] + [key for key in nameless if key in found]
     _note(profile, set(here), missing)
+    _note_steps(profile, facts, measured, guessed)
     return measured
 
 
@@ -232,6 +236,20 @@ def _note(profile: Profile, here: set[Key], missing: list[Key]) -> None:
             "profile again if the code has changed."
         )
     profile.notes += [note for note in notes if note not in profile.notes]
+
+
+def _note_steps(profile: Profile, facts: Facts, measured: Mapping[int, Measured], guessed: set[int]) -> None:
+    """Say of how many functions the calls are no counts, and of which they are guesses."""
+    count = sum(of.steps > 0 for of in measured.values())
+    if profile.kind == "run" or not count:
+        return
+    note = f"This profile counts steps of generators and coroutines, not calls: of {count} the calls are worked out from those of their callers"
+    if guessed:
+        names = sorted(facts.functions[index].name for index in guessed)
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        note += f", and guessed where these do not tell, at most the steps: {', '.join(names[:MOST_NAMED])}{more}"
+    if f"{note}." not in profile.notes:
+        profile.notes.append(f"{note}.")
 
 
 def _sum(profile: Profile, keys: Iterable[Key]) -> tuple[float, float]:

@@ -114,6 +114,11 @@ def role_of_registration(callee: str, place: int | str, text: str) -> Role | Non
     return _role(kind, label.removesuffix(" $"), callee, text if label.endswith("$") else "")
 
 
+def is_application(expression: str) -> bool:
+    """Whether calling this makes what a server serves, or a worker works for: a Flask application, say."""
+    return _canonical(expression + "()") in _APPLICATIONS
+
+
 def _role_of_unknown(name: str, text: str) -> Role | None:
     """What a decorator of that name makes of a function whoever has it: a path makes a route, few names say enough alone."""
     if text.startswith("/"):
@@ -318,12 +323,27 @@ _TELLING = {
         ("cache", "hgetall hset hget lpush rpush blpop brpop zadd zrange setex setnx"),
         ("queue", "apply_async delay send_task basic_publish basic_consume basic_ack enqueue_job send_and_wait"),
         ("subprocess", "communicate"),
+        ("network", "email_user"),
         ("lock", "acquire"),
     )
     for name in names.split()
 }
 """Method names that mean one thing whoever has them: all that is said of an unknown receiver."""
 
+_APPLICATIONS = frozenset(
+    (
+        "flask.Flask()",
+        "fastapi.FastAPI()",
+        "starlette.Starlette()",
+        "aiohttp.web.Application()",
+        "tornado.web.Application()",
+        "sanic.Sanic()",
+        "bottle.Bottle()",
+        "litestar.Litestar()",
+        "falcon.App()",
+        "celery.Celery()",
+    )
+)
 _TELLING_DECORATORS = {
     name: kind
     for kind, names in (
@@ -578,6 +598,13 @@ celery.Celery(): celery.current_app
 django.core.management: django.core.management.base
 django.core.management.BaseCommand = django.core.management: LabelCommand AppCommand TemplateCommand
 django.db.models.QuerySet(): django.db.models.Manager() django.db.models.QuerySet.as_manager()
+django.db.models.QuerySet(): django.contrib.admin.ModelAdmin().get_queryset() django.views.generic.ListView().get_queryset()
+django.db.models.QuerySet(): django.views.generic.DetailView().get_queryset() django.views.generic.UpdateView().get_queryset()
+django.db.models.QuerySet(): django.views.generic.DeleteView().get_queryset()
+django.contrib.admin.ModelAdmin: django.contrib.admin.options.ModelAdmin django.contrib.auth.admin.UserAdmin
+django.views.generic.CreateView: django.views.generic.edit.CreateView
+django.views.generic.UpdateView: django.views.generic.edit.UpdateView
+django.views.generic.DeleteView: django.views.generic.edit.DeleteView
 django.db.models.QuerySet(): django.db.models.Manager.from_queryset()()
 django.db.models.QuerySet() = django.db.models.Model: objects _default_manager _base_manager
 django.db.models.QuerySet() = django.db.models.QuerySet(): all() filter() exclude() order_by() select_related()
@@ -600,6 +627,7 @@ datetime.datetime() = datetime.datetime: now() utcnow() today() fromisoformat() 
 datetime.datetime() = django.utils.timezone: now() localtime() make_aware()
 datetime.datetime(): datetime.datetime().replace() datetime.datetime().astimezone()
 datetime.date(): datetime.date.today() datetime.datetime().date()
+emails.Message(): emails.message.Message() emails.html()
 zmq.Socket(): zmq.Context().socket() zmq.Context.instance().socket() zmq.asyncio.Context().socket() zmq.asyncio.Socket()
 """
 """Which expressions are looked up as another: `name: others`, or `name = prefix: others`."""
@@ -671,10 +699,12 @@ tomllib: load
 plistlib: load dump
 csv.reader(): __next__ __iter__
 csv.DictReader(): __next__ __iter__
+file-object(): writerow writerows writeheader
 csv.writer(): writerow writerows
 csv.DictWriter(): writerow writerows writeheader
 configparser.ConfigParser(): read read_file write
 importlib.resources: open_text open_binary read_text read_binary
+importlib.metadata: version metadata entry_points distribution distributions files
 pkgutil: get_data
 runpy: run_path run_module
 py_compile: compile
@@ -707,6 +737,9 @@ django.core.files.storage.FileSystemStorage(): * -url -path -get_valid_name
 django.core.files.File(): save
 werkzeug.datastructures.FileStorage(): save read
 flask: send_file send_from_directory
+flask.Flask(): open_resource open_instance_resource
+flask.Blueprint(): open_resource
+werkzeug.utils: send_file send_from_directory
 starlette.datastructures.UploadFile(): read write seek close
 fastapi.UploadFile(): read write seek close
 fsspec: open filesystem
@@ -916,7 +949,12 @@ django.shortcuts: get_object_or_404 get_list_or_404 aget_object_or_404 aget_list
 django.db.transaction: atomic commit rollback savepoint savepoint_commit savepoint_rollback
 django.contrib.auth: authenticate login logout aauthenticate alogin alogout
 django.forms.ModelForm(): save
+django.contrib.admin.ModelAdmin(): save_model save_related save_formset delete_model delete_queryset get_object log_addition
+django.contrib.admin.ModelAdmin(): log_change log_deletion log_deletions
 django.views.generic: ** get_object
+django.views.generic.CreateView(): form_valid post
+django.views.generic.UpdateView(): form_valid post
+django.views.generic.DeleteView(): form_valid post delete
 django.contrib.auth.forms: ** save
 rest_framework.serializers: ** save
 rest_framework.generics: ** get_object
@@ -1087,8 +1125,8 @@ twisted.internet.task: deferLater
 sched.scheduler(): run
 [console]
 builtins: print input
-sys.stdout: write writelines flush
-sys.stderr: write writelines flush
+sys.stdout: write writelines flush writerow writerows
+sys.stderr: write writelines flush writerow writerows
 sys.stdout.buffer: write flush
 sys.stderr.buffer: write flush
 sys.__stdout__: write flush
@@ -1402,8 +1440,10 @@ django.utils.decorators: sync_and_async_middleware sync_only_middleware async_on
 django.dispatch: receiver
 [callback | Django template %]
 django.template.Library(): filter simple_tag inclusion_tag tag simple_block_tag
+[web | Django admin %]
+django.contrib.admin: action
 [callback | Django admin %]
-django.contrib.admin: action display
+django.contrib.admin: display
 [callback | Django system check]
 django.core.checks: register
 [web | JSON-RPC %]

@@ -194,10 +194,10 @@ def rejected(function: Function, level: str) -> str:
 
 
 _TRIVIAL = {
-    "accessor": "it only reads or sets attributes",
+    "accessor": "it only reads, sets or combines a few values",
     "constant": "it returns a constant",
     "constructor": "it only sets attributes",
-    "delegation": "it only passes its arguments on",
+    "delegation": "it leaves the work to another function",
     "empty": "it does nothing",
     "stub": "it only says that it is not implemented",
 }
@@ -319,9 +319,10 @@ def not_enough(function: Function, level: str) -> str:
     """Why nothing speaks for it."""
     if level == "minimal":
         return "neither an entry point nor an error boundary"
-    return (
-        f"no entry point, no I/O, not complex (cognitive {function.cognitive}), few callers ({len(function.callers)})"
-    )
+    io = f"no I/O but {', '.join(function.io)}" if function.io else "no I/O"
+    count = len(function.callers)
+    callers = f"small (called from {count} functions)" if count >= CENTRAL else f"few callers ({count})"
+    return f"no entry point, {io}, not complex (cognitive {function.cognitive}), {callers}"
 
 
 def rate_for(function: Function) -> float:

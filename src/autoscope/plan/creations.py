@@ -33,6 +33,8 @@ class Creations:
         self.made = made
         self.known: dict[int, float] = {}
         self.asked: set[int] = set()
+        self.guessed: set[int] = set()
+        """Functions whose calls their callers do not tell, or not well: at least one, at most as many as resumptions."""
 
     def counted(self) -> dict[int, Measured]:
         """As it was measured, but for generators and coroutines: these were resumed so often, and called less often."""
@@ -53,17 +55,20 @@ class Creations:
         found = self.known.get(index)
         if found is None:
             self.asked.add(index)
-            found = self.known[index] = min(max(1.0, self.created(index, measured.calls)), measured.calls)
+            created, sure = self.created(index, measured.calls)
+            found = self.known[index] = min(max(1.0, created), measured.calls)
+            if not sure and measured.calls > 1.0:
+                self.guessed.add(index)
             self.asked.discard(index)
         return found
 
-    def created(self, index: int, resumed: float) -> float:
-        """The same from its callers, as far as they are known."""
+    def created(self, index: int, resumed: float) -> tuple[float, bool]:
+        """The same from its callers, as far as they are known; and whether most of it is."""
         usual = resumed / STEPS[self.functions[index].kind]
         sure = unsure = 0.0
         for caller in self.functions[index].callers:
             if caller in self.asked:
-                return usual  # it calls itself: what comes from outside says little
+                return usual, False  # it calls itself: what comes from outside says little
             weight = self.functions[caller].callees[index]
             calls = self.calls(caller)
             straight = weight <= 1.0 or not self.functions[caller].loop_depth
@@ -74,8 +79,8 @@ class Creations:
                 unsure += calls * weight
         whole = sure + unsure
         if not whole:
-            return usual
-        return math.sqrt(whole * usual) if unsure > sure else whole
+            return usual, False
+        return (math.sqrt(whole * usual), False) if unsure > sure else (whole, True)
 
     def in_the_same_loop(self, caller: int, weight: float) -> float | None:
         """How often for each call of a function that is done which its source has as often as `weight`; None where nothing tells."""

@@ -79,14 +79,17 @@ def rules(planned: Planned, index: int) -> list[tuple[str, bool, str]]:
     level = level_in(planned, function)
     no = choose.rejected(function, level)
     found.append((f"may be watched at {level}", not no, no or "nothing speaks against it"))
-    found.append(("entry point", choose.is_entry(function), function.role_detail or "no role that work begins with"))
+    role = f"{function.role}: {function.role_detail}" if function.role else "no role"
+    found.append(("entry point", choose.is_entry(function), role))
     found.append(("error boundary", is_boundary(function), f"catches {', '.join(function.catches) or 'nothing'}"))
     found.append(("does I/O", bool(choose.works_outside(function)), ", ".join(function.io) or "none seen"))
     shape = f"cognitive {function.cognitive} (from {choose.COMPLEX}), cyclomatic {function.cyclomatic} (from {choose.BRANCHY})"
     found.append(("complex", choose.is_complex(function), shape))
-    called = f"calls {len(function.callees)} functions (from {choose.COORDINATES}, some of other modules)"
+    called = (
+        f"calls {planner.plural(len(function.callees), 'function')} (from {choose.COORDINATES}, some of other modules)"
+    )
     found.append(("coordinates", choose.coordinates(function, planned.facts.functions), called))
-    callers = f"{len(function.callers)} callers (from {choose.CENTRAL})"
+    callers = f"{planner.plural(len(function.callers), 'caller')} (from {choose.CENTRAL})"
     found.append(("central", choose.is_central(function), callers))
     if planned.measured:
         whole = sum(measured.own_ns for measured in planned.measured.values())

@@ -93,7 +93,7 @@ class Function:
 
     # Filled in by `link`, which sees all files.
     heavy: tuple[str, ...] = ()
-    """Which of `calls` take `link.HEAVY_NS` of CPU time or more each, as hashing a password does."""
+    """Which of `calls` take `call_graph.HEAVY_NS` of CPU time or more each, as hashing a password does."""
     role: str = ""
     roles: tuple[str, ...] = ()
     role_detail: str = ""
@@ -153,6 +153,8 @@ class Facts:
     """Of all modules' names and digests: the source tree hash of a plan's provenance."""
     tests: int = 0
     """Test modules that were left out."""
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    """Those of `skipped` that are the project's code and could not be read as such: what they do is missing from the facts."""
 
     def find(self, name: str) -> Function | None:
         """The function of this name, as its spans are called; None where there is none."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from autoscope.errors import AutoscopeError
 from autoscope.plan import source
-from autoscope.plan.analysis import FORMAT, Seen, analyse, from_plain, to_plain
+from autoscope.plan.analysis import analyse
+from autoscope.plan.analysis.seen import FORMAT, Seen, from_plain, to_plain
 from autoscope.plan.facts import Facts, is_test
 from autoscope.plan.facts_cache import FactsCache, digest
 from autoscope.plan.source import Source, Unreadable
@@ -70,13 +71,14 @@ def cache_version() -> str:
     here = os.path.dirname(os.path.abspath(__file__))
     stamps = []
     try:
-        with os.scandir(here) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    status = entry.stat()
-                    stamps.append((entry.name, status.st_size, status.st_mtime_ns))
+        for place, _, names in os.walk(here):  # in an archive there is nothing to walk: the version says it
+            for name in names:
+                if name.endswith(".py"):
+                    path = os.path.join(place, name)
+                    status = os.stat(path)
+                    stamps.append((path, status.st_size, status.st_mtime_ns))
     except OSError:
-        pass  # in an archive: the version says it
+        pass
     whole = hashlib.blake2b(repr(sorted(stamps)).encode(), digest_size=8).hexdigest()
     return f"{__version__} {FORMAT} {whole} {sys.version_info.major}.{sys.version_info.minor}"
 
@@ -142,6 +144,7 @@ def gather(
 
     facts = linker.link(reconnect, keep)
     facts.skipped = sorted([*tree.skipped, *skipped])
+    facts.unread = sorted(one for one in skipped if not one[1].startswith(source.GENERATED))
     facts.digest = tree.digest()
     facts.tests = tree.tests
     return facts

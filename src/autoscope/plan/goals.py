@@ -74,13 +74,7 @@ def errors(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
 
 def request(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
     method, _, path = target.rpartition(" ")
-    handlers = [
-        index
-        for index, function in enumerate(facts.functions)
-        if function.role == "web"
-        and route_words(route_of(function)) == route_words(path)
-        and (not method or method.upper() in function.role_detail.split())
-    ]
+    handlers = handling(facts, path, method)
     if not handlers:
         routes = sorted({route_of(function) for function in facts.functions if function.role == "web"} - {""})
         known = ", ".join(routes[:8]) + (", …" if len(routes) > 8 else "") if routes else "none whose path can be read"
@@ -91,6 +85,34 @@ def request(facts: Facts, target: str, goal: str) -> dict[int, Aim]:
             found[index] = Aim(f"goal {goal}: handles it", args=True, result=True)
         elif not facts.functions[index].trivial:
             found[index] = Aim(f"goal {goal}: {calls_below(depth)}")
+    return found
+
+
+def handling(facts: Facts, path: str, method: str) -> list[int]:
+    """The handlers of a path as a route has it, or as it was asked for: `/cart/{id}`, `/cart/7`.
+
+    Where no route is the whole path, those of the longest one it ends with: what it begins with may be said where the route cannot be
+    seen, as in `include_router(router, prefix="/api")`. A route that says nothing but parameters is only meant by itself.
+    """
+    asked = route_words(path).split("/")
+    best: tuple[bool, int, int] = False, 0, 0
+    found: list[int] = []
+    for index, function in enumerate(facts.functions):
+        if function.role != "web" or (method and method.upper() not in function.role_detail.split()):
+            continue
+        written = route_of(function)
+        route = route_words(written).split("/")
+        pairs = list(zip(route, asked[-len(route) :], strict=False))
+        if len(route) > len(asked) or not all(word == other or (word == "*" and other) for word, other in pairs):
+            continue
+        said = sum(word == other and word not in ("", "*") for word, other in pairs)
+        if not said and (route != asked or not written):
+            continue
+        rank = len(route) == len(asked), len(route), sum(word == other for word, other in pairs)
+        if rank > best:
+            best, found = rank, []
+        if rank == best:
+            found.append(index)
     return found
 
 
@@ -153,7 +175,8 @@ _PARAMETER = re.compile(r"<[^>]*>|\{[^}]*\}|\(\?P<[^>]*>[^)]*\)|:[A-Za-z_]\w*")
 def route_of(function: Function) -> str:
     """The path in what is known of a web entry point; empty for none."""
     words = function.role_detail.split()
-    return next((word for word in words if "/" in word), words[-1] if words else "")
+    last = words[-1] if len(words) > 2 and words[-2] in ("URL", "path", "route") else ""
+    return next((word for word in words if "/" in word), last)
 
 
 def route_words(route: str) -> str:

@@ -24,6 +24,8 @@ from autoscope.plan.values import did_you_mean
 
 TRACED = {"minimal": 0.1}
 """Share of traces recorded, by strategy, where none is asked for; else all."""
+MOST_UNREAD = 3
+"""Files named in a plan's summary that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,9 +307,9 @@ def summary(planned: Planned) -> list[str]:
         + (f", {', '.join(f'goal {goal}' for goal in settings.goals)}" if settings.goals else "")
         + ".",
         "",
-        f"seen      {len(facts.functions):,} functions in {len(facts.modules):,} modules"
-        + (f"; {facts.tests:,} test modules not read (--tests)" if facts.tests else "")
-        + (f"; {len(facts.skipped):,} files left out" if facts.skipped else ""),
+        f"seen      {plural(len(facts.functions), 'function')} in {plural(len(facts.modules), 'module')}"
+        + (f"; {plural(facts.tests, 'test module')} not read (--tests)" if facts.tests else "")
+        + (f"; {plural(len(facts.skipped), 'file')} left out" if facts.skipped else ""),
         f"watched   {total:,}: {levels}" if total else "watched   nothing",
         "priority  " + ", ".join(f"{priorities[level]:,} {level}" for level, _ in LEVELS),
         "overhead  " + overhead(planned),
@@ -317,6 +319,7 @@ def summary(planned: Planned) -> list[str]:
         if planned.measured
         else "profile   none: calls are estimated from the source"
     ]
+    lines += [f"unread    {line}" for line in unread(facts)]
     lines += [f"given up  {line}" for line in given_up(planned)]
     lines += [f"note      {note}" for note in planned.notes]
     lines += [
@@ -324,6 +327,16 @@ def summary(planned: Planned) -> list[str]:
         "Change what you like: `autoscope plan --update FILE` keeps it. The reason for each entry stands beside it.",
     ]
     return lines
+
+
+def unread(facts: Facts) -> list[str]:
+    """The files that are missing from the plan though they are code, with the reason: the first few, and how many more."""
+    lines = []
+    for path, reason in facts.unread[:MOST_UNREAD]:
+        name = os.path.relpath(path, facts.root)
+        lines.append(f"{name if name.isprintable() else ascii(name)}: {reason}")
+    more = len(facts.unread) - MOST_UNREAD
+    return lines if more <= 0 else [*lines, f"and {plural(more, 'file')} more: see --format table"]
 
 
 def overhead(planned: Planned) -> str:
@@ -337,6 +350,11 @@ def overhead(planned: Planned) -> str:
     if fitted.share > settings.budget:
         return words + ": NOT MET by the least there is to watch"
     return words + (f", {percent(fitted.share_before)} before it" if fitted.steps else "")
+
+
+def plural(count: int, what: str) -> str:
+    """`1 file`, `1,200 files`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def percent(share: float) -> str:

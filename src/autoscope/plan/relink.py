@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from autoscope.plan.analysis import Seen, SeenFunction, asked_of, done_by, words_in
+from autoscope.plan.analysis.seen import Seen, SeenFunction
+from autoscope.plan.analysis.words import asked_of, done_by, words_in
 
 if TYPE_CHECKING:
     from autoscope.plan.link import Linker

@@ -331,6 +331,7 @@ def _declared(data: bytes) -> str:
 
 
 HEAD_LINES = 5
+GENERATED = "generated code"
 _GENERATED = re.compile(
     r"@generated\b|DO NOT (?:EDIT|MODIFY)|(?i:do not (?:edit|modify) (?:this file|by hand|manually))"
     r"|(?i:^(?:(?:this|the) )?(?:(?:\w+ )?(?:file|code|module|parser|implementation|bindings) )?(?:(?:is|was|has been) )?"
@@ -346,7 +347,7 @@ def generated(head: bytes) -> str:
     """Why a file that begins like this is left out: its first lines say that a program wrote it; "" where they do not."""
     for number, line in _prose(head):
         if _GENERATED.search(line) and not _SCAFFOLDED.search(line):
-            return f"generated code, as its line {number} says"
+            return f"{GENERATED}, as its line {number} says"
     return ""
 
 
