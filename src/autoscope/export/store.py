@@ -381,8 +381,8 @@ class StoreExporter:
             self._quiet_until = Clock.now() + RETRY_NS
 
 
-ROWS = 128
-"""How many rows are inserted by one statement at most, a power of two. 7 values each: below 999, SQLite's old limit."""
+ROWS = 1024
+"""How many rows are inserted by one statement at most, a power of two. 7 values each: SQLite's limit is 32,766, and was 999."""
 
 
 def _insert(connection: sqlite3.Connection, words: str, width: int, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -393,6 +393,8 @@ def _insert(connection: sqlite3.Connection, words: str, width: int, rows: Sequen
     """
     values = f"({', '.join('?' * width)})"
     place, size = 0, ROWS
+    while size * width > connection.getlimit(_VARIABLES):
+        size //= 2
     while place < len(rows):
         while size > len(rows) - place:
             size //= 2  # of few sizes, so that SQLite need not read a new statement each time
@@ -401,6 +403,8 @@ def _insert(connection: sqlite3.Connection, words: str, width: int, rows: Sequen
         place += size
 
 
+_VARIABLES = 9
+"""`sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER`."""
 _SPOILT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPEN")
 
 

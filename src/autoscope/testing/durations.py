@@ -7,8 +7,8 @@ from typing import Any
 from autoscope.read.phases import measure_phases
 from autoscope.read.runs import open_run
 
-MOST_SPANS = 400_000
-"""Above so many nothing is shown, unless it is asked for: a second is enough to wait for it."""
+MOST_SPANS = 30_000
+"""Above so many nothing is shown, unless it is asked for: a span takes 2 µs here, as much as to store it."""
 COUNT = 10
 """Functions shown where nobody says how many."""
 
@@ -31,4 +31,8 @@ def show(reporter: Any, store: str, run_id: str, asked: int | None) -> None:
             for one in times:
                 own, setup, waiting = [f"{part / 1e9:9.3f}" for part in (one.own_ns, one.setup_ns, one.waiting_ns)]
                 reporter.write_line(f"{own} {setup} {waiting} {round(one.calls):9,}  {one.name}")
+    elif count > 0:
+        reporter.write_line(
+            f"autoscope: too many spans to sum up unasked; --autoscope-durations={COUNT} shows the slowest functions"
+        )
     reporter.write_line(f"autoscope: {spans:,} spans; autoscope report {run_id}")

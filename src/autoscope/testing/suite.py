@@ -16,10 +16,11 @@ import pytest
 from autoscope import errors
 from autoscope.bootstrap import CARRIER
 from autoscope.errors import from_a_signal, notice
-from autoscope.runtime import capture, sampling
+from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.calls import message_of
-from autoscope.runtime.sites import Site
+from autoscope.runtime.drain import CHUNK
+from autoscope.runtime.sites import WIDTH, Site
 from autoscope.runtime.spans import Words
 from autoscope.testing import failure
 from autoscope.testing.asserting import Tape, wants_all
@@ -195,6 +196,9 @@ class Suite:
             if outcome != "skipped":
                 attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
         test.span.record()
+        if len(sites.records) >= CHUNK * WIDTH:
+            # Between two tests, and at once: beside them our thread would get its turn late, and the buffer has an end.
+            self.running.drain.catch_up(5.0)
 
     # Phases.
 
