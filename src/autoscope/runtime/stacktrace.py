@@ -205,15 +205,33 @@ def _written(code: CodeType, line: int | None, lasti: int) -> tuple[str, int | N
         summary = traceback.FrameSummary(
             file, line, name, lookup_line=False, line=first, end_lineno=end_line, colno=column, end_colno=end_column
         )  # fmt: skip
-        return file, line, name, traceback.StackSummary().format_frame_summary(summary)
+        return file, line, name, _format()(traceback.StackSummary(), summary)
     except Exception:  # positions that do not fit the source there is now
         shown = first.partition("\n")[0].strip()
         return file, line, name, f'  File "{file}", line {line}, in {name}\n' + (f"    {shown}\n" if shown else "")
 
 
+_formats: Any = None
+
+
+def _format() -> Any:
+    """What writes a frame as Python does: its own, but for what other threads would feel."""
+    global _formats
+    if _formats is None:
+        if sys.version_info < (3, 12):
+            from autoscope.runtime import marks
+
+            _formats = marks.with_marks(library("traceback"))
+        else:
+            _formats = library("traceback").StackSummary.format_frame_summary
+    return _formats
+
+
 def _can_mark(line: str) -> bool:
     """Whether what `traceback` imports when it looks for what to mark is Python's own, and not the program's."""
-    needed = ("ast",) if line.isascii() else ("ast", "unicodedata")
+    needed = [] if sys.version_info < (3, 12) else ["ast"]
+    if not line.isascii():
+        needed.append("unicodedata")
     return all(sys.modules.get(name) is library(name) for name in needed)
 
 
