@@ -1,8 +1,8 @@
 """Which part of an expression Python's traceback marks with `^` among `~`, found without making a tree of it.
 
-`traceback` asks `ast.parse`. Up to CPython 3.11.8 that counts how deep it is in one place for all threads: where a garbage collection
+`traceback` asks `ast.parse`. CPython 3.11 counts how deep that is in one place for all threads: where a garbage collection
 in the middle of it calls something, another thread gets its turn, and parses too, the first fails with `SystemError: AST constructor
-recursion depth mismatch` (python/cpython#106905). That other thread would be ours. Compiled to instructions, the expression tells as much:
+recursion depth mismatch`. That other thread would be ours. Compiled to instructions, the expression tells as much:
 each operand has instructions, and these their places. From 3.12 on nothing is called in the middle.
 """
 
