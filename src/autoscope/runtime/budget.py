@@ -33,7 +33,7 @@ from autoscope.runtime.dealing import (
 )
 from autoscope.runtime.pacing import Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
-from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.spans import Captured, Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -71,6 +71,16 @@ MOST_OPENS = 10
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
+PARTS = 4
+"""In each window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
+down the calls of them that are part of those looked at."""
+BURST = 16
+"""Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
+SHORT_NS = 10_000
+"""Who usually takes less, in nanoseconds, is short."""
+MOST_TURNS = 256
+"""Turns of our thread that are remembered."""
+MOST_SHOWN = 200
 MOST_APART_SECONDS = 0.5
 """Windows come at least so often, or what they are to tell would be chance."""
 RATE_STEP = 1.6
@@ -91,6 +101,11 @@ CROWD = 64
 HURRY_AT_FIRST_SECONDS = 0.5
 MOST_DECISIONS = 2000
 """Decisions a process tells one by one; further ones are counted."""
+
+LEAST_TURN_NS = 20_000
+"""No call that took less had a turn of our thread in it: two threads take turns no faster."""
+INTERRUPTED = "autoscope.interrupted_ns"
+"""On a span: for how much of it our own thread was at work."""
 
 # At the speed at which a recorded call takes 500 ns in the thread that makes it, in nanoseconds.
 SPEED_NS = 500
@@ -162,6 +177,8 @@ class Steered:
         "stepped",
         "stratum",
         "told",
+        "typical",
+        "waited",
     )
 
     def __init__(self) -> None:
@@ -193,11 +210,19 @@ class Steered:
         """Since when there has been room for more; 0: there is none."""
         self.capture: Any = None
         """What it captures by the plan, while it captures nothing."""
+        self.typical = 0.0
+        """Nanoseconds a call of its takes, as the recorded ones have it; half of them take less."""
+        self.waited = PARTS
+        """Windows since its calls were looked at in one."""
 
     def ahead(self) -> int:
-        """How many calls are to be prepared that are looked at: those of two steps, or of three windows."""
-        seconds = 3 * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
+        """How many calls are to be prepared that are looked at: those of two steps, or of a window in which they are and two others."""
+        seconds = (PARTS + 2) * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
         return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
+
+    def burst(self) -> int:
+        """How many calls are looked at one after the other."""
+        return BURST if self.typical < SHORT_NS else 1
 
     def in_all(self) -> int:
         """Calls its pacers have counted."""
@@ -261,6 +286,14 @@ class Budget:
         """How long functions that cannot be counted were watched, and the time since they had been before; the last times."""
         self.turn_at = 0.0
         self.swaps = self.opened = 0
+        self.woken = 0
+        """Since when our thread has been at it, by the clock of records; 0: it sleeps."""
+        self.turns: list[tuple[int, int]] = []
+        """From when to when it was, the last times."""
+        self.thinned: dict[Site, None] = {}
+        """Functions whose calls were not all recorded, at some time."""
+        self.shown: tuple[list[int], list[int]] = [], []
+        """What a call of a function that does nothing showed, of late: lean, and with a `Call`."""
         self.begin()
 
     def begin(self) -> None:
@@ -299,7 +332,11 @@ class Budget:
         return FIRST_STEP_SECONDS if self.hurried else self.rhythm
 
     def due(self) -> float:
-        """Seconds until `turn` is to be called."""
+        """Seconds until `turn` is to be called. The thread sleeps until then."""
+        if self.woken:
+            self.turns.append((self.woken, Clock.now()))
+            del self.turns[:-MOST_TURNS]
+            self.woken = 0
         at = self.at + self.step_seconds()
         if self.windows and not (self.idle and not self.is_open):
             at = min(at, self.turn_at)
@@ -307,6 +344,7 @@ class Budget:
 
     def turn(self) -> None:
         """Open or close windows, or take a step, if it is time."""
+        self.woken = self.woken or Clock.now()
         with self.lock:
             now = Clock.monotonic()
             if self.held:
@@ -350,10 +388,39 @@ class Budget:
                 self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
             length = sum(kept.values()) * WIDTH
             if self.active:
+                self.look_at(records, length)
                 later = Tally(records[length::WIDTH])
                 for site, steered in list(self.active.items()):
                     self.stand(site, steered, there[site], kept[site], kept_before.get(site), later[site])
             return length
+
+    def look_at(self, records: list[Any], length: int) -> None:
+        """Learn how long calls take of functions that are not recorded in full, and note in which our own thread had a turn.
+
+        While it has one no other runs: a call of 60 ns shows milliseconds then.
+        """
+        took: dict[Site, list[int]] = {}
+        active, turns = self.active, self.turns
+        columns = [records[part:length:WIDTH] for part in (0, 4, 5)]
+        for number, (site, start, end) in enumerate(zip(*columns, strict=True)):
+            if site in active:
+                if site in took:
+                    took[site].append(end - start)
+                else:
+                    took[site] = [end - start]
+                if end - start > LEAST_TURN_NS:
+                    inside = sum([min(end, to) - max(start, since) for since, to in turns if start < to and since < end])
+                    details = records[number * WIDTH + 6]
+                    if inside and (details is None or type(details) is Captured):
+                        told = Captured()
+                        told.attributes = {**(details and details.attributes or {}), INTERRUPTED: inside}
+                        records[number * WIDTH + 6] = told
+        for site, durations in took.items():
+            steered = active[site]
+            median = sorted(durations)[len(durations) // 2]
+            steered.typical += (median - steered.typical) * (0.3 if steered.typical else 1.0)
+            if steered.pacer is not None:
+                steered.pacer.burst = steered.burst()
 
     def stand(
         self, site: Site, steered: Steered, there: int, kept: int, kept_before: list[int] | None, later: int
@@ -466,7 +533,13 @@ class Budget:
                 "measured": self.measured,
                 "decisions": self.decisions,
                 "unseen": unseen,
+                "empty": self.empty(),
             }
+
+    def empty(self) -> list[list[Any]]:
+        """Of functions that were not always recorded in full: what a recorded call would show if it did nothing, in nanoseconds."""
+        shows = [_middle(shown) for shown in self.shown]
+        return [[site.name, site.file, site.line, site.kind, shows[_is_full(site)]] for site in self.thinned]
 
     # Windows.
 
@@ -475,10 +548,13 @@ class Budget:
         self.window_at = now
         self.opened += 1
         for site, steered in self.windows.items():
-            if steered.pacer is not None:
+            if steered.pacer is None:
+                sites.arm(site)
+            elif steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
+                steered.waited = 0
                 self.swaps += self.pace.give(site, steered.functions, site.paced)
             else:
-                sites.arm(site)
+                steered.waited += 1
         self.begin_measuring(now)
 
     def begin_counting(self, now: float) -> None:
@@ -616,6 +692,10 @@ class Budget:
         self.allowed_spans = self.most_spans * seconds * 1e9 / net
         self.settle(now, buffered)
         self.refill()
+        if self.active:
+            for shown, new in zip(self.shown, calls.empty(), strict=True):
+                shown.append(new)
+                del shown[:-MOST_SHOWN]
 
     def measure(self, now: float) -> tuple[float, float]:
         """What tracing has cost since the last step; nanoseconds of the program's CPU time, and what the budget is a share of."""
@@ -746,7 +826,7 @@ class Budget:
     # Dealing out.
 
     def load(self, site: Site, steered: Steered) -> Load:
-        full = site.kind != "function" or bool(site.parameters) or site.capture.returns
+        full = _is_full(site)
         lean, whole, _ = calls.costs()
         share = sampling.rate
         captured = steered.capture or site.capture
@@ -865,6 +945,7 @@ class Budget:
     def leave(self, site: Site, steered: Steered, state: str, buffered: Tally) -> None:
         """What was called until now is owed in the words of the state it was in."""
         self.active[site] = steered
+        self.thinned[site] = None
         before = steered.state
         newer = buffered[site] - sum([past.waiting for past in steered.past])
         self.owe(site, steered, newer)
@@ -892,13 +973,13 @@ class Budget:
         ahead = steered.ahead()
         rate = steered.rate
         if steered.state == WINDOWS:
-            rate *= 2.0  # calls are looked at in the first half
+            rate *= 2.0 * PARTS  # calls are looked at in the first half of some of them
             if steered.silent is None:
                 steered.silent = Pacer(NEVER, 0)
                 site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
         interval = 1.0 / rate if rate > 0.0 else NEVER
         if steered.pacer is not None:
-            steered.pacer.interval = interval
+            steered.pacer.interval, steered.pacer.burst = interval, steered.burst()
             if steered.pacer.prepare(ahead):
                 if before != steered.state:
                     code = site.paced if steered.state == PACED else site.off
@@ -907,7 +988,7 @@ class Budget:
             if before == steered.state == PACED:
                 steered.count()
         old, counted = steered.pacer, steered.counted
-        steered.pacer = Pacer(interval, ahead)
+        steered.pacer = Pacer(interval, ahead, steered.burst())
         steered.counted = steered.observed = 0
         steered.stepped = steered.in_all()
         site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
@@ -965,6 +1046,18 @@ class Budget:
         self.since.clear()
         self.buffered.clear()
         self.begin()
+
+
+def _is_full(site: Site) -> bool:
+    """Whether a recorded call of this function makes a `Call`."""
+    return site.traced is None or "@enter" in site.traced.co_names
+
+
+def _middle(values: list[int]) -> float:
+    """The mean of the middle half."""
+    quarter = len(values) // 4
+    some = sorted(values)[quarter : len(values) - quarter]
+    return sum(some) / len(some) if some else 0.0
 
 
 def _buffered() -> Tally:

@@ -1,0 +1,96 @@
+"""How long calls took that were not recorded, told by those that were: what a recorded call shows of itself is taken off.
+
+Only where a budget left calls out, and only of functions that usually take less than `SHORT_NS`. Of these a span shows more than the call
+took: reading the clock twice takes longer than a small function; the first calls that are looked at after a while take several
+times what others do, because nothing is at hand in the processor; and where our own thread had a turn in a call, it shows milliseconds.
+So the mean is made of the later calls of each burst, without what an empty call shows in their place, which was measured in the
+process; but of calls that took long, of all there are: nothing of this matters to them. The spans themselves stay as they were measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from sqlite3 import Connection
+from statistics import median_low
+
+from autoscope.read.runs import probability
+
+SHORT_NS = 20_000
+"""Calls that take less are held up by being looked at."""
+WARM = 4
+"""Of a burst so many calls come first that tell nothing."""
+GAP_NS = 200_000
+"""A burst is over where no further call was recorded for so long."""
+LEAST_WARM = 20
+"""Later calls of bursts that must be there; else all are taken."""
+REST_NS = 500_000
+"""What is left of an interrupted call, if it is less than this: it may be anything."""
+LEAST_NS = 10.0
+"""No call of a Python function takes less."""
+
+Sample = tuple[int, int, float, int]
+"""When a recorded call began, what it took, how many calls it stands for, and for how much of it our own thread was at work; nanoseconds."""
+
+
+def corrections(connection: Connection, places: Mapping[int, tuple[str, str, int, str]]) -> dict[int, float]:
+    """Site -> what the durations of its recorded calls are multiplied by, where that is not 1.
+
+    `places`: name, file, line and kind of each site.
+    """
+    sites = {place: site for site, place in places.items()}
+    told = connection.execute("SELECT value FROM meta WHERE key = 'budget'").fetchone()
+    empty = {}
+    for name, file, line, kind, shows in (json.loads(told[0]) if told else {}).get("empty", ()):
+        site = sites.get((name, file, line, kind))
+        if site is not None and kind == "function":
+            empty[site] = shows
+    if not empty:
+        return {}
+    samples: dict[int, list[Sample]] = {site: [] for site in empty}
+    column = probability(connection)
+    for site, *sample in connection.execute(_SAMPLES.format(probability=column)):
+        if site in samples:
+            samples[site].append((*sample,))
+    return {site: correction(of_site, empty[site]) for site, of_site in samples.items() if of_site}
+
+
+_SAMPLES = """
+SELECT s.site, s.start_ns, s.duration_ns, 1.0 / {probability}, coalesce(json_extract(d.attributes, '$."autoscope.interrupted_ns"'), 0)
+FROM spans s LEFT JOIN details d ON d.span = s.span WHERE {probability} IS NOT NULL ORDER BY s.start_ns
+"""
+
+
+def correction(samples: Iterable[Sample], empty: float) -> float:
+    """What durations of these calls of one function are to be multiplied by, so that they tell how long its calls take.
+
+    The samples are in order of start; `empty` nanoseconds are what a call shows that does nothing.
+    """
+    samples = list(samples)
+    raw = mean([(duration, weight) for _, duration, weight, _ in samples])
+    if median_low([duration for _, duration, _, _ in samples]) >= SHORT_NS or raw <= 0.0:
+        return 1.0
+    long, short, warm = [], [], []
+    place, last = 0, -GAP_NS
+    for start, duration, weight, inside in samples:
+        place = place + 1 if start - last < GAP_NS else 0
+        last = start + duration
+        if inside:
+            duration -= inside
+            if duration < REST_NS:
+                continue
+        if duration >= SHORT_NS:
+            long.append((duration, weight))
+        else:
+            short.append((duration, weight))
+            if place >= WARM:
+                warm.append((duration, weight))
+    share = sum(weight for _, weight in long) / (sum(weight for _, weight in long + short) or 1.0)
+    usual = mean(warm if len(warm) >= LEAST_WARM else short)
+    took = max(usual - empty, LEAST_NS) * (1.0 - share) + mean(long) * share
+    return took / raw
+
+
+def mean(weighted: list[tuple[int, float]]) -> float:
+    """Of (value, weight)."""
+    return sum(value * weight for value, weight in weighted) / (sum(weight for _, weight in weighted) or 1.0)
