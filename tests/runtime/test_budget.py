@@ -19,6 +19,7 @@ import autoscope
 from autoscope.read.report import build_report
 from autoscope.read.runs import open_run
 from autoscope.runtime import sites
+from autoscope.runtime.budget import Budget, Steered, _buffered
 from autoscope.runtime.dealing import (
     COUNTING,
     DEPTH,
@@ -33,6 +34,7 @@ from autoscope.runtime.dealing import (
     deal,
 )
 from autoscope.runtime.sites import site_of
+from autoscope.weave import pace
 
 LOADS = st.dictionaries(
     st.integers(0, 30),
@@ -357,6 +359,52 @@ def settled(app):
         if budget() is not None and any(known is site and one.state != EVERY for known, one in budget().warm.items()):
             return site
     raise AssertionError("nothing was done about it")
+
+
+@pytest.fixture
+def unbudgeted(tmp_path, monkeypatch):
+    """The program, all of whose calls are recorded and none handed over."""
+    name = f"unbudgeted_{time.monotonic_ns()}"
+    (tmp_path / f"{name}.py").write_text(PROGRAM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    handle = autoscope.install(strategy="full_trace", include=[name], store=str(tmp_path / "store"))
+    app = __import__(name)
+    from autoscope import bootstrap
+
+    with bootstrap.running.drain.lock:
+        yield app
+    handle.uninstall()
+    sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(("calls", "state"), [(10_000.0, PACED), (1e7, WINDOWS)])
+def test_calls_made_while_a_function_is_given_other_code_are_counted(unbudgeted, calls, state):
+    """Another thread makes them after the buffer was looked at and before the function has its new code."""
+    hot, site = unbudgeted.Thing(1).hot, next(site for site in sites.sites if site.qualname == "Thing.hot")
+
+    class Late:
+        functions_of, paced = staticmethod(pace.functions_of), staticmethod(pace.paced)
+
+        @staticmethod
+        def give(site, functions, code):
+            for number in range(50):
+                hot(number)
+            return pace.give(site, functions, code)
+
+    steering = Budget(0.02, float("inf"), lambda: 0, Late, lambda told: None)
+    for number in range(200):
+        hot(number)
+    steered = steering.warm[site] = Steered()
+    steered.calls, steering.allowed = calls, 1e7
+    steering.settle(time.monotonic(), _buffered())
+    assert steered.state == state
+    for number in range(30):
+        hot(number)
+    steering.weigh(sites.records, len(sites.records))
+
+    told = sum(1 / (sites.share_of(site, one[4]) or 1) for one in sites.recorded() if one[0] is site)
+    steering.let_go()
+    assert told + steering.unseen().get(site, 0) == pytest.approx(250 + 30 * (state == PACED), abs=2)
 
 
 def authors(app):

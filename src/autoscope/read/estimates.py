@@ -10,7 +10,7 @@ process; but of calls that took long, of all there are: nothing of this matters 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
 from statistics import median_low
 
@@ -18,19 +18,18 @@ from autoscope.read.runs import probability
 
 SHORT_NS = 20_000
 """Calls that take less are held up by being looked at."""
-WARM = 4
+WARM = 12
 """Of a burst so many calls come first that tell nothing."""
 GAP_NS = 200_000
 """A burst is over where no further call was recorded for so long."""
 LEAST_WARM = 20
 """Later calls of bursts that must be there; else all are taken."""
-REST_NS = 500_000
-"""What is left of an interrupted call, if it is less than this: it may be anything."""
 LEAST_NS = 10.0
 """No call of a Python function takes less."""
 
-Sample = tuple[int, int, float, int]
-"""When a recorded call began, what it took, how many calls it stands for, and for how much of it our own thread was at work; nanoseconds."""
+Sample = tuple[int, int, float, int, bool]
+"""When a recorded call began, what it took, how many calls it stands for, for how much of it our own thread was at work, and whether calls
+below it were recorded, which takes its time too; nanoseconds."""
 
 
 def corrections(connection: Connection, places: Mapping[int, tuple[str, str, int, str]]) -> dict[int, float]:
@@ -56,7 +55,8 @@ def corrections(connection: Connection, places: Mapping[int, tuple[str, str, int
 
 
 _SAMPLES = """
-SELECT s.site, s.start_ns, s.duration_ns, 1.0 / {probability}, coalesce(json_extract(d.attributes, '$."autoscope.interrupted_ns"'), 0)
+SELECT s.site, s.start_ns, s.duration_ns, 1.0 / {probability},
+    coalesce(json_extract(d.attributes, '$."autoscope.interrupted_ns"'), 0), s.span IN (SELECT parent FROM spans)
 FROM spans s LEFT JOIN details d ON d.span = s.span WHERE {probability} IS NOT NULL ORDER BY s.start_ns
 """
 
@@ -67,17 +67,23 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     The samples are in order of start; `empty` nanoseconds are what a call shows that does nothing.
     """
     samples = list(samples)
-    raw = mean([(duration, weight) for _, duration, weight, _ in samples])
-    if median_low([duration for _, duration, _, _ in samples]) >= SHORT_NS or raw <= 0.0:
+    raw = mean([sample[1:3] for sample in samples])
+    alone = [sample for sample in samples if not sample[4]]
+    is_alone = 2.0 * sum(sample[2] for sample in alone) > sum(sample[2] for sample in samples)
+    if raw <= 0.0 or median_low([sample[1] for sample in (alone if is_alone else samples)]) >= SHORT_NS:
         return 1.0
+    # After an interruption a program may wait for a processor for as long again: what is left is believed where calls take that long.
+    longest = max([sample[1] for sample in samples if not sample[3]], default=0)
     long, short, warm = [], [], []
     place, last = 0, -GAP_NS
-    for start, duration, weight, inside in samples:
+    for start, duration, weight, inside, has_below in samples:
         place = place + 1 if start - last < GAP_NS else 0
         last = start + duration
+        if has_below and is_alone:
+            continue
         if inside:
             duration -= inside
-            if duration < REST_NS:
+            if duration > longest:
                 continue
         if duration >= SHORT_NS:
             long.append((duration, weight))
@@ -91,6 +97,6 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     return took / raw
 
 
-def mean(weighted: list[tuple[int, float]]) -> float:
+def mean(weighted: Sequence[tuple[int, float]]) -> float:
     """Of (value, weight)."""
     return sum(value * weight for value, weight in weighted) / (sum(weight for _, weight in weighted) or 1.0)

@@ -74,7 +74,7 @@ MOST_ERROR = 0.1
 PARTS = 4
 """In each window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
 down the calls of them that are part of those looked at."""
-BURST = 16
+BURST = 32
 """Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
 SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
@@ -212,7 +212,7 @@ class Steered:
         """What it captures by the plan, while it captures nothing."""
         self.typical = 0.0
         """Nanoseconds a call of its takes, as the recorded ones have it; half of them take less."""
-        self.waited = PARTS
+        self.waited = 2 * PARTS
         """Windows since its calls were looked at in one."""
 
     def ahead(self) -> int:
@@ -381,7 +381,7 @@ class Budget:
             crowd = {
                 site: there[site]
                 for site, steered in self.active.items()
-                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead())
+                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst())
             }
             kept, kept_before = self.shed(records, length, crowd) if crowd else (there, {})
             if not crowd:
@@ -874,11 +874,28 @@ class Budget:
             elif now - steered.room_since > PATIENCE_SECONDS:
                 changes.append((site, less[site], "there is room"))
         self.find([site for site, share, _ in changes if share.state in (PACED, WINDOWS)])
+        recorded: dict[Site, tuple[int, float]] = {}
         for site, share, why in changes:
+            before, rate = self.warm[site].state, self.warm[site].rate
             self.change(site, self.warm[site], share, buffered, why)
+            if before in (EVERY, PLAIN, THINNED):
+                recorded[site] = Clock.now(), rate if before == THINNED else site.rate
+        self.owe_late(recorded, sum(buffered.values()) * WIDTH)
         duties = [share.duty for share in dealt.values() if share.state == WINDOWS]
         if duties:
             self.duty = duties[0]
+
+    def owe_late(self, recorded: dict[Site, tuple[int, float]], place: int) -> None:
+        """Other threads had turns while functions were given other code, and recorded their calls as before: they are owed too.
+
+        `recorded`: until when, and at which rate. What was in the buffer before, up to `place`, has been looked at.
+        """
+        starts = iter(sites.records[place + 4 :: WIDTH])
+        for site, start in zip(sites.records[place::WIDTH], starts, strict=False):
+            if site in recorded and start < recorded[site][0]:
+                steered = self.warm[site]
+                steered.owed += 1.0 / _of_all(recorded[site][1], sampling.rate)
+                self.owe(site, steered, -1)  # where each record is taken for one of the new state
 
     def find(self, wanted: list[Site]) -> None:
         """Find the functions of those that are to have other code."""
