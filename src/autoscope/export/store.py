@@ -444,7 +444,7 @@ class _Batch:
             if parent_id >= _TOP:
                 parent_id -= _WRAP
             append(
-                (span, parent_id, row, site_id, start + epoch, end - start, share_of(site, start) if shares else None)
+                (span, parent_id, row, site_id, start + epoch, end - start, share_of(site, end) if shares else None)
             )
 
     def site_id(self, site: Site) -> int:

@@ -94,6 +94,8 @@ IDLE_SHARE = 0.02
 LEAST_SCALE, MOST_SCALE = 0.1, 1.5
 LEAST_DEALT = 0.25
 """Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
+COUNTED = (PACED, WINDOWS, OFF)
+"""States in which a record stands for as many calls as were counted meanwhile: from one to another, that goes on."""
 NEVER = float(1 << 40)
 """One call in so many is none."""
 CROWD = 64
@@ -132,6 +134,9 @@ WINDOW_NS = 120_000
 class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
     """How often each site is among some."""
 
+    at = 0
+    """When they were looked at, by the clock of records."""
+
     def __init__(self, found: Iterable[Any] = ()) -> None:
         _count_elements(self, found)
 
@@ -150,7 +155,7 @@ class Past:
 
     def __init__(self, until: int, waiting: int, share: float) -> None:
         self.until = until
-        """Calls that began before this, by the clock of records."""
+        """Calls that ended before this, by the clock of records."""
         self.waiting = waiting
         self.share = share
         """How probable it was that one is recorded."""
@@ -260,10 +265,6 @@ class Budget:
         """Functions that are called now and then, or were lately."""
         self.active: dict[Site, Steered] = {}
         """Those of them whose records may stand for more than one call."""
-        self.since: Tally = Tally()
-        """Records of each function that were handed over since calls were last observed."""
-        self.buffered: Tally = Tally()
-        """Those that were in the buffer then."""
         self.scale = 1.0
         """How much of what the figures allow is dealt out: what they do not tell shows in what is measured."""
         self.measured = 0.0
@@ -302,12 +303,20 @@ class Budget:
         self.at = self.hurried_at = self.room_since = self.shut_at = self.window_at = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
+        for steered in self.active.values():
+            if steered.pacer is not None:
+                steered.observed = steered.pacer.count()
+                steered.stepped = steered.in_all()
         for steered in self.windows.values():
             steered.stratum = self.net_total
         self.closed_at = self.net_total
         self.control_closed = self.control()
         self.checks: list[tuple[float, float, float, float]] = []
         """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
+        self.since: Tally = Tally()
+        """Records of each function that were handed over since calls were last observed."""
+        self.buffered: Tally = _buffered()
+        """Those that were in the buffer then."""
         self.net = 0.0
         """CPU time of the program's since calls were last observed."""
         self.exported_ns = float(EXPORTED_NS)
@@ -484,7 +493,7 @@ class Budget:
             tally[site] += 1
             if site in each:
                 for number, past in enumerate(self.active[site].past):
-                    if record[4] < past.until:
+                    if record[5] < past.until:
                         before[site][number] += 1
                         break
             kept += record
@@ -966,11 +975,12 @@ class Budget:
         before = steered.state
         newer = buffered[site] - sum([past.waiting for past in steered.past])
         self.owe(site, steered, newer)
-        if newer > 0:
+        goes_on = before in COUNTED and state in COUNTED and (before != WINDOWS or steered.pacer is not None)
+        if newer > 0 and not goes_on:
             # What waits stands for what was called until now.
             share = min(newer / steered.owed, 1.0) if steered.owed > 0.0 else 1.0
             steered.owed -= newer / share
-            steered.past.append(Past(Clock.now(), newer, share))
+            steered.past.append(Past(buffered.at, newer, share))
         if before == WINDOWS:
             del self.windows[site]
             if state != WINDOWS and steered.silent is not None:
@@ -1058,10 +1068,7 @@ class Budget:
             steered.owed = 0.0
             steered.past.clear()
             if steered.pacer is not None:
-                steered.counted = steered.observed = steered.pacer.count()
-                steered.stepped = steered.in_all()
-        self.since.clear()
-        self.buffered.clear()
+                steered.counted = steered.pacer.count()
         self.begin()
 
 
@@ -1079,7 +1086,10 @@ def _middle(values: list[int]) -> float:
 
 def _buffered() -> Tally:
     """Records that wait to be handed over."""
-    return Tally(sites.records[::WIDTH])
+    at = Clock.now()
+    tally = Tally(sites.records[::WIDTH])
+    tally.at = at
+    return tally
 
 
 def _taken() -> tuple[int, int, int, int]:
