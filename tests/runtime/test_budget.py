@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -404,6 +405,41 @@ def test_calls_made_while_a_function_is_given_other_code_are_counted(unbudgeted,
     told = sum(1 / (sites.share_of(site, one[5]) or 1) for one in sites.recorded() if one[0] is site)
     steering.let_go()
     assert told + steering.unseen().get(site, 0) == pytest.approx(250 + 30 * (state == PACED), abs=2)
+
+
+def test_turns_of_our_thread_are_noted(unbudgeted):
+    """On the spans they fell into, of functions that are not recorded in full; from when it was woken until it slept again."""
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steering.turn()
+    steering.due()
+    ((since, to),) = steering.turns
+    assert 0 < since <= to
+
+    unbudgeted.rare(2000)
+    rare, hot = (next(site for site in sites.sites if site.qualname == name) for name in ("rare", "Thing.hot"))
+    start, end = next(record[4:6] for record in sites.recorded() if record[0] is rare)
+    steering.turns = [(start - 5000, start + 1000), (start + 3000, start + 7000), (end, end + 9000)]
+    for site in (rare, hot):
+        steering.active[site] = Steered()
+        steering.active[site].owed = 1.0
+    steering.weigh(sites.records, len(sites.records))
+
+    told = {record[0]: record[6].attributes for record in sites.recorded() if record[0] is rare or record[0] is hot}
+    assert told[rare]["autoscope.interrupted_ns"] == 5000
+    assert 2000 in told[rare].values(), "what was captured is told still"
+    assert "autoscope.interrupted_ns" not in told[hot]
+
+
+def test_what_an_empty_call_shows_is_told(told):
+    """Of functions that were not recorded in full: less than any of their calls that do something took."""
+    _, found, _ = told
+    shows = {entry[0]: entry[4] for entry in found.processes[0].meta["budget"]["empty"]}
+
+    assert "__main__.Thing.hot" in shows
+    assert "__main__.main" not in shows
+    with sqlite3.connect(found.processes[0].path) as connection:
+        asked = "SELECT duration_ns FROM spans JOIN sites ON id = site WHERE qualname = 'rare'"
+        assert 0 < shows["__main__.Thing.hot"] < min(connection.execute(asked))[0]
 
 
 def authors(app):

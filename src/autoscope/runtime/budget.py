@@ -418,11 +418,15 @@ class Budget:
                 else:
                     took[site] = [end - start]
                 if end - start > LEAST_TURN_NS:
-                    inside = sum([min(end, to) - max(start, since) for since, to in turns if start < to and since < end])
+                    inside = sum(
+                        [min(end, to) - max(start, since) for since, to in turns if start < to and since < end]
+                    )
                     details = records[number * WIDTH + 6]
                     if inside and (details is None or type(details) is Captured):
                         told = Captured()
-                        told.attributes = {**(details and details.attributes or {}), INTERRUPTED: inside}
+                        told.attributes = {INTERRUPTED: inside}
+                        if details is not None and details.attributes:
+                            told.attributes = {**details.attributes, INTERRUPTED: inside}
                         records[number * WIDTH + 6] = told
         for site, durations in took.items():
             steered = active[site]
