@@ -46,6 +46,16 @@ def test_some_calls_take_far_longer():
     assert told(bursts(durations)) == pytest.approx(sum(durations) / len(durations), rel=0.05)
 
 
+def test_one_call_among_hundreds():
+    """It was interrupted, as far as can be told; but no interruption takes a second."""
+    samples = bursts([60] * 640)
+    start, _, weight, inside, below = samples[100]
+    samples[100] = start, 4_000_000, weight, inside, below
+    assert told(samples) == pytest.approx(60, abs=1)
+    samples[100] = start, 1_000_000_000, weight, inside, below
+    assert told(samples) == pytest.approx(1e9 / 640, rel=0.01)
+
+
 def test_where_our_thread_had_a_turn():
     """What is left of such a call is more than any other took: it says nothing."""
     samples = bursts([60] * 640)

@@ -4,7 +4,8 @@ Only where a budget left calls out, and only of functions that usually take less
 took: reading the clock twice takes longer than a small function; the first calls that are looked at after a while take several
 times what others do, because nothing is at hand in the processor; and where our own thread had a turn in a call, it shows milliseconds.
 So the mean is made of the later calls of each burst, without what an empty call shows in their place, which was measured in the
-process; but of calls that took long, of all there are: nothing of this matters to them. The spans themselves stay as they were measured.
+process; but of calls that took long, of all there are: nothing of this matters to them. Only where they are one or two among hundreds,
+they count for nothing. The spans themselves stay as they were measured.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ GAP_NS = 200_000
 """A burst is over where no further call was recorded for so long."""
 LEAST_WARM = 20
 """Later calls of bursts that must be there; else all are taken."""
+SLICE_NS = 20_000_000
+"""No longer than this are a program's threads kept from running, by each other or by other programs."""
+FEW, LEAST_SHARE = 2, 0.01
+"""So few calls that took long, and so small a part of all, are taken for interrupted ones: to tell them from calls that take long, more are needed."""
 LEAST_NS = 10.0
 """No call of a Python function takes less."""
 
@@ -91,6 +96,8 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
             short.append((duration, weight))
             if place >= WARM:
                 warm.append((duration, weight))
+    if len(long) <= FEW and len(long) < LEAST_SHARE * len(samples) and max(long, default=(0, 0.0))[0] < SLICE_NS:
+        long.clear()
     share = sum(weight for _, weight in long) / (sum(weight for _, weight in long + short) or 1.0)
     usual = mean(warm if len(warm) >= LEAST_WARM else short)
     took = max(usual - empty, LEAST_NS) * (1.0 - share) + mean(long) * share
