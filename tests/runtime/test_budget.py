@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import FunctionType
@@ -32,6 +33,7 @@ from autoscope.runtime.dealing import (
     THINNED,
     WINDOWS,
     Load,
+    Share,
     deal,
 )
 from autoscope.runtime.sites import site_of
@@ -365,7 +367,7 @@ def settled(app):
 def unbudgeted(tmp_path, monkeypatch):
     """The program, all of whose calls are recorded and none handed over."""
     name = f"unbudgeted_{time.monotonic_ns()}"
-    (tmp_path / f"{name}.py").write_text(PROGRAM)
+    (tmp_path / f"{name}.py").write_text(PROGRAM + "\ndef held(lock):\n    with lock:\n        return 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     handle = autoscope.install(strategy="full_trace", include=[name], store=str(tmp_path / "store"))
     app = __import__(name)
@@ -377,10 +379,69 @@ def unbudgeted(tmp_path, monkeypatch):
     sys.modules.pop(name, None)
 
 
+def stands_for(steering, site):
+    """Calls of a function that what is in the buffer stands for, and those that nothing stands for."""
+    length = steering.weigh(sites.records, len(sites.records))
+    told = sum(1 / (sites.share_of(site, one[4]) or 1) for one in sites.recorded() if one[0] is site)
+    del sites.records[:length]
+    return told
+
+
+def found(name):
+    return next(site for site in sites.sites if site.qualname == name)
+
+
+def test_calls_add_up_through_all_states(unbudgeted):
+    """With records of each in the buffer at the next change, and with some handed over in between."""
+    hot, site = unbudgeted.Thing(1).hot, found("Thing.hot")
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steered = steering.warm[site] = Steered()
+    steering.find([site])
+    told = called = 0
+    for number, share in enumerate(
+        [Share(PACED, 0.2), Share(EVERY), Share(PACED, 0.5), Share(PLAIN), Share(PACED, 0.1), Share(PACED, 0.9)] * 3
+    ):
+        for _ in range(300):
+            hot(called)
+            called += 1
+        steering.change(site, steered, share, _buffered(), "")
+        steering.refill()
+        if number % 4 == 3:
+            told += stands_for(steering, site)
+    for _ in range(300):
+        hot(called)
+        called += 1
+    told += stands_for(steering, site) + steering.unseen().get(site, 0)
+    steering.let_go()
+    assert told == pytest.approx(called, abs=1)
+
+
+def test_a_call_that_outlives_its_state(unbudgeted):
+    """Recorded when every call was, it stands for one, whatever has been counted when it ends."""
+    site, steering = found("held"), Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steered = steering.warm[site] = Steered()
+    steering.find([site])
+    lock = threading.Lock()
+    lock.acquire()
+    thread = threading.Thread(target=unbudgeted.held, args=(lock,))
+    thread.start()
+    while not any(frame.f_code is unbudgeted.held.__code__ for frame in sys._current_frames().values()):
+        time.sleep(0.001)
+    steering.change(site, steered, Share(WINDOWS, 0.01, 0.1), _buffered(), "")
+    assert stands_for(steering, site) == 0
+    steered.owed = 5000.0
+    lock.release()
+    thread.join()
+
+    assert stands_for(steering, site) == 1
+    assert steering.unseen()[site] == 5000
+    steering.let_go()
+
+
 @pytest.mark.parametrize(("calls", "state"), [(10_000.0, PACED), (1e7, WINDOWS)])
 def test_calls_made_while_a_function_is_given_other_code_are_counted(unbudgeted, calls, state):
     """Another thread makes them after the buffer was looked at and before the function has its new code."""
-    hot, site = unbudgeted.Thing(1).hot, next(site for site in sites.sites if site.qualname == "Thing.hot")
+    hot, site = unbudgeted.Thing(1).hot, found("Thing.hot")
 
     class Late:
         functions_of, paced = staticmethod(pace.functions_of), staticmethod(pace.paced)
@@ -400,11 +461,9 @@ def test_calls_made_while_a_function_is_given_other_code_are_counted(unbudgeted,
     assert steered.state == state
     for number in range(30):
         hot(number)
-    steering.weigh(sites.records, len(sites.records))
-
-    told = sum(1 / (sites.share_of(site, one[5]) or 1) for one in sites.recorded() if one[0] is site)
+    told = stands_for(steering, site) + steered.owed  # in a window nothing was called
     steering.let_go()
-    assert told + steering.unseen().get(site, 0) == pytest.approx(250 + 30 * (state == PACED), abs=2)
+    assert told == pytest.approx(250 + 30 * (state == PACED), abs=2)
 
 
 def test_turns_of_our_thread_are_noted(unbudgeted):
@@ -416,7 +475,7 @@ def test_turns_of_our_thread_are_noted(unbudgeted):
     assert 0 < since <= to
 
     unbudgeted.rare(2000)
-    rare, hot = (next(site for site in sites.sites if site.qualname == name) for name in ("rare", "Thing.hot"))
+    rare, hot = found("rare"), found("Thing.hot")
     start, end = next(record[4:6] for record in sites.recorded() if record[0] is rare)
     steering.turns = [(start - 5000, start + 1000), (start + 3000, start + 7000), (end, end + 9000)]
     for site in (rare, hot):

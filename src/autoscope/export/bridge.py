@@ -270,7 +270,7 @@ class Bridge:
         offset = epoch_offset()
         outside = wire.begins_here(parent)
         attributes = wire.site_attributes(site) | wire.own_attributes(
-            trace if outside else None, details, sites.share_of(site, end)
+            trace if outside else None, details, sites.share_of(site, start)
         )
         events = []
         status = Status(StatusCode.UNSET)

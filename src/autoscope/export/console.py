@@ -68,7 +68,7 @@ class ConsoleExporter:
             "end_time": _timestamp(end + epoch),
             "status": status,
             "attributes": site_attributes(site)
-            | own_attributes(trace if begins_here(parent) else None, details, share_of(site, end)),
+            | own_attributes(trace if begins_here(parent) else None, details, share_of(site, start)),
             "events": events,
             "links": [],
             "resource": {"attributes": self._resource, "schema_url": ""},

@@ -443,7 +443,9 @@ class _Batch:
             parent_id = parent[1] if parent else 0
             if parent_id >= _TOP:
                 parent_id -= _WRAP
-            append((span, parent_id, row, site_id, start + epoch, end - start, share_of(site, end) if shares else None))
+            append(
+                (span, parent_id, row, site_id, start + epoch, end - start, share_of(site, start) if shares else None)
+            )
 
     def site_id(self, site: Site) -> int:
         """The number of a site in this file."""

@@ -169,7 +169,7 @@ class Encoder:
         else:
             parts.append(trace_part[:-2])
         parts += [b"\x39", _fixed64(start + epoch), b"\x41", _fixed64(end + epoch)]
-        share = sites.share_of(site, end)
+        share = sites.share_of(site, start)
         if details is None and share is None:
             parts.append(self._thread_part(trace, count))
         else:

@@ -37,7 +37,7 @@ from autoscope.runtime.spans import Captured, Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
@@ -94,8 +94,6 @@ IDLE_SHARE = 0.02
 LEAST_SCALE, MOST_SCALE = 0.1, 1.5
 LEAST_DEALT = 0.25
 """Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
-COUNTED = (PACED, WINDOWS, OFF)
-"""States in which a record stands for as many calls as were counted meanwhile: from one to another, that goes on."""
 NEVER = float(1 << 40)
 """One call in so many is none."""
 CROWD = 64
@@ -134,9 +132,6 @@ WINDOW_NS = 120_000
 class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
     """How often each site is among some."""
 
-    at = 0
-    """When they were looked at, by the clock of records."""
-
     def __init__(self, found: Iterable[Any] = ()) -> None:
         _count_elements(self, found)
 
@@ -149,16 +144,17 @@ class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
 
 
 class Past:
-    """Records that wait to be handed over from a time when something else held for their function."""
+    """A state a function was in, of which records are to be handed over yet."""
 
     __slots__ = ("share", "until", "waiting")
 
-    def __init__(self, until: int, waiting: int, share: float) -> None:
-        self.until = until
-        """Calls that ended before this, by the clock of records."""
+    def __init__(self, waiting: int, share: float | None) -> None:
+        self.until = 0
+        """Of calls that began before this, by the clock of records; 0: it is not over."""
         self.waiting = waiting
+        """As far as they were in the buffer when it ended. What was being called then comes later."""
         self.share = share
-        """How probable it was that one is recorded."""
+        """How probable it was that one is recorded; None: they are like those recorded since, all of them stand for what was counted."""
 
 
 class Steered:
@@ -392,7 +388,8 @@ class Budget:
                 for site, steered in self.active.items()
                 if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst())
             }
-            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, {})
+            before = self.of_before(records, length)
+            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, before)
             if not crowd:
                 self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
             length = sum(kept.values()) * WIDTH
@@ -400,8 +397,25 @@ class Budget:
                 self.look_at(records, length)
                 later = Tally(records[length::WIDTH])
                 for site, steered in list(self.active.items()):
-                    self.stand(site, steered, there[site], kept[site], kept_before.get(site), later[site])
+                    counts = before.get(site, ()), kept_before.get(site, before.get(site, ()))
+                    self.stand(site, steered, there[site], kept[site], counts, later[site])
             return length
+
+    def of_before(self, records: list[Any], length: int) -> dict[Site, list[int]]:
+        """How many of these records are of each past state of their function."""
+        found = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
+        if found:
+            for site, start in zip(records[:length:WIDTH], records[4:length:WIDTH], strict=True):
+                if site in found:
+                    self.find_past(site, start, found[site])
+        return found
+
+    def find_past(self, site: Site, start: int, counts: list[int]) -> None:
+        """Count a call that began then among those of a past state, if it is one of those."""
+        for number, past in enumerate(self.active[site].past):
+            if start < past.until:
+                counts[number] += 1
+                return
 
     def look_at(self, records: list[Any], length: int) -> None:
         """Learn how long calls take of functions that are not recorded in full, and note in which our own thread had a turn.
@@ -436,57 +450,76 @@ class Budget:
                 steered.pacer.burst = steered.burst()
 
     def stand(
-        self, site: Site, steered: Steered, there: int, kept: int, kept_before: list[int] | None, later: int
+        self,
+        site: Site,
+        steered: Steered,
+        there: int,
+        kept: int,
+        of_before: tuple[Sequence[int], Sequence[int]],
+        later: int,
     ) -> None:
         """How many calls each of these records of one function stands for: `there` are `kept`, and `later` ones wait still.
 
-        `kept_before`: how many of them are of each time before, where not all are.
+        `of_before`: how many there are of each past state, and how many of these are kept.
         """
-        before: list[tuple[int, float]] = []
-        for number, past in enumerate(steered.past):
-            here = min(past.waiting, there)
-            past.waiting -= here
+        for past, here, left in zip(steered.past, *of_before, strict=True):
+            past.waiting = max(past.waiting - here, 0)
             there -= here
-            left = here if kept_before is None else kept_before[number]
-            kept -= left
-            if here:
-                before.append((past.until, past.share * left / here if left else 1.0))
-        steered.past = [past for past in steered.past if past.waiting]
+            if past.share is not None:
+                kept -= left
+                if here and not left:
+                    steered.owed += here / past.share
         self.owe(site, steered, there)
+        share = 1.0
+        if kept > 0:
+            waiting = max(later - sum([past.waiting for past in steered.past if past.share is not None]), 0)
+            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
+        before: list[tuple[int, float]] = []
+        for past, here, left in zip(steered.past, *of_before, strict=True):
+            if past.share is None:
+                before.append((past.until, share))
+            else:
+                before.append((past.until, past.share * left / here if left else past.share))
+        is_known = self.known_share(site, steered) is not None
+        # What was being called when the last one ended may come at any time, and must not stand for a thousand calls.
+        steered.past = [past for past in steered.past if past.waiting or (past is steered.past[-1] and not is_known)]
         if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
             del self.active[site]
             steered.owed = 0.0
-            sites.set_share(site, sampling.own_share(site), (*before,))
-            return
-        share = 1.0
-        if kept > 0:
-            waiting = max(later - sum([past.waiting for past in steered.past]), 0)
-            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
-            steered.owed -= kept / share
+            share = sampling.own_share(site)
+        else:
+            steered.owed -= max(kept, 0) / share
         sites.set_share(site, share, (*before,))
 
     def owe(self, site: Site, steered: Steered, recorded: int) -> None:
         """Calls that so many records tell of, or that were counted, are owed."""
-        if steered.state == PACED:
+        share = self.known_share(site, steered)
+        if share is not None:
+            steered.owed += recorded / share
+        elif steered.state == PACED:
             steered.count()
-        elif steered.state == THINNED:
-            steered.owed += recorded / _of_all(steered.rate, sampling.rate)
-        elif steered.state == WINDOWS and steered.pacer is None:
-            steered.owed += recorded / _of_all(self.watched(steered), sampling.rate)
-        elif steered.state in (EVERY, PLAIN):
-            steered.owed += recorded / _of_all(site.rate, sampling.rate)
+
+    def known_share(self, site: Site, steered: Steered) -> float | None:
+        """How probable it is that a call is recorded now; None where that is found out by counting."""
+        if steered.state in (EVERY, PLAIN):
+            return _of_all(site.rate, sampling.rate)
+        if steered.state == THINNED:
+            return _of_all(steered.rate, sampling.rate)
+        if steered.state == WINDOWS and steered.pacer is None:
+            return _of_all(self.watched(steered), sampling.rate)
+        return None
 
     def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
         """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
 
-        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and of the
-        crowd by the times before.
+        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and how many of that
+        are of each past state.
         """
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
         parts = iter(records[:length])
         callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
-        before = {site: [0] * len(self.active[site].past) for site in crowd}
+        before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
         each = {site: count // CROWD + 1 for site, count in crowd.items()}
         for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
             site, span, details = record[0], record[1], record[6]
@@ -495,11 +528,8 @@ class Budget:
                 if seen[site] % each[site] and span not in callers and span not in self.callers:
                     continue
             tally[site] += 1
-            if site in each:
-                for number, past in enumerate(self.active[site].past):
-                    if record[5] < past.until:
-                        before[site][number] += 1
-                        break
+            if site in before:
+                self.find_past(site, record[4], before[site])
             kept += record
         self.callers = callers
         left_out = (length - len(kept)) // WIDTH
@@ -887,28 +917,11 @@ class Budget:
             elif now - steered.room_since > PATIENCE_SECONDS:
                 changes.append((site, less[site], "there is room"))
         self.find([site for site, share, _ in changes if share.state in (PACED, WINDOWS)])
-        recorded: dict[Site, tuple[int, float]] = {}
         for site, share, why in changes:
-            before, rate = self.warm[site].state, self.warm[site].rate
             self.change(site, self.warm[site], share, buffered, why)
-            if before in (EVERY, PLAIN, THINNED):
-                recorded[site] = Clock.now(), rate if before == THINNED else site.rate
-        self.owe_late(recorded, sum(buffered.values()) * WIDTH)
         duties = [share.duty for share in dealt.values() if share.state == WINDOWS]
         if duties:
             self.duty = duties[0]
-
-    def owe_late(self, recorded: dict[Site, tuple[int, float]], place: int) -> None:
-        """Other threads had turns while functions were given other code, and recorded their calls as before: they are owed too.
-
-        `recorded`: until when, and at which rate. What was in the buffer before, up to `place`, has been looked at.
-        """
-        starts = iter(sites.records[place + 4 :: WIDTH])
-        for site, start in zip(sites.records[place::WIDTH], starts, strict=False):
-            if site in recorded and start < recorded[site][0]:
-                steered = self.warm[site]
-                steered.owed += 1.0 / _of_all(recorded[site][1], sampling.rate)
-                self.owe(site, steered, -1)  # where each record is taken for one of the new state
 
     def find(self, wanted: list[Site]) -> None:
         """Find the functions of those that are to have other code."""
@@ -958,6 +971,8 @@ class Budget:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
         if old is not None:
             steered.owed += old.count() - counted  # meanwhile other threads had a turn
+        if steered.past and not steered.past[-1].until:
+            steered.past[-1].until = Clock.now()
         if state != before or _differ(share.rate, steered.told, TOLD_STEP):
             steered.told = share.rate
             self.decisions += 1
@@ -977,14 +992,11 @@ class Budget:
         self.active[site] = steered
         self.thinned[site] = None
         before = steered.state
-        newer = buffered[site] - sum([past.waiting for past in steered.past])
-        self.owe(site, steered, newer)
-        goes_on = before in COUNTED and state in COUNTED and (before != WINDOWS or steered.pacer is not None)
-        if newer > 0 and not goes_on:
-            # What waits stands for what was called until now.
-            share = min(newer / steered.owed, 1.0) if steered.owed > 0.0 else 1.0
-            steered.owed -= newer / share
-            steered.past.append(Past(buffered.at, newer, share))
+        share = self.known_share(site, steered)
+        self.owe(site, steered, 0)
+        waiting = max(buffered[site] - sum([past.waiting for past in steered.past]), 0)
+        if share is not None or waiting:
+            steered.past.append(Past(waiting, share))
         if before == WINDOWS:
             del self.windows[site]
             if state != WINDOWS and steered.silent is not None:
@@ -1090,10 +1102,7 @@ def _middle(values: list[int]) -> float:
 
 def _buffered() -> Tally:
     """Records that wait to be handed over."""
-    at = Clock.now()
-    tally = Tally(sites.records[::WIDTH])
-    tally.at = at
-    return tally
+    return Tally(sites.records[::WIDTH])
 
 
 def _taken() -> tuple[int, int, int, int]:

@@ -216,7 +216,7 @@ TEST = "test"
 """The kind of a site that is no function: a test, a phase of one, a fixture. It is not among `sites`, and has no module."""
 
 shares: dict[Site, tuple[float, tuple[tuple[int, float], ...]]] = {}
-"""Of functions of whose calls only some are recorded: how probable it was of each; and (when, how probable) of those that ended before
+"""Of functions of whose calls only some are recorded: how probable it was of each; and (when, how probable) of those that began before
 that, oldest first. Where the budget decides it changes with every batch that is handed over."""
 
 random = Random(int.from_bytes(os.urandom(16), "big"))
@@ -379,14 +379,14 @@ def set_share(site: Site, share: float, before: tuple[tuple[int, float], ...] = 
         shares.pop(site, None)
 
 
-def share_of(site: Site, end: int) -> float | None:
-    """How probable it was that a call which ended then is recorded; None: all are."""
+def share_of(site: Site, start: int) -> float | None:
+    """How probable it was that a call is recorded; None: all are."""
     found = shares.get(site)
     if found is None:
         return None
     share, before = found
     for until, old in before:
-        if end < until:
+        if start < until:
             share = old
             break
     return share if share < 1.0 else None
