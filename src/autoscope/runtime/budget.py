@@ -94,6 +94,8 @@ IDLE_SHARE = 0.02
 LEAST_SCALE, MOST_SCALE = 0.1, 1.5
 LEAST_DEALT = 0.25
 """Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
+STALE = 4.0
+"""A pacer gives way to another where the calls to be looked at are to be so many times as many."""
 NEVER = float(1 << 40)
 """One call in so many is none."""
 CROWD = 64
@@ -222,8 +224,12 @@ class Steered:
         return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
 
     def burst(self) -> int:
-        """How many calls are looked at one after the other."""
-        return BURST if self.typical < SHORT_NS else 1
+        """How many calls are looked at one after the other: no more than a window has, or whole windows would go by without one."""
+        if self.typical >= SHORT_NS:
+            return 1
+        if self.state != WINDOWS:
+            return BURST
+        return int(min(max(self.rate * 2 * PARTS * self.calls * WINDOW_NET_NS / 1e9, 1.0), BURST))
 
     def in_all(self) -> int:
         """Calls its pacers have counted."""
@@ -1021,7 +1027,8 @@ class Budget:
                 steered.silent = Pacer(NEVER, 0)
                 site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
         interval = 1.0 / rate if rate > 0.0 else NEVER
-        if steered.pacer is not None:
+        # Gaps that were drawn for another interval have to be gone through yet.
+        if steered.pacer is not None and steered.pacer.interval < interval * STALE:
             steered.pacer.interval, steered.pacer.burst = interval, steered.burst()
             if steered.pacer.prepare(ahead):
                 if before != steered.state:
