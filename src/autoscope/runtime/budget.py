@@ -1101,8 +1101,8 @@ def _is_full(site: Site) -> bool:
 
 
 def _usual(values: list[int]) -> float:
-    """The mean of the lowest quarter: our thread, which has just been woken, is slower than the program mostly."""
-    some = sorted(values)[: (len(values) + 3) // 4]
+    """The mean of the middle half."""
+    some = sorted(values)[len(values) // 4 : len(values) - len(values) // 4]
     return sum(some) / len(some) if some else 0.0
 
 
