@@ -1,6 +1,6 @@
 """Whether the budget is kept, and whether what it tells is true: whole programs under it beside plain, by turns.
 
-    python benchmarks/budget.py [--json] [--seconds S] [--budget SHARE ...] [PROGRAM ...]
+    python benchmarks/budget.py [--json] [--each] [--seconds S] [--budget SHARE ...] [PROGRAM ...]
 
 Each program of `macro.py` runs in two processes, plain and with every function of its own and its packages watched under a budget, into a local
 store. They take turns, one run of the program at a time, the first of the two changing; what each run takes is its process's CPU time, our threads'
@@ -8,9 +8,9 @@ included. The first three seconds of the watched one are left out, then it goes 
 watched / plain - 1, of the sums and of the medians of pairs, and beside them the same for two plain processes: what the machine's
 noise makes of nothing.
 
-Then the five functions called most often, by further processes that count calls (`sys.setprofile`) and time them (a stopwatch round one of
-them at a time, less what it shows for a function that does nothing): how far the report's calls are off, at most, and its total times,
-as parts of the program's time.
+Then what the report says, beside further processes that count calls (`sys.setprofile`) and time them (a stopwatch round one function at a time,
+less what it shows for one that does nothing): how far its calls are off, at most, of the five functions called most often; and its total
+times, as parts of the program's time, of the five that took most (`times`) and of those five (`often`). `--each` prints each of them.
 """
 
 from __future__ import annotations
@@ -84,15 +84,14 @@ def put(wanted):
                         if value is function:
                             owner = [one for one in gc.get_referrers(holder) if isinstance(one, type) and one.__dict__.get(name) is function]
                             setattr(owner[0], name, timed) if owner else holder.__setitem__(name, timed)
-            return kept
-
-def nothing(*args):
-    return None
+            return kept, function.__code__.co_argcount
+    return None, 2
 
 def serve(runner, work):
     work()
-    kept = put({wanted!r})
-    empty, cost = watch(nothing)
+    kept, count = put({wanted!r})
+    values = [None] * count
+    empty, cost = watch(eval("lambda " + ", ".join("a%d" % number for number in range(count)) + ": None"))
     rows = []
     for _ in range({rounds}):
         if kept is not None:
@@ -103,7 +102,7 @@ def serve(runner, work):
         cost[0] = cost[1] = 0
         begun = time.perf_counter_ns()
         for _ in range(20000):
-            empty(1, 2)
+            empty(*values)
         rows.append([*(kept or (0, 0))[:2], whole, cost[1] / 20000, (time.perf_counter_ns() - begun) / 20000])
     with open({out!r}, "w") as out:
         json.dump(rows, out)
@@ -159,17 +158,16 @@ def true_share(folder: Path, name: str, place: str, function: tuple[str, str, in
     )
 
 
-def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> dict[tuple[str, str, int], Any]:
-    """What the report says of the functions called most often, of those that were watched."""
+def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What the report says of the functions called most often, and of those that took most time."""
     from autoscope.read.runs import open_run
 
     told = {(one.file, one.line, one.name.rpartition(".")[2]): one for one in open_run(f"{place}/store").functions()}
-    found = {}
-    for key in sorted(counts, key=lambda key: -counts[key]):
-        one = told.get((key[1], key[2], key[0].rpartition(".")[2]))
-        if one is not None and len(found) < HOT:
-            found[key] = one
-    return found
+    known = {key: (key[1], key[2], key[0].rpartition(".")[2]) for key in counts}
+    watched = [key for key in sorted(counts, key=lambda key: -counts[key]) if known[key] in told]
+    longest = sorted(watched, key=lambda key: -told[known[key]].total_ns)
+    often, most = [{key: told[known[key]] for key in keys[:HOT]} for keys in (watched, longest)]
+    return often, most
 
 
 def farthest(errors: list[float]) -> float | None:
@@ -179,6 +177,7 @@ def farthest(errors: list[float]) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--each", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--budget", action="append")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
@@ -203,20 +202,24 @@ def main() -> None:
             for share in arguments.budget or ["1%", "3%"]:
                 with tempfile.TemporaryDirectory() as place:
                     sums, pairs, runs, each = by_turns(folder, name, share, arguments.seconds, place)
-                    hot = hottest(place, counts)
-                    for key in hot:
+                    often, most = hottest(place, counts)
+                    errors = {}
+                    for key, one in {**often, **most}.items():
                         if key not in shares:
                             shares[key] = true_share(folder, name, place, key, counts[key])
-                    times = [
-                        one.total_ns / (runs * each * 1e9) / true - 1
-                        for key, one in hot.items()
-                        if (true := shares[key]) is not None and true > 0
-                    ]
+                        true = shares[key]
+                        if true is not None and true > 0:
+                            errors[key] = one.total_ns / (runs * each * 1e9) / true - 1
+                        if arguments.each and not arguments.json:
+                            off = f", {errors[key]:+.1%}" if key in errors else ""
+                            took = (true or 0.0) * each / counts[key]
+                            print(f"  {share} {key[0]}: {counts[key]:,} calls of {took * 1e9:,.0f} ns{off}", flush=True)
                     row[share] = {
                         "sums": sums - 1,
                         "pairs": pairs - 1,
-                        "calls": farthest([one.calls / (counts[key] * runs) - 1 for key, one in hot.items()]),
-                        "times": farthest(times),
+                        "calls": farthest([one.calls / (counts[key] * runs) - 1 for key, one in often.items()]),
+                        "times": farthest([errors[key] for key in most if key in errors]),
+                        "often": farthest([errors[key] for key in often if key in errors]),
                     }
         except (RuntimeError, subprocess.SubprocessError, ValueError) as error:
             print(f"{name}: could not be run: {error}", file=sys.stderr)
@@ -225,7 +228,9 @@ def main() -> None:
         if not arguments.json:
             cells = []
             for state, cell in row.items():
-                told = [f", {what} {cell[what]:+.1%}" for what in ("calls", "times") if cell.get(what) is not None]
+                told = [
+                    f", {what} {cell[what]:+.1%}" for what in ("calls", "times", "often") if cell.get(what) is not None
+                ]
                 cells.append(f"{state} {cell['sums']:+.1%} ({cell['pairs']:+.1%}{''.join(told)})")
             print(f"{name:17}" + "   ".join(cells), flush=True)
     if arguments.json:

@@ -638,6 +638,7 @@ class Running:
             "cost": {
                 "cpu_ns": cpu,
                 "in_calls_ns": in_calls,
+                "handed_ns": self.drain.handed_ns,
                 "process_cpu_ns": process_cpu,
                 "before_cpu_ns": self.cpu_before,
                 "share": cpu / process_cpu if process_cpu else 0.0,

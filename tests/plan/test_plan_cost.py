@@ -226,3 +226,18 @@ def test_a_suspended_root_that_is_not_recorded_pays_for_its_steps():
 def test_what_an_exception_comes_to(frames, spent):
     """Told once, then passed on; nothing where nothing is recorded."""
     assert spent == cost.raised(ROUND, frames)
+
+
+def test_what_a_run_shows_of_cold_caches():
+    """As much as handing over took more in it than one span after the other; nothing of few spans, and never less than those take."""
+    table = cost.shipped()
+    spans, traces, cpu = 10_000.0, 500.0, 2e9
+    handed = spans * table.exported + traces * table.root
+    spent = handed + spans * table.recorded
+    assert cost.coldness(table, spans, traces, handed, cpu) == 1.0
+    assert cost.coldness(table, spans, traces, handed / 2, cpu) == 1.0
+    assert cost.coldness(table, 900, traces, 9 * handed, cpu) == 1.0
+    cold = cost.coldness(table, spans, traces, 2 * handed, cpu)
+    assert cost.among(table, spent, cpu, cold) == pytest.approx(2 * spent)
+    assert cost.among(table, spent, cpu, 1.0) == cost.among(table, spent, cpu)
+    assert cost.coldness(table, spans, traces, 1000 * handed, cpu) == cost.MOST_RATIO

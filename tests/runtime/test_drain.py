@@ -521,22 +521,28 @@ def test_a_budget_in_a_hurry_does_not_fill_the_buffer():
 
     class Hurried:
         is_open, hurried, rhythm = False, True, 0.2
+        turns = 0
 
         def due(self):
             return 0.01
 
+        def turn(self):
+            self.turns += 1
+
         def begin(self): ...
-        def turn(self): ...
         def rest(self): ...
         def weigh(self, records, length):
             return length
 
     sink = Sink()
     drain = Drain(lambda: [sink], queue=1000)
-    drain.steer = Hurried()
+    drain.steer = steer = Hurried()
     sites.records.extend([None] * sites.WIDTH * 400)
     drain.start()
-    time.sleep(0.3)
+    deadline = time.monotonic() + 10
+    while steer.turns < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert steer.turns >= 5
     assert sink.exported == 0
     sites.records.extend([None] * sites.WIDTH * 400)
     deadline = time.monotonic() + 10

@@ -49,6 +49,28 @@ def test_one_call_in_so_many_is_looked_at():
     assert max(gaps) < 20
 
 
+def test_calls_are_looked_at_in_bursts():
+    """As many of all calls as without, so many one after the other; what is prepared is counted in calls."""
+    pacer = Pacer(10.0, 4000, 8)
+    assert pacer.left == 4000
+    answers = [next(pacer.pace) for _ in range(40_000)]
+
+    assert abs(sum(answers) - 4000) < 600
+    bursts = [len(burst) for burst in "".join("x" if answer else "." for answer in answers).split(".") if burst]
+    assert min(bursts) == 8
+    assert pacer.count() == 40_000
+    assert pacer.left <= 4000 - sum(answers)
+
+
+def test_bursts_of_another_length():
+    """From the next ones prepared on."""
+    pacer = Pacer(1.0, 3)
+    pacer.burst = 5
+    assert pacer.prepare(10)
+    assert pacer.left == 13
+    assert [next(pacer.pace) for _ in range(14)] == [True] * 13 + [False]
+
+
 def test_nothing_prepared():
     """No call is looked at; all are counted."""
     pacer = Pacer(5.0, 0)

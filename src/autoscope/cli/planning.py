@@ -15,6 +15,8 @@ from autoscope.errors import AutoscopeError
 from autoscope.weave import cache
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from autoscope.plan.cost import CostTable
     from autoscope.plan.facts import Facts
     from autoscope.plan.facts_cache import FactsCache
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from autoscope.plan.planner import Settings
     from autoscope.plan.profile import Profile
     from autoscope.plan.update import Previous
-    from autoscope.read.runs import Run
+    from autoscope.read.runs import Process, Run
 
 AUTO = "auto"
 
@@ -214,6 +216,7 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
 
     Each recorded call stands for those that were not, as the report has it, and for those that were dropped.
     """
+    from autoscope.plan.cost import coldness
     from autoscope.plan.profile import Row, from_run
     from autoscope.read.runs import open_run
 
@@ -260,7 +263,28 @@ def from_store(name: str, store: str, costs: CostTable) -> Profile:
             f"{1 - stored / recorded:.0%} of the run's calls were dropped or left out; the others stand for them."
         )
     before = float(cost.get("before_cpu_ns", 0))
-    return from_run(f"run {run.id}", rows, process - before, own_cpu_ns=own, notes=notes)
+    plain = max(process - before - own, 0.0)
+    traces, captured, errors = (sum(column) for column in zip(*run.ask(_counts), strict=True))
+    # What else was told with the spans took longer, and is no sign of anything.
+    handed = max(float(cost.get("handed_ns", 0)) - errors * costs.told, 0.0)
+    cold = coldness(costs, recorded, traces, handed, plain) if captured < MOST_CAPTURED * stored else 1.0
+    return from_run(f"run {run.id}", rows, process - before, own_cpu_ns=own, notes=notes, cold=cold)
+
+
+MOST_CAPTURED = 0.1
+"""From such a part of spans with something captured on, what handing them over took tells nothing."""
+
+
+def _counts(connection: Connection, _: Process) -> tuple[int, int, int]:
+    """How many traces a process began, spans it had that tell more than their times, and exceptions told."""
+    found: tuple[int, int, int] = connection.execute(_COUNTS).fetchone()
+    return found
+
+
+_COUNTS = """
+SELECT (SELECT count(DISTINCT trace_id) FROM traces), (SELECT count(*) FROM details WHERE attributes IS NOT NULL),
+    (SELECT count(*) FROM events WHERE span != 0)
+"""
 
 
 Place = tuple[str, str, int]

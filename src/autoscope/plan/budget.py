@@ -47,6 +47,8 @@ class Load:
     """Resumptions for one call of generators and coroutines."""
     roots: frozenset[int] = frozenset()
     """Functions whose calls begin traces."""
+    cold: float = 1.0
+    """As `Profile.cold`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ class Estimator:
 
     def share(self, spent_ns: float) -> float:
         """Of the CPU time of program and tracing together, where nothing else is watched."""
-        spent_ns = among(self.costs, spent_ns, self.load.cpu_ns)
+        spent_ns = among(self.costs, spent_ns, self.load.cpu_ns, self.load.cold)
         return spent_ns / (self.load.cpu_ns + spent_ns)
 
     def total(self, choices: Sequence[Choice]) -> float:

@@ -25,6 +25,8 @@ MOST_BYTES = 100_000
 MOST_NS = 1e9
 """No single thing we do takes a second."""
 MOST_RATIO = 10.0
+LEAST_SPANS = 1000
+"""A run must have so many to show what one takes."""
 SPARSE = 0.2
 """Where tracing, as measured call after call, takes this part of what the program takes, half of that is its caches' doing."""
 
@@ -330,9 +332,24 @@ def spent(price: Price, calls: float, *, traced: float = 1.0, rate: float = 1.0,
     return calls * (traced * inside + (1 - traced) * outside)
 
 
-def among(table: CostTable, spent_ns: float, cpu_ns: float) -> float:
-    """What calls take in a program that uses so much CPU time itself, if they take `spent_ns` one after the other."""
-    return spent_ns * (1.0 + (table.cold - 1.0) / (1.0 + spent_ns / (SPARSE * cpu_ns)))
+def among(table: CostTable, spent_ns: float, cpu_ns: float, cold: float = 1.0) -> float:
+    """What calls take in a program that uses so much CPU time itself, if they take `spent_ns` one after the other.
+
+    `cold`: as the table's, where a run of the program shows more (`coldness`).
+    """
+    return spent_ns * (1.0 + (max(table.cold, cold) - 1.0) / (1.0 + spent_ns / (SPARSE * cpu_ns)))
+
+
+def coldness(table: CostTable, spans: float, traces: float, handed_ns: float, cpu_ns: float) -> float:
+    """How many times as much a call would take that stands alone in a program, by what handing over the spans of a run took.
+
+    `handed_ns` is the CPU time of that, `cpu_ns` the program's own. From few spans nothing is to be seen: then 1.
+    """
+    handed = spans * table.exported + traces * table.root
+    if spans < LEAST_SPANS or cpu_ns <= 0:
+        return 1.0
+    spent_ns = handed + spans * table.recorded
+    return min(max(1.0 + (handed_ns / handed - 1.0) * (1.0 + spent_ns / (SPARSE * cpu_ns)), 1.0), MOST_RATIO)
 
 
 def raised(table: CostTable, frames: float) -> float:

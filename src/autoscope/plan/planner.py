@@ -59,6 +59,7 @@ class Settings:
                 self.profile.source,
                 self.profile.cpu_ns,
                 self.profile.doubt_ns,
+                self.profile.cold,
                 sorted(self.profile.functions.items(), key=repr),
             )
         )
@@ -107,6 +108,7 @@ def make(facts: Facts, settings: Settings, costs: CostTable) -> Planned:
         measured = assign(settings.profile, facts, {name: module.file for name, module in facts.modules.items()})
         profile = settings.profile
         load = measured_load(facts, measured, profile.cpu_ns, profile.source, profile.doubt_ns, slow)
+        load = replace(load, cold=profile.cold)
         notes = list(settings.profile.notes)
     if settings.overrides is not None:
         check_overrides(facts, settings.overrides)

@@ -86,6 +86,8 @@ class Profile:
     """How far `cpu_ns` may be off because the profiler's own cost was taken from it: a standard error."""
     made: dict[tuple[Key, Key], float] = field(default_factory=dict)
     """Caller and function -> how often the one called, or resumed, the other; empty where that is not known."""
+    cold: float = 1.0
+    """How many times as much a recorded call takes that stands alone in this program, as far as the run shows it: `cost.coldness`."""
 
 
 class Row(NamedTuple):
@@ -112,10 +114,11 @@ def from_run(
     wall_ns: float = 0.0,
     own_cpu_ns: float = 0.0,
     notes: Iterable[str] = (),
+    cold: float = 1.0,
 ) -> Profile:
     """The profile a stored run amounts to.
 
-    `cpu_ns` is what its processes used, `own_cpu_ns` what of it was autoscope's. Functions that were not recorded are not in it.
+    `cpu_ns` is what its processes used, `own_cpu_ns` what of it was autoscope's; `cold`: see `Profile`. Functions that were not recorded are not in it.
     """
     functions: dict[Key, Measured] = {}
     for row in rows:
@@ -124,7 +127,7 @@ def from_run(
         )
         _add(functions, (row.file, row.line, row.name), measured)
     left = _left(cpu_ns, own_cpu_ns)
-    return Profile(source, "run", functions, left, wall_ns, True, list(notes), OWN_DOUBT * own_cpu_ns)
+    return Profile(source, "run", functions, left, wall_ns, True, list(notes), OWN_DOUBT * own_cpu_ns, cold=cold)
 
 
 def read(path: str, cost: CostTable) -> Profile:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoscope.read.estimates import corrections
 from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
@@ -149,9 +150,11 @@ def grow_tree(
     generators: frozenset[int] = frozenset(),
     folded: dict[int, tuple[bool, list[Folded]]] | None = None,
     with_own: bool = False,
+    corrected: dict[int, float] | None = None,
 ) -> Tree:
     """One pass over `Row`s in order of start, parents first.
 
+    `corrected`: what durations are multiplied by where a span stands for several calls, see `estimates`.
     `running` has the running time of spans that were suspended, `generators` the sites whose spans go by it; `folded` what was
     counted on a span, and whether that ran beside it, below its caller, instead of below it.
     """
@@ -160,6 +163,7 @@ def grow_tree(
     tree = Tree(root, [], durations)
     running = running or {}
     folded = folded or {}
+    corrected = corrected or {}
     sets: dict[frozenset[int], frozenset[int]] = {}
     index: dict[int, int] = {}
     path_of: list[Path] = []
@@ -195,16 +199,17 @@ def grow_tree(
                 if covered > rest:
                     covered = rest
                 left[above] = rest - covered
-                parent_path.own_ns -= covered if weight is None else covered * weight
+                parent_path.own_ns -= covered if weight is None else covered * weight * corrected.get(site, 1.0)
         if weight is None:
             path.calls += 1
             path.own_ns += own
             path.total_ns += duration
         else:
             path.calls += weight
-            path.own_ns += own * weight
-            path.total_ns += duration * weight
-            tree.sampled[site] = tree.sampled.get(site, 0.0) + (weight - 1.0) * duration
+            each_for = weight * corrected.get(site, 1.0)
+            path.own_ns += own * each_for
+            path.total_ns += duration * each_for
+            tree.sampled[site] = tree.sampled.get(site, 0.0) + (each_for - 1.0) * duration
         durations[site].append(duration)
         index[span] = number
         path_of.append(path)
@@ -258,7 +263,9 @@ def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
     running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
     # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
     rows = read_rows(connection)
-    return grow_tree(rows, running, generators, read_folded(connection, places))
+    return grow_tree(
+        rows, running, generators, read_folded(connection, places), corrected=corrections(connection, places)
+    )
 
 
 def read_rows(connection: Connection, of_traces: bool = True) -> Iterable[Row]:

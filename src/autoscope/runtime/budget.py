@@ -37,7 +37,7 @@ from autoscope.runtime.spans import Clock, epoch_offset
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
@@ -71,6 +71,16 @@ MOST_OPENS = 10
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
+PARTS = 4
+"""In each window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
+down the calls of them that are part of those looked at."""
+BURST = 32
+"""Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
+SHORT_NS = 10_000
+"""Who usually takes less, in nanoseconds, is short."""
+MOST_TURNS = 256
+"""Turns of our thread that are remembered."""
+MOST_SHOWN = 200
 MOST_APART_SECONDS = 0.5
 """Windows come at least so often, or what they are to tell would be chance."""
 RATE_STEP = 1.6
@@ -84,6 +94,8 @@ IDLE_SHARE = 0.02
 LEAST_SCALE, MOST_SCALE = 0.1, 1.5
 LEAST_DEALT = 0.25
 """Share of what may be dealt out that is, however much our thread takes by itself: else nothing would be told."""
+STALE = 4.0
+"""A pacer gives way to another where the calls to be looked at are to be so many times as many."""
 NEVER = float(1 << 40)
 """One call in so many is none."""
 CROWD = 64
@@ -91,6 +103,11 @@ CROWD = 64
 HURRY_AT_FIRST_SECONDS = 0.5
 MOST_DECISIONS = 2000
 """Decisions a process tells one by one; further ones are counted."""
+
+LEAST_TURN_NS = 20_000
+"""No call that took less had a turn of our thread in it: two threads take turns no faster."""
+INTERRUPTED = "autoscope.interrupted_ns"
+"""On a span: for how much of it our own thread was at work."""
 
 # At the speed at which a recorded call takes 500 ns in the thread that makes it, in nanoseconds.
 SPEED_NS = 500
@@ -129,16 +146,17 @@ class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
 
 
 class Past:
-    """Records that wait to be handed over from a time when something else held for their function."""
+    """A state a function was in, of which records are to be handed over yet."""
 
     __slots__ = ("share", "until", "waiting")
 
-    def __init__(self, until: int, waiting: int, share: float) -> None:
-        self.until = until
-        """Calls that began before this, by the clock of records."""
+    def __init__(self, waiting: int, share: float | None) -> None:
+        self.until = 0
+        """Of calls that began before this, by the clock of records; 0: it is not over."""
         self.waiting = waiting
+        """As far as they were in the buffer when it ended. What was being called then comes later."""
         self.share = share
-        """How probable it was that one is recorded."""
+        """How probable it was that one is recorded; None: they are like those recorded since, all of them stand for what was counted."""
 
 
 class Steered:
@@ -162,6 +180,8 @@ class Steered:
         "stepped",
         "stratum",
         "told",
+        "typical",
+        "waited",
     )
 
     def __init__(self) -> None:
@@ -193,11 +213,23 @@ class Steered:
         """Since when there has been room for more; 0: there is none."""
         self.capture: Any = None
         """What it captures by the plan, while it captures nothing."""
+        self.typical = 0.0
+        """Nanoseconds a call of its takes, as the recorded ones have it; half of them take less."""
+        self.waited = 2 * PARTS
+        """Windows since its calls were looked at in one."""
 
     def ahead(self) -> int:
-        """How many calls are to be prepared that are looked at: those of two steps, or of three windows."""
-        seconds = 3 * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
+        """How many calls are to be prepared that are looked at: those of two steps, or of a window in which they are and two others."""
+        seconds = (PARTS + 2) * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
         return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
+
+    def burst(self) -> int:
+        """How many calls are looked at one after the other: no more than a window has, or whole windows would go by without one."""
+        if self.typical >= SHORT_NS:
+            return 1
+        if self.state != WINDOWS:
+            return BURST
+        return int(min(max(self.rate * 2 * PARTS * self.calls * WINDOW_NET_NS / 1e9, 1.0), BURST))
 
     def in_all(self) -> int:
         """Calls its pacers have counted."""
@@ -235,10 +267,6 @@ class Budget:
         """Functions that are called now and then, or were lately."""
         self.active: dict[Site, Steered] = {}
         """Those of them whose records may stand for more than one call."""
-        self.since: Tally = Tally()
-        """Records of each function that were handed over since calls were last observed."""
-        self.buffered: Tally = Tally()
-        """Those that were in the buffer then."""
         self.scale = 1.0
         """How much of what the figures allow is dealt out: what they do not tell shows in what is measured."""
         self.measured = 0.0
@@ -261,6 +289,14 @@ class Budget:
         """How long functions that cannot be counted were watched, and the time since they had been before; the last times."""
         self.turn_at = 0.0
         self.swaps = self.opened = 0
+        self.woken = 0
+        """Since when our thread has been at it, by the clock of records; 0: it sleeps."""
+        self.turns: list[tuple[int, int]] = []
+        """From when to when it was, the last times."""
+        self.thinned: dict[Site, None] = {}
+        """Functions whose calls were not all recorded, at some time."""
+        self.shown: tuple[list[int], list[int]] = [], []
+        """What a call of a function that does nothing showed, of late: lean, and with a `Call`."""
         self.begin()
 
     def begin(self) -> None:
@@ -269,12 +305,20 @@ class Budget:
         self.at = self.hurried_at = self.room_since = self.shut_at = self.window_at = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
+        for steered in self.active.values():
+            if steered.pacer is not None:
+                steered.observed = steered.pacer.count()
+                steered.stepped = steered.in_all()
         for steered in self.windows.values():
             steered.stratum = self.net_total
         self.closed_at = self.net_total
         self.control_closed = self.control()
         self.checks: list[tuple[float, float, float, float]] = []
         """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
+        self.since: Tally = Tally()
+        """Records of each function that were handed over since calls were last observed."""
+        self.buffered: Tally = _buffered()
+        """Those that were in the buffer then."""
         self.net = 0.0
         """CPU time of the program's since calls were last observed."""
         self.exported_ns = float(EXPORTED_NS)
@@ -299,7 +343,11 @@ class Budget:
         return FIRST_STEP_SECONDS if self.hurried else self.rhythm
 
     def due(self) -> float:
-        """Seconds until `turn` is to be called."""
+        """Seconds until `turn` is to be called. The thread sleeps until then."""
+        if self.woken:
+            self.turns.append((self.woken, Clock.now()))
+            del self.turns[:-MOST_TURNS]
+            self.woken = 0
         at = self.at + self.step_seconds()
         if self.windows and not (self.idle and not self.is_open):
             at = min(at, self.turn_at)
@@ -307,6 +355,7 @@ class Budget:
 
     def turn(self) -> None:
         """Open or close windows, or take a step, if it is time."""
+        self.woken = self.woken or Clock.now()
         with self.lock:
             now = Clock.monotonic()
             if self.held:
@@ -343,70 +392,137 @@ class Budget:
             crowd = {
                 site: there[site]
                 for site, steered in self.active.items()
-                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead())
+                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst())
             }
-            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, {})
+            before = self.of_before(records, length)
+            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, before)
             if not crowd:
                 self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
             length = sum(kept.values()) * WIDTH
             if self.active:
+                self.look_at(records, length)
                 later = Tally(records[length::WIDTH])
                 for site, steered in list(self.active.items()):
-                    self.stand(site, steered, there[site], kept[site], kept_before.get(site), later[site])
+                    counts = before.get(site, ()), kept_before.get(site, before.get(site, ()))
+                    self.stand(site, steered, there[site], kept[site], counts, later[site])
             return length
 
+    def of_before(self, records: list[Any], length: int) -> dict[Site, list[int]]:
+        """How many of these records are of each past state of their function."""
+        found = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
+        if found:
+            for site, start in zip(records[:length:WIDTH], records[4:length:WIDTH], strict=True):
+                if site in found:
+                    self.find_past(site, start, found[site])
+        return found
+
+    def find_past(self, site: Site, start: int, counts: list[int]) -> None:
+        """Count a call that began then among those of a past state, if it is one of those."""
+        for number, past in enumerate(self.active[site].past):
+            if start < past.until:
+                counts[number] += 1
+                return
+
+    def look_at(self, records: list[Any], length: int) -> None:
+        """Learn how long calls take of functions that are not recorded in full, and note in which our own thread had a turn.
+
+        While it has one no other runs: a call of 60 ns shows milliseconds then.
+        """
+        took: dict[Site, list[int]] = {}
+        active, turns = self.active, self.turns
+        columns = [records[part:length:WIDTH] for part in (0, 4, 5)]
+        for number, (site, start, end) in enumerate(zip(*columns, strict=True)):
+            if site in active:
+                if site in took:
+                    took[site].append(end - start)
+                else:
+                    took[site] = [end - start]
+                if end - start > LEAST_TURN_NS:
+                    inside = sum(
+                        [min(end, to) - max(start, since) for since, to in turns if start < to and since < end]
+                    )
+                    details = records[number * WIDTH + 6]
+                    if inside and (details is None or type(details) is tuple):
+                        names, *values = details or ((),)
+                        records[number * WIDTH + 6] = ((*names, INTERRUPTED), *values, inside)
+        for site, durations in took.items():
+            steered = active[site]
+            median = sorted(durations)[len(durations) // 2]
+            steered.typical += (median - steered.typical) * (0.3 if steered.typical else 1.0)
+            if steered.pacer is not None:
+                steered.pacer.burst = steered.burst()
+
     def stand(
-        self, site: Site, steered: Steered, there: int, kept: int, kept_before: list[int] | None, later: int
+        self,
+        site: Site,
+        steered: Steered,
+        there: int,
+        kept: int,
+        of_before: tuple[Sequence[int], Sequence[int]],
+        later: int,
     ) -> None:
         """How many calls each of these records of one function stands for: `there` are `kept`, and `later` ones wait still.
 
-        `kept_before`: how many of them are of each time before, where not all are.
+        `of_before`: how many there are of each past state, and how many of these are kept.
         """
-        before: list[tuple[int, float]] = []
-        for number, past in enumerate(steered.past):
-            here = min(past.waiting, there)
-            past.waiting -= here
+        for past, here, left in zip(steered.past, *of_before, strict=True):
+            past.waiting = max(past.waiting - here, 0)
             there -= here
-            left = here if kept_before is None else kept_before[number]
-            kept -= left
-            if here:
-                before.append((past.until, past.share * left / here if left else 1.0))
-        steered.past = [past for past in steered.past if past.waiting]
+            if past.share is not None:
+                kept -= left
+                if here and not left:
+                    steered.owed += here / past.share
         self.owe(site, steered, there)
+        share = 1.0
+        if kept > 0:
+            waiting = max(later - sum([past.waiting for past in steered.past if past.share is not None]), 0)
+            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
+        before: list[tuple[int, float]] = []
+        for past, here, left in zip(steered.past, *of_before, strict=True):
+            if past.share is None:
+                before.append((past.until, share))
+            else:
+                before.append((past.until, past.share * left / here if left else past.share))
+        is_known = self.known_share(site, steered) is not None
+        # What was being called when the last one ended may come at any time, and must not stand for a thousand calls.
+        steered.past = [past for past in steered.past if past.waiting or (past is steered.past[-1] and not is_known)]
         if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
             del self.active[site]
             steered.owed = 0.0
-            sites.set_share(site, sampling.own_share(site), (*before,))
-            return
-        share = 1.0
-        if kept > 0:
-            waiting = max(later - sum([past.waiting for past in steered.past]), 0)
-            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
-            steered.owed -= kept / share
+            share = sampling.own_share(site)
+        else:
+            steered.owed -= max(kept, 0) / share
         sites.set_share(site, share, (*before,))
 
     def owe(self, site: Site, steered: Steered, recorded: int) -> None:
         """Calls that so many records tell of, or that were counted, are owed."""
-        if steered.state == PACED:
+        share = self.known_share(site, steered)
+        if share is not None:
+            steered.owed += recorded / share
+        elif steered.state == PACED:
             steered.count()
-        elif steered.state == THINNED:
-            steered.owed += recorded / _of_all(steered.rate, sampling.rate)
-        elif steered.state == WINDOWS and steered.pacer is None:
-            steered.owed += recorded / _of_all(self.watched(steered), sampling.rate)
-        elif steered.state in (EVERY, PLAIN):
-            steered.owed += recorded / _of_all(site.rate, sampling.rate)
+
+    def known_share(self, site: Site, steered: Steered) -> float | None:
+        """How probable it is that a call is recorded now; None where that is found out by counting."""
+        if steered.state in (EVERY, PLAIN):
+            return _of_all(site.rate, sampling.rate)
+        if steered.state == THINNED:
+            return _of_all(steered.rate, sampling.rate)
+        if steered.state == WINDOWS and steered.pacer is None:
+            return _of_all(self.watched(steered), sampling.rate)
+        return None
 
     def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
         """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
 
-        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and of the
-        crowd by the times before.
+        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and how many of that
+        are of each past state.
         """
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
         parts = iter(records[:length])
         callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
-        before = {site: [0] * len(self.active[site].past) for site in crowd}
+        before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
         each = {site: count // CROWD + 1 for site, count in crowd.items()}
         for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
             site, span, details = record[0], record[1], record[6]
@@ -415,11 +531,8 @@ class Budget:
                 if seen[site] % each[site] and span not in callers and span not in self.callers:
                     continue
             tally[site] += 1
-            if site in each:
-                for number, past in enumerate(self.active[site].past):
-                    if record[4] < past.until:
-                        before[site][number] += 1
-                        break
+            if site in before:
+                self.find_past(site, record[4], before[site])
             kept += record
         self.callers = callers
         left_out = (length - len(kept)) // WIDTH
@@ -466,7 +579,13 @@ class Budget:
                 "measured": self.measured,
                 "decisions": self.decisions,
                 "unseen": unseen,
+                "empty": self.empty(),
             }
+
+    def empty(self) -> list[list[Any]]:
+        """Of functions that were not always recorded in full: what a recorded call would show if it did nothing, in nanoseconds."""
+        shows = [_usual(shown) for shown in self.shown]
+        return [[site.name, site.file, site.line, site.kind, shows[_is_full(site)]] for site in self.thinned]
 
     # Windows.
 
@@ -475,10 +594,13 @@ class Budget:
         self.window_at = now
         self.opened += 1
         for site, steered in self.windows.items():
-            if steered.pacer is not None:
+            if steered.pacer is None:
+                sites.arm(site)
+            elif steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
+                steered.waited = 0
                 self.swaps += self.pace.give(site, steered.functions, site.paced)
             else:
-                sites.arm(site)
+                steered.waited += 1
         self.begin_measuring(now)
 
     def begin_counting(self, now: float) -> None:
@@ -616,6 +738,10 @@ class Budget:
         self.allowed_spans = self.most_spans * seconds * 1e9 / net
         self.settle(now, buffered)
         self.refill()
+        if self.active:
+            for shown, new in zip(self.shown, calls.empty(), strict=True):
+                shown.append(new)
+                del shown[:-MOST_SHOWN]
 
     def measure(self, now: float) -> tuple[float, float]:
         """What tracing has cost since the last step; nanoseconds of the program's CPU time, and what the budget is a share of."""
@@ -746,7 +872,7 @@ class Budget:
     # Dealing out.
 
     def load(self, site: Site, steered: Steered) -> Load:
-        full = site.kind != "function" or bool(site.parameters) or site.capture.returns
+        full = _is_full(site)
         lean, whole, _ = calls.costs()
         share = sampling.rate
         captured = steered.capture or site.capture
@@ -848,6 +974,8 @@ class Budget:
                 self.swaps += self.pace.give(site, steered.functions, site.off)
         if old is not None:
             steered.owed += old.count() - counted  # meanwhile other threads had a turn
+        if steered.past and not steered.past[-1].until:
+            steered.past[-1].until = Clock.now()
         if state != before or _differ(share.rate, steered.told, TOLD_STEP):
             steered.told = share.rate
             self.decisions += 1
@@ -865,14 +993,13 @@ class Budget:
     def leave(self, site: Site, steered: Steered, state: str, buffered: Tally) -> None:
         """What was called until now is owed in the words of the state it was in."""
         self.active[site] = steered
+        self.thinned[site] = None
         before = steered.state
-        newer = buffered[site] - sum([past.waiting for past in steered.past])
-        self.owe(site, steered, newer)
-        if newer > 0:
-            # What waits stands for what was called until now.
-            share = min(newer / steered.owed, 1.0) if steered.owed > 0.0 else 1.0
-            steered.owed -= newer / share
-            steered.past.append(Past(Clock.now(), newer, share))
+        share = self.known_share(site, steered)
+        self.owe(site, steered, 0)
+        waiting = max(buffered[site] - sum([past.waiting for past in steered.past]), 0)
+        if share is not None or waiting:
+            steered.past.append(Past(waiting, share))
         if before == WINDOWS:
             del self.windows[site]
             if state != WINDOWS and steered.silent is not None:
@@ -892,13 +1019,14 @@ class Budget:
         ahead = steered.ahead()
         rate = steered.rate
         if steered.state == WINDOWS:
-            rate *= 2.0  # calls are looked at in the first half
+            rate *= 2.0 * PARTS  # calls are looked at in the first half of some of them
             if steered.silent is None:
                 steered.silent = Pacer(NEVER, 0)
                 site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
         interval = 1.0 / rate if rate > 0.0 else NEVER
-        if steered.pacer is not None:
-            steered.pacer.interval = interval
+        # Gaps that were drawn for another interval have to be gone through yet.
+        if steered.pacer is not None and steered.pacer.interval < interval * STALE:
+            steered.pacer.interval, steered.pacer.burst = interval, steered.burst()
             if steered.pacer.prepare(ahead):
                 if before != steered.state:
                     code = site.paced if steered.state == PACED else site.off
@@ -907,7 +1035,7 @@ class Budget:
             if before == steered.state == PACED:
                 steered.count()
         old, counted = steered.pacer, steered.counted
-        steered.pacer = Pacer(interval, ahead)
+        steered.pacer = Pacer(interval, ahead, steered.burst())
         steered.counted = steered.observed = 0
         steered.stepped = steered.in_all()
         site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
@@ -960,11 +1088,19 @@ class Budget:
             steered.owed = 0.0
             steered.past.clear()
             if steered.pacer is not None:
-                steered.counted = steered.observed = steered.pacer.count()
-                steered.stepped = steered.in_all()
-        self.since.clear()
-        self.buffered.clear()
+                steered.counted = steered.pacer.count()
         self.begin()
+
+
+def _is_full(site: Site) -> bool:
+    """Whether a recorded call of this function makes a `Call`."""
+    return site.traced is None or "@enter" in site.traced.co_names
+
+
+def _usual(values: list[int]) -> float:
+    """The mean of the middle half."""
+    some = sorted(values)[len(values) // 4 : len(values) - len(values) // 4]
+    return sum(some) / len(some) if some else 0.0
 
 
 def _buffered() -> Tally:

@@ -106,6 +106,8 @@ class Drain:
         """CPU time the drain's thread has used..."""
         self.aside_ns = 0
         """... and other threads, handing over because they were told to."""
+        self.handed_ns = 0
+        """What of both exporting took."""
 
     # Starting, sleeping, stopping.
 
@@ -303,8 +305,10 @@ class Drain:
             return
         if self.exporters is None:
             self.exporters = self.make_exporters()
+        began = Clock.thread_cpu()
         for exporter in self.exporters:
             exporter.export(records)
+        self.handed_ns += Clock.thread_cpu() - began
 
     def catch_up(self, seconds: float) -> bool:
         """Hand over what is buffered now, in the calling thread, and wait for nobody else; False if the lock was not to be had in time."""
@@ -422,7 +426,7 @@ class Drain:
         self.bell.acquire()
         self.gone = allocate_lock()
         self.running = self.stopping = self.forking = False
-        self.cpu_ns = self.aside_ns = self.owner = self.native = 0
+        self.cpu_ns = self.aside_ns = self.handed_ns = self.owner = self.native = 0
         # A call that was open at the fork ends in both processes: the parent records it.
         self.forked = Clock.now()
         self.of_a_thread = self.of_a_thread or self.in_a_thread

@@ -37,15 +37,16 @@ class Pace(chain):  # type: ignore[type-arg]
 class Pacer:
     """Prepares a function's answers and counts how many were asked for. Used by one thread at a time.
 
-    The calls looked at are drawn: the gaps between them are between none and twice the interval, so that they do not keep step
-    with the program.
+    Which calls are looked at is drawn: the gaps between them are between none and twice what they are on average, so that they do not
+    keep step with the program.
     """
 
-    __slots__ = ("_base", "_done", "_laid", "_rest", "_sizes", "_source", "interval", "pace")
+    __slots__ = ("_base", "_done", "_laid", "_rest", "_sizes", "_source", "burst", "interval", "pace")
 
-    def __init__(self, interval: float, ahead: int) -> None:
-        """One call in `interval` is looked at; so many are prepared (`ahead`)."""
+    def __init__(self, interval: float, ahead: int, burst: int = 1) -> None:
+        """One call in `interval` is looked at, so many at a time (`burst`); so many are prepared (`ahead`), or some more."""
         self.interval = max(interval, 1.0)
+        self.burst = burst
         self._rest = repeat(False, MANY)
         self._laid: list[Any] = [self._rest]
         """The answers in the order in which they are given, piece by piece; the last one is never used up."""
@@ -63,21 +64,25 @@ class Pacer:
         """See to it that so many calls are yet to be looked at; False where no further one can be: another pacer is needed."""
         if length_hint(self._rest) < MANY or len(self._laid) > MOST_LAID:
             return False
-        missing = ahead - self.left
+        burst = self.burst
+        missing = -((self.left - ahead) // burst)
         if missing > 0:
-            most = max(int(2 * self.interval) - 1, 1)
+            most = 2.0 * (self.interval - 1.0) * burst + 1.0
             draw = sites.random.random
             sizes = []
             for _ in range(missing):
-                sizes += [int(draw() * most), 1]
+                sizes += [int(draw() * most), burst]
             self._sizes += sizes
             self._laid[-1:-1] = [repeat(place % 2 == 1, size) for place, size in enumerate(sizes)]
         return length_hint(self._rest) == MANY
 
     @property
     def left(self) -> int:
-        """How many calls are yet to be looked at."""
-        return length_hint(self._source) // 2 if length_hint(self._rest) == MANY else 0
+        """How many calls are yet to be looked at, but for those of a burst that has begun."""
+        if length_hint(self._rest) < MANY:
+            return 0
+        waiting = length_hint(self._source) - 1
+        return sum(self._sizes[-1 : -waiting - 1 : -2]) if waiting > 0 else 0
 
     def count(self) -> int:
         """Calls so far."""
