@@ -119,6 +119,7 @@ def test_in_a_store(tmp_path):
     empty = [["app.hot", "app.py", 2, "function", EMPTY], ["app.gone", "app.py", 3, "function", EMPTY]]
     connection.execute("INSERT INTO meta VALUES ('budget', ?)", [json.dumps({"empty": empty})])
     main, hot = read_tree(connection, places).paths
+    connection.close()
 
     assert hot.calls == pytest.approx(64_000)
     assert hot.total_ns == pytest.approx(64_000 * 60, rel=0.02)

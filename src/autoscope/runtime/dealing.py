@@ -111,6 +111,8 @@ def deal(loads: Mapping[Any, Load], allowed: float, spans: float = inf) -> dict[
     hot = [key for key in loads if key not in dealt]
     hot.sort(key=lambda key: loads[key].calls * loads[key].counted)
     rest = sum([loads[key].calls * loads[key].counted for key in hot])
+    # Not of what is left: then others that need no windows any more would turn off those that do.
+    is_hopeless = counting < rest * LEAST_DUTY
     for place, key in enumerate(hot):
         load = loads[key]
         cost = load.calls * load.counted
@@ -126,7 +128,7 @@ def deal(loads: Mapping[Any, Load], allowed: float, spans: float = inf) -> dict[
     duty = max(found, LEAST_DUTY)
     for key in hot:
         load = loads[key]
-        if found < LEAST_DUTY and not load.paceable:
+        if is_hopeless and not load.paceable:
             dealt[key] = Share(OFF, 0.0, 0.0)
         else:
             dealt[key] = Share(WINDOWS, min(level / load.calls / duty, load.most), duty)
