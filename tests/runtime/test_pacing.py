@@ -57,7 +57,7 @@ def test_calls_are_looked_at_in_bursts():
 
     assert abs(sum(answers) - 4000) < 600
     bursts = [len(burst) for burst in "".join("x" if answer else "." for answer in answers).split(".") if burst]
-    assert min(bursts) == 8
+    assert min(bursts[:-1]) == 8, "the last one may not be over"
     assert pacer.count() == 40_000
     assert pacer.left <= 4000 - sum(answers)
 

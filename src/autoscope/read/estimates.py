@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
-from statistics import median_low
 
 from autoscope.read.runs import probability
 
@@ -75,7 +74,7 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     raw = mean([sample[1:3] for sample in samples])
     alone = [sample for sample in samples if not sample[4]]
     is_alone = 2.0 * sum(sample[2] for sample in alone) > sum(sample[2] for sample in samples)
-    if raw <= 0.0 or median_low([sample[1] for sample in (alone if is_alone else samples)]) >= SHORT_NS:
+    if raw <= 0.0 or _middle([sample[1] for sample in (alone if is_alone else samples)]) >= SHORT_NS:
         return 1.0
     # After an interruption a program may wait for a processor for as long again: what is left is believed where calls take that long.
     longest = max([sample[1] for sample in samples if not sample[3]], default=0)
@@ -102,6 +101,11 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     usual = mean(warm if len(warm) >= LEAST_WARM else short)
     took = max(usual - empty, LEAST_NS) * (1.0 - share) + mean(long) * share
     return took / raw
+
+
+def _middle(values: list[int]) -> int:
+    """The median, the lower one of two. Not by `statistics`, which a traced program would have to load for its summary."""
+    return sorted(values)[(len(values) - 1) // 2]
 
 
 def mean(weighted: Sequence[tuple[int, float]]) -> float:
