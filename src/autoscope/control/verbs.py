@@ -12,7 +12,7 @@ from autoscope.errors import AutoscopeError
 from autoscope.runtime import sites
 from autoscope.runtime.library import system
 from autoscope.runtime.sites import Site
-from autoscope.runtime.spans import Clock, opened
+from autoscope.runtime.spans import Clock, error_of, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,7 +57,7 @@ class Watch:
             entry.calls += 1
             duration = end - start
             entry.total_ns += duration
-            if details is not None and not isinstance(details, tuple) and details.error_type:
+            if error_of(details):
                 entry.errors += 1
             if len(entry.times) < MOST_TIMES:
                 entry.times.append(duration)

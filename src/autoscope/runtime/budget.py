@@ -33,7 +33,7 @@ from autoscope.runtime.dealing import (
 )
 from autoscope.runtime.pacing import Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
-from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.spans import Clock, epoch_offset, error_of
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -526,7 +526,7 @@ class Budget:
         each = {site: count // CROWD + 1 for site, count in crowd.items()}
         for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
             site, span, details = record[0], record[1], record[6]
-            if site in each and not (details is not None and type(details) is not tuple and details.error_type):
+            if site in each and not (details is not None and error_of(details)):
                 seen[site] += 1
                 if seen[site] % each[site] and span not in callers and span not in self.callers:
                     continue

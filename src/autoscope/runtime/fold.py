@@ -14,7 +14,7 @@ from __future__ import annotations
 from builtins import any, iter, len, list, map, max, min, next, range, set, sum, tuple, type, zip
 
 from autoscope.runtime.sites import WIDTH, counters, shares
-from autoscope.runtime.spans import Folding, Words, opened
+from autoscope.runtime.spans import Folding, Words, error_of, opened
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Folder:
                 took >= under
                 or target is None
                 or (mine is not None and mine.sent)
-                or (details is not None and type(details) is not tuple and details.error_type)
+                or (details is not None and error_of(details))
                 or (shown and span in shown)
                 or (shares and site in shares)  # it stands for more calls than one
             ):

@@ -16,7 +16,7 @@ from itertools import chain
 
 from autoscope.runtime import sampling
 from autoscope.runtime.sites import WIDTH, Batch, counters
-from autoscope.runtime.spans import Clock, Trace, Undecided
+from autoscope.runtime.spans import Clock, Trace, Undecided, error_of
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Late:
                 return True
         if self.errors:
             for details in run[6::WIDTH]:
-                if details is not None and type(details) is not tuple and details.error_type:
+                if details is not None and error_of(details):
                     return True
         return False
 

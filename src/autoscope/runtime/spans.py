@@ -221,6 +221,11 @@ def attributes_of(details: Details | Captured) -> dict[str, Any] | None:
     return details.attributes
 
 
+def error_of(details: Details | Captured | None) -> str:
+    """The type of the exception that left a call; empty where it returned."""
+    return "" if details is None or isinstance(details, tuple) else details.error_type
+
+
 def opened(details: Details | Captured | None) -> Details | None:
     """The same details, for who has time to ask them for everything."""
     return Details(attributes=attributes_of(details)) if isinstance(details, tuple) else details

@@ -23,7 +23,7 @@ from autoscope.runtime.drain import CHUNK
 from autoscope.runtime.sites import WIDTH, Site
 from autoscope.runtime.spans import Words
 from autoscope.testing import failure
-from autoscope.testing.asserting import Tape, wants_all
+from autoscope.testing.asserting import WAIT_SECONDS, Tape, wants_all
 from autoscope.testing.spans import Open, Stage, begin_trace, make_site
 from autoscope.testing.start import Started, is_disabled, option, start
 
@@ -198,7 +198,7 @@ class Suite:
         test.span.record()
         if len(sites.records) >= CHUNK * WIDTH:
             # Between two tests, and at once: beside them our thread would get its turn late, and the buffer has an end.
-            self.running.drain.catch_up(5.0)
+            self.running.drain.catch_up(WAIT_SECONDS)
 
     # Phases.
 
@@ -434,7 +434,9 @@ class Suite:
                 self.session.attributes[f"pytest.{outcome}"] = count
             self.session.record()
             self.session = None
-        self.running.drain.catch_up(5.0)  # a worker's records, too, are there when the first process reads them
+        self.running.drain.catch_up(
+            WAIT_SECONDS
+        )  # a worker's records, too, are there when the first process reads them
         self.running.write_meta()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

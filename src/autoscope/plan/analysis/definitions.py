@@ -22,11 +22,7 @@ class Definitions(Statements):
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         outer = self.code
-        qualname = self.prefix + node.name if node.name not in outer.globals else node.name
-        decorators, mark = self.decorators(node)
-        first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
-        if not mark and self.marks:
-            mark = self.mark_at(first, node)
+        qualname, decorators, first, mark = self.head(node)
         if outer.scope is not self.bound and not self.in_class_body():
             outer.scope[node.name] = f"{self.module}.{qualname}"
         if self.lambdas:
@@ -134,11 +130,7 @@ class Definitions(Statements):
 
     def class_(self, node: ast.ClassDef) -> None:
         outer = self.code
-        qualname = self.prefix + node.name if node.name not in outer.globals else node.name
-        decorators, mark = self.decorators(node)
-        first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
-        if not mark and self.marks:
-            mark = self.mark_at(first, node)
+        qualname, decorators, _, mark = self.head(node)
         if self.lambdas:
             self.type_parameters(node)
         bases = []
@@ -227,6 +219,15 @@ class Definitions(Statements):
             False,
         )
         return f"{self.module}.{qualname}@{node.lineno}"
+
+    def head(self, node: Any) -> tuple[str, tuple[tuple[str, str], ...], int, str]:
+        """Of a definition: qualified name, decorators, line of the first of these or its own, and how it is marked."""
+        qualname = self.prefix + node.name if node.name not in self.code.globals else node.name
+        decorators, mark = self.decorators(node)
+        first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+        if not mark and self.marks:
+            mark = self.mark_at(first, node)
+        return qualname, decorators, first, mark
 
     def decorators(self, node: Any) -> tuple[tuple[tuple[str, str], ...], str]:
         """What decorates a definition, and what the marks among it say."""
