@@ -18,6 +18,7 @@ ALLOWED = {
     "__init__": ({"errors"}, {"bootstrap", "plan", "runtime"}),
     "__main__": ({"cli"}, set()),
     "errors": (set(), set()),
+    "ours": (set(), set()),
     "git": ({"errors"}, set()),
     "verdicts": (set(), set()),
     "bootstrap": ({"errors", "runtime", "weave"}, {"__init__", "control", "export", "plan", "read"}),
@@ -40,7 +41,7 @@ ALLOWED = {
         {"__init__", "errors", "cli", "control", "plan", "read", "weave", "export", "bootstrap", "verdicts"},
     ),
 }
-"""plan -> (file) -> weave -> runtime -> export -> (file) -> read: each room knows those it hands over to, none behind it.
+"""`ours` is known to all. plan -> (file) -> weave -> runtime -> export -> (file) -> read: each room knows those it hands over to, none behind it.
 
 `weave` is given the plan as a value. `bootstrap` asks `plan` when it must read YAML, `export` when there is something to
 send, and `read` for the summary at the end of `autoscope run`. `testing` is at home in one program, pytest, and only while that is traced: it begins
@@ -89,8 +90,21 @@ def test_rooms_import_only_what_they_may(file):
     for module, top, line in imports(file):
         target = room_of(module)
         names = {target, ".".join(module.split(".")[1:3])}
-        allowed = at_top if top else at_top | inside
+        allowed = {"ours"} | (at_top if top else at_top | inside)
         assert names & allowed, f"{file.name}:{line}: {room} may not import {module}{' at its top' if top else ''}"
+
+
+IN_PROGRAMS = ("__init__", "bootstrap", "errors", "pytest_plugin", "control", "export", "runtime", "testing", "weave")
+
+
+@pytest.mark.parametrize("room", IN_PROGRAMS)
+def test_functions_that_run_in_programs_keep_their_builtins(room):
+    """Said before the module's first function; see `ours`."""
+    files = list((ROOT / room).rglob("*.py")) or [ROOT / f"{room}.py"]
+    for file in files:
+        lines = file.read_text("utf-8").splitlines()
+        definitions = [number for number, line in enumerate(lines) if line.startswith(("def ", "async def ", "class "))]
+        assert not definitions or "keep_builtins(globals())" in lines[: definitions[0]], file.name
 
 
 ROOMS_OF_PLAN = {

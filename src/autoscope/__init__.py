@@ -20,6 +20,9 @@ import sys
 from types import FunctionType
 
 from autoscope.errors import AutoscopeError, AutoscopeWarning, PlanError
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

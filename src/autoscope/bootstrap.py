@@ -17,6 +17,7 @@ from _thread import RLock, allocate_lock, get_ident
 from types import FunctionType, ModuleType
 
 from autoscope.errors import AutoscopeError, from_a_signal, notice, notices, say
+from autoscope.ours import keep_builtins
 from autoscope.runtime import calls, capture, context, drain, library, sampling, sites
 from autoscope.runtime.drain import DEFAULT_QUEUE, Drain, acquire
 from autoscope.runtime.sigterm import Guard
@@ -24,6 +25,8 @@ from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, cache, main, weaver
 from autoscope.weave.finder import Finder, wants_loaded
 from autoscope.weave.weaver import Weaver
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

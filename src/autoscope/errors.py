@@ -9,6 +9,10 @@ import _signal  # type: ignore[import-not-found]
 import os
 from types import FunctionType, MethodType
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 
 class AutoscopeError(Exception):
     """Something was asked that cannot be done. The message is one line: what was asked, why not, what to do."""

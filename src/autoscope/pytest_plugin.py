@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,9 @@ from typing import Any
 
 from autoscope.control import place
 from autoscope.errors import AutoscopeError
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
 
 ANSWER_SECONDS = 5.0
 """So long a process is given to answer; one that computes in C without letting go answers no sooner than it does."""

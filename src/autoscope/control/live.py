@@ -17,12 +17,15 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from autoscope.errors import AutoscopeError
+from autoscope.ours import keep_builtins
 from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, main, weaver
 from autoscope.weave.finder import wants_loaded
 from autoscope.weave.weaver import Weaver
+
+keep_builtins(globals())
 
 SLICE_SECONDS = 0.003
 """So long functions are looked through and changed before other threads are let in."""

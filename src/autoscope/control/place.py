@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import stat
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import system
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -13,9 +13,12 @@ import struct
 
 from autoscope.control import place
 from autoscope.errors import AutoscopeError, notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library, system
 from autoscope.runtime.sigterm import HIGH
 from autoscope.runtime.spans import Clock
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -13,8 +13,11 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import os
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library, system
 from autoscope.runtime.sigterm import HIGH, caught
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

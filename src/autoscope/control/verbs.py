@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from autoscope.control.live import Live, matcher
 from autoscope.control.server import LATER
 from autoscope.errors import AutoscopeError
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
 from autoscope.runtime.library import system
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock, error_of, opened
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

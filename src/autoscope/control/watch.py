@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 
 from autoscope.errors import AutoscopeError, PlanError, notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import stamp
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 from autoscope.errors import notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import context
 
 # The locks are those of before the program began: it may put others in their place (gevent).
@@ -24,6 +25,8 @@ from autoscope.runtime.drain import (
     wait_for_end,
 )
 from autoscope.runtime.spans import Clock
+
+keep_builtins(globals())
 
 
 class Behind:

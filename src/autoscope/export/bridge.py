@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.context.context import Context, _RuntimeContext
 
 from autoscope.errors import notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sampling, sites
 from autoscope.runtime.context import UNSAMPLED, Attached, Unsampled, current
 from autoscope.runtime.spans import Record, Trace, Undecided, epoch_offset, opened
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from contextvars import Token

@@ -10,9 +10,12 @@ from autoscope.errors import notice
 from autoscope.export import resource as process
 from autoscope.export.settings import Settings
 from autoscope.export.wire import begins_here, exception_attributes, own_attributes, site_attributes
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library
 from autoscope.runtime.sites import share_of
 from autoscope.runtime.spans import epoch_offset, opened
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from autoscope.runtime.spans import Record

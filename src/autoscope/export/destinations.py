@@ -13,8 +13,11 @@ from typing import Any
 from autoscope.errors import notice
 from autoscope.export import DEFAULT_STORE
 from autoscope.export.behind import Behind
+from autoscope.ours import keep_builtins
 from autoscope.runtime import library
 from autoscope.runtime.drain import DEFAULT_QUEUE, Exporter
+
+keep_builtins(globals())
 
 
 class Provider:

@@ -16,9 +16,12 @@ from autoscope.export.console import ConsoleExporter as ConsoleExporter
 from autoscope.export.settings import Endpoint, Settings
 from autoscope.export.transport import Answer, Transport, grpc_is_running, open_transport, read_fields, show_url
 from autoscope.export.wire import Encoder
+from autoscope.ours import keep_builtins
 from autoscope.runtime.drain import acquire, allocate_lock
 from autoscope.runtime.library import system
 from autoscope.runtime.spans import Clock
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from autoscope.runtime.spans import Record

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library
 from autoscope.runtime.spans import Words
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -6,7 +6,10 @@ import sys
 
 import autoscope
 from autoscope.export.settings import Settings
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import system
+
+keep_builtins(globals())
 
 UNKNOWN_SERVICE = "unknown_service:python"
 

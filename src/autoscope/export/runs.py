@@ -14,8 +14,11 @@ from stat import S_ISDIR
 
 from autoscope.errors import AutoscopeError
 from autoscope.export.plainjson import to_json
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library, system
 from autoscope.runtime.spans import Clock, epoch_offset
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

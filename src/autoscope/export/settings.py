@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from autoscope.errors import notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library
+
+keep_builtins(globals())
 
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}

@@ -18,9 +18,12 @@ from autoscope.export.runs import create_run as create_run
 from autoscope.export.runs import describe_run as describe_run
 from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import ROOT, library, root, system
 from autoscope.runtime.sites import share_of, shares
 from autoscope.runtime.spans import Clock, Folding, epoch_offset
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

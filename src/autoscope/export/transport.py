@@ -17,7 +17,10 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import autoscope
 from autoscope.errors import AutoscopeError
 from autoscope.export.settings import Endpoint
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     import ssl

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 import autoscope
 from autoscope.errors import notice
 from autoscope.export.settings import Settings
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
 from autoscope.runtime.context import Attached
 from autoscope.runtime.spans import Words, epoch_offset, opened
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from autoscope.runtime.sites import Site

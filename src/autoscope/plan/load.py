@@ -15,9 +15,12 @@ from typing import Any
 import yaml
 
 from autoscope.errors import Place, PlanError
+from autoscope.ours import keep_builtins
 from autoscope.plan.presets import PRESETS, preset_path
 from autoscope.plan.schema import MOST_DEPTH, Layer, Listing, Node, Scalar, Table, read_layer
 from autoscope.plan.values import printable, refuse, shown
+
+keep_builtins(globals())
 
 MOST_BYTES = 5_000_000
 MOST_ALIASED = 20_000

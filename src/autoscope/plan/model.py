@@ -7,6 +7,10 @@ program as JSON: `Plan.to_json()` there, `Plan.from_dict()` here.
 
 from __future__ import annotations
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

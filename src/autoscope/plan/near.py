@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 
 def nearest(text: str, known: Sequence[str]) -> str:
     """The one of the known words that is nearest, empty where none is near."""

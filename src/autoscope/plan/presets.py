@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 
 from autoscope.errors import Place
+from autoscope.ours import keep_builtins
 from autoscope.plan.model import STRATEGIES
 from autoscope.plan.values import did_you_mean, refuse, shown
+
+keep_builtins(globals())
 
 PRESETS = STRATEGIES
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from autoscope.errors import Place, PlanError
+from autoscope.ours import keep_builtins
 from autoscope.plan.load import extend, load, read_bytes
 from autoscope.plan.model import REDACT, RESOLVED, STRATEGIES, VERSION, Plan, Sampling, Thresholds
 from autoscope.plan.presets import preset_path
@@ -26,6 +27,8 @@ from autoscope.plan.values import (
     refuse,
     shown,
 )
+
+keep_builtins(globals())
 
 __all__ = ["parse_budget", "parse_duration", "parse_rate", "resolve", "resolve_mapping", "resolve_plan"]
 

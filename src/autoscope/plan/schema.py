@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from autoscope.errors import Place
+from autoscope.ours import keep_builtins
 from autoscope.plan.model import (
     DIFFERENCES,
     LEVELS,
@@ -35,6 +36,8 @@ from autoscope.plan.values import (
     refuse,
     shown,
 )
+
+keep_builtins(globals())
 
 MOST_DEPTH = 32
 """Lists and mappings inside each other."""

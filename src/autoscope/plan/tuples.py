@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from _collections import _tuplegetter  # type: ignore[import-not-found]
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import KeyError, TypeError, dict, len, set, tuple, type, zip
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

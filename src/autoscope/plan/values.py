@@ -10,6 +10,9 @@ import re
 from collections.abc import Sequence
 
 from autoscope.errors import Place, PlanError
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _DURATION = re.compile(rf"({_NUMBER.pattern})\s*([a-zA-Zµμ]*)", re.ASCII)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import ValueError, bool, int, len
-
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sampling
 from autoscope.runtime.spans import Trace
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

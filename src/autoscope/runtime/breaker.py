@@ -6,13 +6,13 @@ What is trouble is found out by `Troubles`, about once a second in the drain's t
 
 from __future__ import annotations
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import OSError, ValueError, dict, float, int, max, sum
-
 from autoscope.errors import notice, pass_on
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
 from autoscope.runtime.library import system
 from autoscope.runtime.spans import Clock
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock, get_ident
-from builtins import abs, bool, dict, enumerate, float, int, iter, len, list, max, min, sum, zip
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.context import get as read_current
 from autoscope.runtime.dealing import (
@@ -34,6 +34,8 @@ from autoscope.runtime.dealing import (
 from autoscope.runtime.pacing import Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
 from autoscope.runtime.spans import Clock, epoch_offset, error_of
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -10,45 +10,12 @@ during a call: a `__del__` may be the last thing a process does, when there is n
 from __future__ import annotations
 
 import os
-
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import (
-    AttributeError,
-    BaseException,
-    BaseExceptionGroup,
-    Exception,
-    GeneratorExit,
-    KeyboardInterrupt,
-    MemoryError,
-    RecursionError,
-    StopAsyncIteration,
-    StopIteration,
-    SyntaxError,
-    SystemExit,
-    all,
-    dict,
-    frozenset,
-    getattr,
-    id,
-    int,
-    issubclass,
-    len,
-    list,
-    max,
-    min,
-    range,
-    slice,
-    sorted,
-    str,
-    tuple,
-    type,
-    zip,
-)
 from contextvars import ContextVar
 from gc import get_referents
 from sys import modules
 
 from autoscope.errors import OURS, from_a_signal, not_ours, notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import capture, context, sites
 from autoscope.runtime.sites import Site, counters, switches
 from autoscope.runtime.spans import (
@@ -61,6 +28,8 @@ from autoscope.runtime.spans import (
     attributes_of,
     repeated,
 )
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

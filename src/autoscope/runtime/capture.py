@@ -7,35 +7,12 @@ something. What a name says is secret is never rendered. Nothing is kept but the
 
 from __future__ import annotations
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import (
-    AttributeError,
-    RuntimeError,
-    all,
-    any,
-    bool,
-    bytearray,
-    bytes,
-    complex,
-    dict,
-    float,
-    frozenset,
-    int,
-    issubclass,
-    len,
-    list,
-    range,
-    repr,
-    set,
-    slice,
-    str,
-    tuple,
-    type,
-    zip,
-)
 from itertools import islice
 
 from autoscope.errors import pass_on
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from typing import Any

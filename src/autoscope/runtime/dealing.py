@@ -6,8 +6,11 @@ captured is left out first; then some of their calls are recorded; and where eve
 
 from __future__ import annotations
 
-from builtins import dict, enumerate, float, len, max, min, sorted, sum
 from math import inf
+
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ sent too; where the caller was folded, under the one it is counted in.
 
 from __future__ import annotations
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import any, iter, len, list, map, max, min, next, range, set, sum, tuple, type, zip
-
+from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import WIDTH, counters, shares
 from autoscope.runtime.spans import Folding, Words, error_of, opened
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ There is no hidden local to keep a call in, so it is found by the frame it runs 
 from __future__ import annotations
 
 import sys
-
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import id
 from types import TracebackType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import calls
 from autoscope.runtime.calls import Call
 from autoscope.runtime.sites import Site, switches
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ Traces that were begun elsewhere are not decided here.
 
 from __future__ import annotations
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import all, bool, len, list, map, type
 from itertools import chain
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sampling
 from autoscope.runtime.sites import WIDTH, Batch, counters
 from autoscope.runtime.spans import Clock, Trace, Undecided, error_of
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -24,6 +24,9 @@ from importlib.machinery import (
 )
 
 from autoscope.errors import pass_on
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

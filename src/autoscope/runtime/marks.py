@@ -11,7 +11,10 @@ from __future__ import annotations
 import sys
 from itertools import pairwise
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ that were prepared it says no for ever.
 from __future__ import annotations
 
 from _operator import length_hint
-
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import enumerate, float, int, iter, len, list, max, range, sum, tuple
 from itertools import chain, repeat
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
 from autoscope.runtime.sites import MANY
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

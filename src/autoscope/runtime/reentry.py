@@ -12,6 +12,10 @@ from contextvars import copy_context
 from gc import get_referents
 from opcode import opmap
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterator

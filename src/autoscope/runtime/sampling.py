@@ -6,14 +6,14 @@ import os
 import sys
 from _thread import get_ident
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import MemoryError, RecursionError, dict, getattr, type
-
 from autoscope.errors import not_ours, notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import context, sites
 from autoscope.runtime.context import Attached, Unsampled
 from autoscope.runtime.sites import switches
 from autoscope.runtime.spans import Span, Trace, Undecided
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

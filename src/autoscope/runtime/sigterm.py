@@ -18,17 +18,17 @@ import os
 import signal
 from _operator import is_
 from _thread import allocate_lock, get_ident, get_native_id
-
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import AttributeError, ImportError, OSError, ValueError, any, bool, int, map
 from functools import partial
 from itertools import compress
 from time import sleep
 
 from autoscope.errors import pass_on
+from autoscope.ours import keep_builtins
 from autoscope.runtime import context
 from autoscope.runtime.drain import FORK_SECONDS, acquire, ours, release, start_thread, stay_unknown, wait_for_end
 from autoscope.runtime.library import system
+
+keep_builtins(globals())
 
 try:
     # Now: when something is recorded, Python would look for it where the program's script lies.

@@ -11,14 +11,14 @@ import itertools
 import os
 from _operator import length_hint
 from _random import Random
-
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import iter, len, list, map, slice, type, zip
 from itertools import repeat
 from types import CodeType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import context
 from autoscope.runtime.spans import Clock
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

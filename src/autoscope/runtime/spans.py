@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import dict, isinstance, tuple, zip
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -12,32 +12,13 @@ from __future__ import annotations
 import os
 import sys
 from _io import BytesIO, TextIOWrapper, open
-
-# Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import (
-    Exception,
-    OSError,
-    SyntaxError,
-    UnicodeDecodeError,
-    ValueError,
-    all,
-    bool,
-    dict,
-    getattr,
-    id,
-    len,
-    list,
-    next,
-    range,
-    reversed,
-    str,
-    tuple,
-    type,
-)
 from itertools import islice
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library, system
 from autoscope.runtime.spans import MOST_LEVELS, MOST_REPEATS, repeated
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -11,12 +11,15 @@ import pytest
 
 from autoscope import bootstrap
 from autoscope.errors import AutoscopeError
+from autoscope.ours import keep_builtins
 from autoscope.plan.model import matches
 from autoscope.runtime import context, sites
 from autoscope.runtime.sites import TEST, Site
 from autoscope.runtime.spans import opened
 from autoscope.testing.spans import Open
 from autoscope.weave import weaver
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from autoscope.ours import keep_builtins
 from autoscope.read.phases import measure_phases
 from autoscope.read.runs import open_run
+
+keep_builtins(globals())
 
 MOST_SPANS = 30_000
 """Above so many nothing is shown, unless it is asked for: a span takes 2 µs here, as much as to store it."""

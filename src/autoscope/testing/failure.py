@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import capture, sites
 from autoscope.testing.asserting import Seen, Tape, family
 from autoscope.testing.spans import Open
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from types import FrameType

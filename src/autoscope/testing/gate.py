@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoscope.errors import AutoscopeError
+from autoscope.ours import keep_builtins
 from autoscope.read import baseline
 from autoscope.read.compare import Comparison, compare, lines_of
 from autoscope.read.runs import open_run
 from autoscope.read.tests import measure
 from autoscope.testing.start import option
 from autoscope.verdicts import CRITICAL_MISS, DRIFTED
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from autoscope.bootstrap import Running

@@ -10,11 +10,14 @@ import os
 from typing import Any
 
 from autoscope.bootstrap import CARRIER
+from autoscope.ours import keep_builtins
 from autoscope.plan.model import Capture
 from autoscope.runtime import calls, sampling
 from autoscope.runtime.ambient import NOTHING, Ambient
 from autoscope.runtime.sites import TEST, Site, new_site, switches
 from autoscope.runtime.spans import Details, Trace
+
+keep_builtins(globals())
 
 ALL_KEPT = "ot=th:0"
 _CAPTURE = Capture()

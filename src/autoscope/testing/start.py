@@ -11,8 +11,11 @@ import pytest
 
 from autoscope import bootstrap
 from autoscope.errors import AutoscopeError, notice
+from autoscope.ours import keep_builtins
 from autoscope.plan.model import Plan, matches_module
 from autoscope.runtime import sites
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

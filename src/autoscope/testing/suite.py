@@ -16,6 +16,7 @@ import pytest
 from autoscope import errors
 from autoscope.bootstrap import CARRIER
 from autoscope.errors import from_a_signal, notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.calls import message_of
@@ -26,6 +27,8 @@ from autoscope.testing import failure
 from autoscope.testing.asserting import WAIT_SECONDS, Tape, wants_all
 from autoscope.testing.spans import Open, Stage, begin_trace, make_site
 from autoscope.testing.start import Started, is_disabled, option, start
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from importlib.machinery import SourceFileLoader
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
 from autoscope.weave.cache import Load
 from autoscope.weave.finder import wants
 from autoscope.weave.weaver import Weaver
+
+keep_builtins(globals())
 
 
 def weave_ahead(weave: Weaver, name: str, file: str) -> tuple[str, str]:

@@ -13,8 +13,11 @@ import sys
 from types import CodeType, FunctionType, MethodType, ModuleType
 
 from autoscope.errors import OURS, from_a_signal
+from autoscope.ours import keep_builtins
 from autoscope.weave import weaver
 from autoscope.weave.restore import author_code
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

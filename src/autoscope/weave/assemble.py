@@ -11,6 +11,10 @@ import re
 import sys
 from types import CodeType
 
+from autoscope.ours import keep_builtins
+
+keep_builtins(globals())
+
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

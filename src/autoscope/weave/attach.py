@@ -10,9 +10,12 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, MethodType, ModuleType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
 from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

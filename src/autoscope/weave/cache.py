@@ -22,9 +22,12 @@ from types import CodeType
 
 from autoscope import __version__
 from autoscope.errors import from_a_signal, notice, pass_on
+from autoscope.ours import keep_builtins
 from autoscope.runtime import library, sites
 from autoscope.runtime.spans import Clock
 from autoscope.weave import pack, weaver
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from types import CodeType
 
+from autoscope.ours import keep_builtins
 from autoscope.weave.assemble import OP, decode
+
+keep_builtins(globals())
 
 FUNCTION = 0x1 | 0x2
 """CO_OPTIMIZED | CO_NEWLOCALS: a function's code, not a module's or a class body's."""

@@ -16,8 +16,11 @@ from itertools import chain, repeat
 from types import CodeType, FunctionType, ModuleType
 
 from autoscope.errors import from_a_signal, notice
+from autoscope.ours import keep_builtins
 from autoscope.weave import attach, weaver
 from autoscope.weave.weaver import Weaver, own
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

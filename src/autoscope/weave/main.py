@@ -15,8 +15,11 @@ import sys
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, FunctionType, ModuleType
 
+from autoscope.ours import keep_builtins
 from autoscope.weave import cache, weaver
 from autoscope.weave.weaver import Weaver, own
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

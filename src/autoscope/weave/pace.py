@@ -14,6 +14,7 @@ import sys
 from _weakref import ref
 from types import CodeType, FunctionType, ModuleType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import Site, site_of
 from autoscope.weave import attach
 from autoscope.weave.assemble import (
@@ -29,6 +30,8 @@ from autoscope.weave.assemble import (
 )
 from autoscope.weave.pattern import JUMP_IF
 from autoscope.weave.restore import entrance
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

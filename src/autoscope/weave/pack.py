@@ -9,8 +9,11 @@ from __future__ import annotations
 from marshal import dumps, loads
 from types import CodeType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import Site, arm, new_site, switches
 from autoscope.weave.weaver import describe, file_of
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

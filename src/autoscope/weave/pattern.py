@@ -42,6 +42,7 @@ and then copied.
 
 from __future__ import annotations
 
+from autoscope.ours import keep_builtins
 from autoscope.weave.assemble import (
     CACHES,
     NOWHERE,
@@ -57,6 +58,8 @@ from autoscope.weave.assemble import (
     emit,
     layout,
 )
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from types import CodeType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import switches
 from autoscope.weave.assemble import (
     NOWHERE,
@@ -34,6 +35,8 @@ from autoscope.weave.assemble import (
     write_table,
 )
 from autoscope.weave.pattern import Placed, Shape
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

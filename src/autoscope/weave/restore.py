@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from types import CodeType
 
+from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import Site, site_of
 from autoscope.weave.assemble import OP, decode, read_table, split_positions, write_table
 from autoscope.weave.pattern import JUMP_IF, OURS, kept, room
 from autoscope.weave.recode import COROUTINE
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

@@ -20,7 +20,10 @@ from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
+from autoscope.ours import keep_builtins
 from autoscope.weave import choose
+
+keep_builtins(globals())
 
 if TYPE_CHECKING:
     from autoscope.runtime.sites import Site

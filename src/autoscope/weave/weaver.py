@@ -11,9 +11,12 @@ import sys
 from types import CodeType, FunctionType
 
 from autoscope.errors import from_a_signal, notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:

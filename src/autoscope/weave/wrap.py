@@ -8,9 +8,12 @@ from __future__ import annotations
 from types import FunctionType, ModuleType
 
 from autoscope.errors import notice
+from autoscope.ours import keep_builtins
 from autoscope.runtime import calls, sites
 from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
+
+keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
