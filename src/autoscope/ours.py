@@ -29,7 +29,4 @@ _NEEDED = ("BaseException", "Exception", "AttributeError", "KeyError", "RuntimeE
 def intact() -> bool:
     """Whether Python's own library, which we use too, has what it needs."""
     now = vars(builtins)
-    for name in _NEEDED:
-        if now.get(name) is not _BUILTINS[name]:
-            return False
-    return True
+    return all(now.get(name) is _BUILTINS[name] for name in _NEEDED)

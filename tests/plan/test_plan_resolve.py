@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from autoscope.errors import PlanError
 from autoscope.plan import presets
 from autoscope.plan.load import load
 from autoscope.plan.model import REDACT, Capture, CapturePatch, FunctionRule, ModuleRule, Plan, Sampling, Thresholds
-from autoscope.plan.presets import PRESETS, preset_path
+from autoscope.plan.presets import PRESETS, RATES, preset_path
 from autoscope.plan.resolve import resolve, resolve_mapping, resolve_plan
 from autoscope.plan.schema import Layer
 
@@ -367,9 +369,17 @@ def test_opentelemetrys_sampler_gives_the_rate_where_nobody_nearer_does(environ,
 
 
 def test_every_preset_is_there():
-    """One for each strategy, named as the strategy is."""
+    """One for each strategy, named as the strategy is, which says no more than what is known without reading it."""
+    assert RATES.keys() == set(PRESETS)
     for name in PRESETS:
-        assert load(preset_path(name)).strategy == name
+        assert load(preset_path(name)) == Layer(strategy=name, rate=RATES[name])
+
+
+def test_no_yaml_is_loaded_where_no_plan_is_named():
+    """It takes ten milliseconds of every start."""
+    code = "import sys; from autoscope.plan.resolve import resolve; resolve(environ={'AUTOSCOPE_STRATEGY': 'minimal'}); print('yaml' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
 
 
 def test_a_link_that_is_replaced_meanwhile(tmp_path):

@@ -1,4 +1,4 @@
-"""Where the plans are that come with autoscope: one for each strategy."""
+"""The plans that come with autoscope, one for each strategy: where they are, and what they say."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from autoscope.plan.values import did_you_mean, refuse, shown
 keep_builtins(globals())
 
 PRESETS = STRATEGIES
+RATES = {"minimal": 0.1, "balanced": 1.0, "full_trace": 1.0}
+"""What the presets say of sampling, for programs that start without a plan file: all else in them is their strategy."""
 
 
 def preset_path(name: str, place: Place | None = None) -> str:

@@ -13,9 +13,8 @@ from typing import Any
 
 from autoscope.errors import Place, PlanError
 from autoscope.ours import keep_builtins
-from autoscope.plan.load import extend, load, read_bytes
 from autoscope.plan.model import REDACT, RESOLVED, STRATEGIES, VERSION, Plan, Sampling, Thresholds
-from autoscope.plan.presets import preset_path
+from autoscope.plan.presets import RATES
 from autoscope.plan.schema import Layer, from_python, read_layer
 from autoscope.plan.values import (
     parse_budget,
@@ -51,6 +50,8 @@ def resolve(
     path = plan_file if plan_file is not None else environ.get("AUTOSCOPE_PLAN") or None
     if path is None:
         return _settle(options, None, environ, "")
+    from autoscope.plan.load import load, read_bytes  # YAML takes ten milliseconds to import
+
     # Read once: it may be a pipe. Or it is the plan itself, which `autoscope run` hands over where it stores nothing.
     data = path.encode("utf-8", "surrogateescape") if path.startswith(RESOLVED) else read_bytes(path)
     if data.startswith(RESOLVED.encode()):
@@ -69,6 +70,8 @@ def resolve_mapping(
     budget: float | str | None = None,
 ) -> Plan:
     """As `resolve`, with a mapping in the file's schema for the file; paths in it start at the working directory."""
+    from autoscope.plan.load import extend
+
     options = _options(strategy, include, exclude, rate, budget).over(_environment(environ))
     layer = read_layer(from_python(mapping, Place(MAPPING)))
     return _settle(options, extend(layer, "", options.strategy), environ, MAPPING)
@@ -91,7 +94,7 @@ def resolve_plan(
 def _settle(options: Layer, file: Layer | None, environ: Mapping[str, str], source: str) -> Plan:
     told = options if file is None else options.over(file)
     strategy = told.strategy or "balanced"
-    preset = replace(load(preset_path(strategy)), rate_given=False)
+    preset = Layer(strategy=strategy, rate=RATES[strategy], rate_given=False)
     warnings: tuple[str, ...] = ()
     if told.rate is None or not told.rate_given:
         rate, warnings = _sampler(environ)
