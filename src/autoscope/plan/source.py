@@ -17,8 +17,9 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoscope.errors import AutoscopeError
-from autoscope.plan.values import printable
+from autoscope.errors import AutoscopeError, PlanError
+from autoscope.plan.model import is_glob
+from autoscope.plan.values import parse_module_glob, printable, shown
 
 MOST_BYTES = 2_000_000
 """Files larger than this are not read."""
@@ -200,6 +201,9 @@ class _Search:
             return
         # Django's migrations, `0001_initial`, are imported from their package; outside of packages such a file is a script.
         module = prefix + stem if stem.isidentifier() or (package and "." not in stem) else stem
+        if not _nameable(module):
+            self.left_out[path] = f"no plan can name it {shown(module)}; rename it"
+            return
         self.found[path] = Source(path, module, size, stamp, False)
 
     def resolve_links(self) -> None:
@@ -240,6 +244,16 @@ class _Search:
             else:
                 sources.append(source)
         return sources
+
+
+def _nameable(module: str) -> bool:
+    """Whether an entry of a plan can speak of this module, and of it alone."""
+    if all(map(str.isidentifier, module.split("."))):
+        return True
+    try:
+        return parse_module_glob(module) == module and module.isprintable() and not is_glob(module)
+    except PlanError:
+        return False
 
 
 def _list(folder: str) -> tuple[list[os.DirEntry[str]], set[str]]:
