@@ -109,11 +109,12 @@ def empty(arguments: argparse.Namespace) -> int:
 
 def fill(arguments: argparse.Namespace) -> int:
     """Weave what is under the paths, in processes side by side."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from contextlib import closing
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from autoscope.plan.side_by_side import side_by_side
 
     plan = plan_options.resolve(arguments)
     found = _opened()
@@ -130,9 +131,9 @@ def fill(arguments: argparse.Namespace) -> int:
         disable=not sys.stderr.isatty(),
     )
     parts = [work[at : at + 16] for at in range(0, len(work), 16)]
-    with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (plan.to_json(),)) as pool:
+    with bar, closing(side_by_side(jobs, _weave, parts, _begin, (plan.to_json(),))) as finished:
         task = bar.add_task("", total=len(work))
-        for outcomes in pool.map(_weave, parts):
+        for outcomes in finished:
             for outcome, why in outcomes:
                 done[outcome] += 1
                 if why:

@@ -3,6 +3,23 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDEST = 1_000
+"""Characters in a line of a table that is not for a terminal: one row is one line, for `grep`."""
+
+NAME = 20
+"""The same for the names of functions on a narrow terminal, where they go on in the next line."""
+
+
+def console() -> Console:
+    """Where tables are laid out: as wide as the terminal, and where there is none, as wide as they are."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDEST, highlight=False, markup=False)
 
 
 def write(text: str) -> None:

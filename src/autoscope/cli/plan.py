@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from autoscope.cli import output, planning
@@ -190,15 +189,15 @@ def _write(text: str, target: str | None, newline: str) -> None:
 
 def _table(planned: Planned) -> None:
     """What is planned, for reading on a screen."""
-    from rich.console import Console
     from rich.table import Table
 
     from autoscope.plan import planner
+    from autoscope.plan.values import printable
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    console = output.console()
     table = Table(box=None, pad_edge=False)
+    table.add_column("function", overflow="fold", min_width=output.NAME)
     for name, where in (
-        ("function", "left"),
         ("level", "left"),
         ("rate", "right"),
         ("priority", "left"),
@@ -229,7 +228,7 @@ def _table(planned: Planned) -> None:
         console.print(table)
         for line in planner.summary(planned):
             if line:
-                console.print(line, style="dim")
+                console.print(line, style="dim", soft_wrap=True)
         for path, reason in planned.facts.skipped:
-            console.print(f"left out  {path}: {reason}", style="dim")
+            console.print(f"left out  {printable(path)}: {reason}", style="dim", soft_wrap=True)
     output.write(shown.get())

@@ -20,7 +20,7 @@ from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule,
 from autoscope.plan.profile import Measured, Profile
 from autoscope.plan.schema import Node, Table, read_layer
 from autoscope.plan.score import LEVELS, Priority, score_all, score_module
-from autoscope.plan.values import did_you_mean
+from autoscope.plan.values import did_you_mean, printable
 
 TRACED = {"minimal": 0.1}
 """Share of traces recorded, by strategy, where none is asked for; else all."""
@@ -335,8 +335,7 @@ def unread(facts: Facts) -> list[str]:
     """The files that are missing from the plan though they are code, with the reason: the first few, and how many more."""
     lines = []
     for path, reason in facts.unread[:MOST_UNREAD]:
-        name = os.path.relpath(path, facts.root)
-        lines.append(f"{name if name.isprintable() else ascii(name)}: {reason}")
+        lines.append(f"{printable(os.path.relpath(path, facts.root))}: {reason}")
     more = len(facts.unread) - MOST_UNREAD
     return lines if more <= 0 else [*lines, f"and {plural(more, 'file')} more: see --format table"]
 
