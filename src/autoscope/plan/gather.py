@@ -223,7 +223,9 @@ def _analyse_all(work: list[Work], jobs: int) -> Generator[tuple[str, bytes], No
     from autoscope.plan.side_by_side import side_by_side
 
     # The others read for themselves: handing contents over would cost more.
-    portions: list[list[Work]] = [[(*item[:3], None) for item in work[at : at + PORTION]] for at in range(0, len(work), PORTION)]
+    portions: list[list[Work]] = [
+        [(*item[:3], None) for item in work[at : at + PORTION]] for at in range(0, len(work), PORTION)
+    ]
     done = 0
     try:
         with closing(side_by_side(min(count, len(portions)), _analyse_portion, portions)) as finished:
