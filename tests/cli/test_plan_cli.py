@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from cli_kit import ENVIRONMENT, Outcome, python, spans, tree, write
 
+from autoscope.plan.facts_cache import FILE
 from autoscope.plan.resolve import resolve
 
 PROGRAM = {
@@ -597,3 +599,65 @@ def test_what_cannot_be_written_is_said_in_one_line(program):
     ran = subprocess.run(["sh", "-c", command], cwd=program, capture_output=True, text=True, timeout=60)
     assert (2, 1) == (ran.returncode, len(ran.stderr.strip().splitlines()))
     assert "cannot be written" in ran.stderr
+
+
+def test_a_working_directory_that_is_gone_is_said(program):
+    """Not that something cannot be written."""
+    for command in ("plan ../shop", "check plan.yaml", "plan ../shop -o plan.yaml"):
+        told = f"mkdir gone; cd gone; rmdir ../gone; {sys.executable} -m autoscope {command}"
+        ran = subprocess.run(["sh", "-c", told], cwd=program, capture_output=True, text=True, timeout=60)
+        assert (2, "") == (ran.returncode, ran.stdout)
+        assert ran.stderr in (
+            "autoscope: the working directory is gone; go to one that is there\n",
+            "autoscope: ../shop: there is no such file or directory; name a Python file, or a directory with some\n",
+        )
+
+
+def test_a_cache_that_is_not_cleared_is_not_said_to_be(program):
+    """Another process has it to itself, for one; and its state says why nothing is found in it."""
+    place = program.parent / "cache"
+    assert autoscope("plan", "shop", cwd=program).code == 0
+    other = sqlite3.connect(place / FILE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        refused = autoscope("cache", "clear", cwd=program)
+        told = json.loads(autoscope("cache", "stats", "--format", "json", cwd=program).stdout)
+    finally:
+        other.close()
+
+    why = "another process has locked it"
+    assert (2, b"", 1) == (refused.code, refused.stdout, refused.stderr.count(b"\n"))
+    assert b"cannot be deleted: " in refused.stderr and why.encode() in refused.stderr
+    assert why in told["trouble"]
+    found = autoscope("cache", "clear", cwd=program)
+    assert (0, b"") == (found.code, found.stderr)
+    assert b" and 0 facts" not in found.stdout
+    assert json.loads(autoscope("cache", "stats", "--format", "json", cwd=program).stdout)["trouble"] is None
+
+
+@pytest.mark.parametrize("option", ["-o", "--update", "--plan", "--profile", "--store"])
+def test_an_option_without_a_word_is_an_error(program, option):
+    """As a variable of the shell that nobody has set: what was meant is not what would be done."""
+    done = autoscope("plan", "shop", option, "", cwd=program)
+
+    assert (2, b"") == (done.code, done.stdout)
+    assert b": there is no name (is a variable empty?); see `autoscope plan --help`\n" in done.stderr
+
+
+def test_a_dash_is_standard_output(program):
+    """As it is for `export`, and whatever else is done."""
+    plain = autoscope("plan", "shop", cwd=program)
+    before = tree(program)
+    assert plain == autoscope("plan", "shop", "-o", "-", cwd=program)
+    assert before == tree(program)
+    assert autoscope("plan", "shop", "-o", "plan.yaml", cwd=program).code == 0
+    updated = autoscope("plan", "--update", "plan.yaml", "-o", "-", "--strategy", "minimal", cwd=program)
+    assert updated.stdout.startswith(b"# Written by ")
+    assert b"\n- shop.desk.load " not in updated.stdout and b"\n- shop.desk.load " in b"\n" + updated.stderr
+
+
+def test_what_is_not_understood_names_the_commands_help(program):
+    """That of the command, which has the options."""
+    done = autoscope("plan", "shop", "--bogus", cwd=program)
+
+    assert (2, b"autoscope: unrecognized arguments: --bogus; see `autoscope plan --help`\n") == (done.code, done.stderr)

@@ -65,9 +65,11 @@ def show(arguments: argparse.Namespace) -> int:
     size = sum(size for _, size, _ in entries)
     with _facts(found) as facts:
         counts: dict[str, Any] = facts.stats()
+        trouble = facts.trouble
     if arguments.format == "json":
         woven = {"modules": len(entries), "bytes": size, "most_bytes": cache.MOST_BYTES}
-        print(json.dumps({"directory": found.place, "woven": woven, "facts": counts}, indent=2))
+        told = {"directory": found.place, "woven": woven, "facts": counts, "trouble": trouble or None}
+        print(json.dumps(told, indent=2))
         return 0
     print(f"directory  {found.place}")
     print(f"modules    {len(entries):,}")
@@ -80,6 +82,8 @@ def show(arguments: argparse.Namespace) -> int:
     print(
         f"asked      {counts['hits']:,} found, {counts['misses']:,} not, {counts['evicted']:,} gone for want of room or use"
     )
+    if trouble:
+        print(f"trouble    {trouble}")
     return 0
 
 
@@ -96,6 +100,8 @@ def _date(when: float) -> str:
 
 def empty(arguments: argparse.Namespace) -> int:
     """Delete every entry; running programs go on."""
+    from autoscope.plan.facts_cache import FILE
+
     found = _opened()
     count = found.shrink(0)
     left = len(found.entries())
@@ -103,6 +109,8 @@ def empty(arguments: argparse.Namespace) -> int:
         raise AutoscopeError(f"{left} of {count} modules in {found.place} cannot be deleted: are they somebody else's?")
     with _facts(found) as facts:
         forgotten = facts.clear()
+        if not facts.usable and os.path.exists(os.path.join(found.place, FILE)):
+            raise AutoscopeError(f"the facts and plans in {found.place} cannot be deleted: {facts.trouble}")
     print(f"{count:,} modules and {forgotten:,} facts and plans deleted from {found.place}")
     return 0
 

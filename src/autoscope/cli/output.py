@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,13 @@ def count(text: str) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def name(text: str) -> str:
+    """What a file, a directory or a run is called, as an option's `type`: not nothing, as a shell makes of a variable nobody has set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("there is no name (is a variable empty?)")
+    return text
 
 
 count.__name__ = "whole number above 0"  # argparse says `invalid … value`

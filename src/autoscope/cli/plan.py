@@ -32,10 +32,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="*",
         help="packages, projects or scripts (default: here, or as the plan that is updated)",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where the plan goes (default: standard output)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=output.name,
+        help="where the plan goes (default, and `-`: standard output)",
+    )
     parser.add_argument(
         "--update",
         metavar="FILE",
+        type=output.name,
         help="plan anew, keep what was changed by hand in FILE, show the difference, write it back",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be planned, write nothing")
@@ -47,6 +54,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Write the plan."""
     target = arguments.output or arguments.update
+    if target == "-":
+        target = None
     if arguments.update and arguments.plan:
         raise AutoscopeError("--update and --plan both name a plan: give the one to be changed to --update alone")
     if target and arguments.format != "yaml" and not arguments.dry_run:
@@ -87,9 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     _write(text, target, previous.newline if arguments.update and previous is not None else "\n")
     # Whoever reads the difference may have seen enough before its end: the file is there by now.
-    output.write(changes)
     if target:
+        output.write(changes)
         planning.say(summary + f"\nwritten to {target}")
+    elif changes:
+        planning.say(changes.rstrip())  # beside the plan, not in it
     return 0
 
 

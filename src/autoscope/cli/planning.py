@@ -52,9 +52,12 @@ def add_planning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         metavar="RUN",
+        type=output.name,
         help="a stored run, or a cProfile or speedscope file: measured calls instead of estimates",
     )
-    parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
+    parser.add_argument(
+        "--store", metavar="DIR", type=output.name, help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)"
+    )
     add_reading(parser)
 
 

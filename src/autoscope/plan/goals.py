@@ -214,8 +214,8 @@ def changed_functions(facts: Facts, target: str, goal: str) -> list[int]:
     end = end or "HEAD"
     later: set[str] = set()
     if dots:  # lines may be elsewhere by now
-        asking = ("diff", "--name-only", "-z", "--no-ext-diff", "--relative", end, "--", ".")
-        later = set(git.insist(facts.root, asked, *asking, way=way).decode("utf-8", "surrogateescape").split("\0"))
+        names = ("diff", "--name-only", "-z", "--no-ext-diff", "--relative", end, "--", ".")
+        later = set(git.insist(facts.root, asked, *names, way=way).decode("utf-8", "surrogateescape").split("\0"))
     found = []
     for module in facts.modules.values():
         name = files.get(os.path.realpath(module.file))
