@@ -121,6 +121,12 @@ def test_a_goal_that_means_nothing_is_an_error(goal, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_name_that_is_nearly_a_classs_is_told(shop):  # noqa: F811
+    """As one that is nearly a function's or a module's."""
+    assert shop.run("plan", "shop", "--goal", "slow:shop.cart.Crat") == 2
+    assert "did you mean `shop.cart.Cart`? " in shop.err
+
+
 def test_several_goals_add_up():
     """Of what two want of the same function, it gets both."""
     code = linked(a="b", b="")

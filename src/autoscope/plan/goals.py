@@ -149,6 +149,7 @@ def named(facts: Facts, target: str, goal: str, word: str = "--goal") -> list[in
             found.append(index)
     if not found:
         names = [function.name for function in facts.functions] + list(facts.modules)
+        names += dict.fromkeys(name.rpartition(".")[0] for name in names)  # classes
         raise AutoscopeError(
             f"{word} {goal.removeprefix(word).strip()}: the code has no {shown(target)}; {did_you_mean(target, names)}"
             "name a function, class or module as its spans are called, such as shop.cart.Cart.add"
