@@ -317,6 +317,17 @@ def test_explain_says_why(program, arguments, parts):
         assert part in done.stdout.decode()
 
 
+def test_plan_and_explain_call_things_by_the_same_names(program):
+    """Whoever reads both as JSON reads one language: that of plans."""
+    plan = json.loads(autoscope("plan", "shop", "--format", "json", cwd=program).stdout)
+    one = json.loads(autoscope("explain", "shop.desk.load", "shop", "--format", "json", cwd=program).stdout)
+    same = next(function for function in plan["functions"] if function["name"] == "shop.desk.load")
+
+    for key in ("name", "level", "rate", "capture", "reasons", "decided_by"):
+        assert same[key] == one[key]
+    assert {"args", "return", "exceptions", "state"} == set(one["capture"])
+
+
 def test_explain_knows_what_was_changed_by_hand(program):
     """With `--plan`: entries, and what was taken out."""
     assert autoscope("plan", "shop", "-o", "plan.yaml", cwd=program).code == 0

@@ -26,7 +26,7 @@ def explain(planned: Planned, index: int) -> dict[str, Any]:
         "name": function.name,
         "level": choice.level,
         "rate": choice.rate,
-        "capture": choice.capture._asdict(),
+        "capture": planner.capture_as_dict(choice.capture),
         "decided_by": choice.by,
         "reasons": list(choice.reasons),
         "priority": {

@@ -16,7 +16,17 @@ from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_l
 from autoscope.plan.choose import OFF, Choice, choose_all
 from autoscope.plan.cost import CostTable, slowness
 from autoscope.plan.facts import Facts
-from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
+from autoscope.plan.model import (
+    STATES,
+    Capture,
+    CapturePatch,
+    FunctionRule,
+    ModuleRule,
+    Plan,
+    is_glob,
+    matches,
+    matches_module,
+)
 from autoscope.plan.profile import Measured, Profile
 from autoscope.plan.schema import Node, Table, read_layer
 from autoscope.plan.score import LEVELS, Priority, score_all, score_module
@@ -431,6 +441,16 @@ def setting_digest(name: str, value: str) -> bytes:
     return blake2b(f"{name}: {value}".encode(), digest_size=4).digest()
 
 
+def capture_as_dict(capture: Capture) -> dict[str, Any]:
+    """What is captured, in a plan's words."""
+    return {
+        "args": capture.args,
+        "return": capture.returns,
+        "exceptions": capture.exceptions,
+        "state": capture.state,
+    }
+
+
 def as_dict(planned: Planned) -> dict[str, Any]:
     """The plan with everything known of it, for `--format json`."""
     functions = []
@@ -441,11 +461,7 @@ def as_dict(planned: Planned) -> dict[str, Any]:
                 "name": function.name,
                 "level": choice.level,
                 "rate": choice.rate,
-                "capture": {
-                    "args": choice.capture.args,
-                    "return": choice.capture.returns,
-                    "state": choice.capture.state,
-                },
+                "capture": capture_as_dict(choice.capture),
                 "reasons": list(choice.reasons),
                 "decided_by": choice.by,
                 "priority": priority.level,
