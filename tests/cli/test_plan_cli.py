@@ -672,3 +672,40 @@ def test_what_is_not_understood_names_the_commands_help(program):
     done = autoscope("plan", "shop", "--bogus", cwd=program)
 
     assert (2, b"autoscope: unrecognized arguments: --bogus; see `autoscope plan --help`\n") == (done.code, done.stderr)
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (1, 2), (0, 1, 2)], ids=str)
+def test_streams_that_are_closed_are_no_error(program, closed):
+    """As for a daemon: what is asked for is done, what would be said goes nowhere."""
+    away = " ".join(f"{number}>&-" if number else "<&-" for number in closed)
+
+    def run(command):
+        ran = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m autoscope {command} {away}"],
+            cwd=program,
+            env={**ENVIRONMENT, "AUTOSCOPE_CACHE_DIR": str(program.parent / "cache")},
+            capture_output=True,
+            timeout=90,
+        )
+        assert b"Traceback" not in ran.stderr
+        return ran.returncode
+
+    assert run("plan shop -o plan.yaml") == 0
+    assert "shop.desk" in resolve(plan_file=str(program / "plan.yaml"), environ={}).modules
+    for command in (
+        "plan --update plan.yaml --strategy minimal",
+        "analyze shop",
+        "explain shop.desk shop",
+        "cache stats",
+    ):
+        assert run(command) == 0
+    assert (1, 2) == (run("explain --why-not shop.desk.serve shop"), run("plan nowhere"))
+
+
+def test_a_program_finds_its_streams_closed_as_ever(program):
+    """`autoscope run` opens nothing in their place."""
+    write(program, {"closed.py": "import sys\nopen('told', 'w').write(repr((sys.stdout, sys.stderr)))\n"})
+    command = f"{sys.executable} -m autoscope run --store runs closed.py >&- 2>&-"
+    subprocess.run(["sh", "-c", command], cwd=program, env=ENVIRONMENT, timeout=90, check=True)
+
+    assert "(None, None)" == (program / "told").read_text()

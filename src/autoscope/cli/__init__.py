@@ -83,6 +83,16 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _fill_streams() -> None:
+    """Where standard output or error is closed, as for some daemons, what would be written there goes nowhere.
+
+    The program of `autoscope run` finds it closed as ever: what is opened here ends with this program.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+
+
 def _is_nowhere() -> bool:
     """Whether the working directory has been deleted."""
     try:
@@ -95,6 +105,7 @@ def _is_nowhere() -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Without `argv`, as the command line does, it ends the process itself."""
     if argv is None:
+        _fill_streams()
         leave(main(sys.argv[1:]))
     given = list(argv)
     only = given[0] if given and given[0] in COMMANDS else None
