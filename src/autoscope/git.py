@@ -38,6 +38,11 @@ def is_repository(directory: str, asked: str) -> bool:
     return ask(directory, asked, "rev-parse", "--is-inside-work-tree").stdout.strip() == b"true"
 
 
+def is_shallow(directory: str, asked: str) -> bool:
+    """Whether the repository a directory is in has only the latest commits."""
+    return ask(directory, asked, "rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+
+
 def top_of(directory: str, asked: str) -> str:
     """The working tree a directory is in. Raises AutoscopeError where it is in none."""
     if not is_repository(directory, asked):

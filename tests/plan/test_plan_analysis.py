@@ -211,6 +211,7 @@ MONSTERS = {
     "tuples unpacked": "def f(): " + "(" * 80 + "a," + ")" * 80 + " = " + "(" * 80 + "g()," + ")" * 80,
     "comprehensions": "x = " + "[" * 40 + "1" + " for i in y]" * 40,
     "nothing but targets": "a = " * 500 + "b",
+    "a number no float can hold": "N = 0x" + "f" * 300 + "\ndef f():\n for x in range(N): g()\n",
     "many with": "def f():\n with " + ", ".join(f"a{n}() as b{n}" for n in range(2000)) + ": pass",
     "many cases": "def f(x):\n match x:\n"
     + "".join(f"  case C({n}, [a, *b], k={{'x': z}}): g()\n" for n in range(2000)),
@@ -441,6 +442,9 @@ WEIGHTS: dict[str, float] = {
     "for x in range(30, 0, -10): g()": 3.0,
     "for x in range(LIMIT): g()": 7.0,
     "for x in range(LIMIT * 2): g()": 14.0,
+    "for x in range(ENDLESS): g()": ITERATIONS,
+    f"for x in range({' * '.join(['LARGE'] * 30)} - {' * '.join(['LARGE'] * 30)}): g()": ITERATIONS,
+    "for x in range(LARGE): g()": 1e6,
     "for x in 'ab', 'c': g()": 2.0,
     "for n, x in enumerate([1, 2, 3]): g()": 3.0,
     "for x in range(3):\n for y in range(4): g()": 12.0,
@@ -464,7 +468,7 @@ WEIGHTS: dict[str, float] = {
 def test_how_often_a_call_is_made(text: str) -> None:
     """For one call of the function: loops as often as the source says, else `ITERATIONS` times; one side of an `if` half the time."""
     inner = textwrap.indent(text, "    ")
-    found = only(f"from shop import g\nLIMIT = 7\ndef f(a):\n{inner}")
+    found = only(f"from shop import g\nLIMIT = 7\nENDLESS = 1e999\nLARGE = 900000000000\ndef f(a):\n{inner}")
 
     assert pytest.approx(WEIGHTS[text]) == found.calls.get("shop.g", 0.0)
 

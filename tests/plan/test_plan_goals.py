@@ -121,6 +121,12 @@ def test_a_goal_that_means_nothing_is_an_error(goal, message):
     assert "\n" not in str(error.value)
 
 
+def test_a_name_that_is_nearly_a_classs_is_told(shop):  # noqa: F811
+    """As one that is nearly a function's or a module's."""
+    assert shop.run("plan", "shop", "--goal", "slow:shop.cart.Crat") == 2
+    assert "did you mean `shop.cart.Cart`? " in shop.err
+
+
 def test_several_goals_add_up():
     """Of what two want of the same function, it gets both."""
     code = linked(a="b", b="")
@@ -226,6 +232,63 @@ def test_diff_takes_a_decorator_for_its_function(repository, shop):  # noqa: F81
     repository.commit("second")
 
     assert {"web.health": "changed"} == repository.aims("HEAD~1..HEAD")
+
+
+def test_diff_sees_that_a_decorator_was_taken_out(repository, shop):  # noqa: F811
+    """Which leaves no line of the function behind; the one above, and one that is gone as a whole, leave the others as they were."""
+    shop.edit("shop/web.py", '@app.route("/health")\n', "")
+    repository.commit("second")
+    assert {"web.health": "changed"} == repository.aims("HEAD~1..HEAD")
+
+    shop.edit(
+        "shop/web.py",
+        '@app.route("/cart/<int:number>", methods=["POST"])\ndef checkout',
+        "def early(): pass\n\n@app\ndef checkout",
+    )
+    repository.commit("third")
+    shop.edit("shop/web.py", "def early(): pass\n\n@app\n", "")
+    repository.commit("fourth")
+    assert not shop.run("plan", "shop", "--dry-run", "--goal", "diff:HEAD~2..HEAD~1")
+
+
+@pytest.mark.parametrize(
+    "name", ["my jobs/late.py", 'we"ird/late.py', "tab\there/late.py", "bell\x01/late.py", "größe/late.py"]
+)
+def test_diff_finds_files_whatever_the_directory_is_called(repository, shop, name):  # noqa: F811
+    """Git writes some names in quotes, and a tab behind others."""
+    shop.write({f"shop/{name}": "def late():\n    return open('x').read()\n"})
+    repository.commit("second")
+    shop.edit(f"shop/{name}", "'x'", "'y'")
+
+    assert {"changed"} == {why for function, why in repository.aims("HEAD").items() if function.endswith("late")}
+
+
+def test_diff_means_the_lines_as_they_were_at_the_end_of_the_range(repository, shop):  # noqa: F811
+    """What was changed after it, and moved them, changes nothing of that."""
+    shop.edit("shop/web.py", 'return "fine"', 'return "ok"')
+    repository.commit("second")
+    for later in range(2):
+        shop.edit("shop/web.py", "app = Flask", f"def early_{later}():\n    return 1\n\n\napp = Flask")
+        assert {"web.health": "changed"} == repository.aims("main~1..main" if not later else "main~2...main~1")
+        repository.commit("later")
+
+
+def test_diff_takes_lines_that_look_like_its_own_for_what_they_are(repository, shop):  # noqa: F811
+    """As in a docstring with a patch in it."""
+    shop.edit("shop/web.py", 'return "fine"', 'return """\n++ b/shop/cart.py\n@@ -1 +1,99 @@\n"""')
+
+    assert {"web.health": "changed"} == repository.aims("HEAD")
+
+
+def test_diff_in_a_shallow_clone_says_what_is_missing(repository, shop, tmp_path):  # noqa: F811
+    """As CI makes them."""
+    shop.edit("shop/web.py", 'return "fine"', 'return "ok"')
+    repository.commit("second")
+    repository.git("clone", "-q", "--depth", "1", f"file://{shop.root}", str(tmp_path / "shallow"))
+
+    assert shop.run("plan", str(tmp_path / "shallow"), "--goal", "diff:HEAD~1..HEAD") == 2
+    assert "HEAD~1..HEAD" in shop.err
+    assert shop.err.endswith("; give a range git knows: this clone is shallow, `git fetch --unshallow` gets the rest\n")
 
 
 def test_diff_sees_what_is_not_committed(repository, shop):  # noqa: F811

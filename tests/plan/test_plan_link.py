@@ -648,6 +648,15 @@ def test_a_thousand_names_that_lead_to_each_other() -> None:
     assert {"m.g": 1.0, "m.C1000.m": 1.0} == called(linked({"m": text}), "m.f")
 
 
+def test_a_way_without_end_is_given_up() -> None:
+    """Names that lead to names further than anybody would write are unknown; all else is as ever."""
+    names = "".join(f"x{n} = x{n + 1}\n" for n in range(20_000))
+    text = f"{names}x20000 = g\ndef g(): pass\ndef f(): x0()\ndef h(): g()\n"
+
+    facts = linked({"m": text})
+    assert ({}, {"m.g": 1.0}) == (called(facts, "m.f"), called(facts, "m.h"))
+
+
 # Roles are tested with the catalogue; here only that linking asks.
 
 

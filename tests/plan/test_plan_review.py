@@ -199,6 +199,31 @@ ROLES = {
         "Timed.__call__",
         ("middleware", "wsgi_app middleware"),
     ),
+    "what a WSGI application leaves all its work to": (
+        """
+        class Site:
+            def __call__(self, environ, start_response):
+                return self.wsgi_app(environ, start_response)
+            def wsgi_app(self, environ, start_response):
+                start_response("200 OK", [])
+                return [b"hello"]
+        """,
+        "Site.wsgi_app",
+        ("web", "WSGI application"),
+    ),
+    "what an ASGI application does its work with": (
+        """
+        class Application:
+            async def __call__(self, scope, receive, send):
+                print(scope)
+                await self.handle(scope, receive, send)
+            async def handle(self, scope, receive, send):
+                print(scope)
+                await send({})
+        """,
+        "Application.handle",
+        ("", ""),
+    ),
     "a WSGI middleware made by a function": (
         """
         def timed(app):

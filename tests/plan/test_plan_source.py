@@ -73,7 +73,7 @@ def left_out(top: Path, *paths: str) -> dict[str, str]:
         ("site-packages/shop/__init__.py site-packages/one.py", "site-packages", "one shop"),
         ("vendor/shop/cart.py", "vendor", "shop.cart"),
         (".hidden/cart.py", ".hidden", "cart"),
-        (".hidden.py", ".hidden.py", ".hidden"),
+        (".hidden.py", ".hidden.py", ""),
         ("café/thé.py", ".", "café.thé"),
         ("readme.md data.json", ".", ""),
     ],
@@ -134,6 +134,11 @@ def test_python_does_import_them_by_these_names(tmp_path, layout):
                                      "vendor": "vendored: other people's code"}),
         ("setup.py a-b/setup.py", {"setup.py": "also called setup: a-b/setup.py is"}),
         ("foo.py foo/__init__.py", {"foo.py": "also called foo: foo/__init__.py is"}),
+        ("copy(1).py", {"copy(1).py": "no plan can name it `copy(1)`; rename it"}),
+        ("x[1].py shop/__init__.py shop/*.py", {"shop/*.py": "no plan can name it `shop.*`; rename it",
+                                                "x[1].py": "no plan can name it `x[1]`; rename it"}),
+        ("\x1b[31m.py", {"\x1b[31m.py": "no plan can name it `\\u001b[31m`; rename it"}),
+        ("my-script.py 1.5.py été.py", {}),
     ],
 )  # fmt: skip
 def test_what_is_left_out_comes_with_its_reason(tmp_path, files, expected):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 from facts_kit import COSTS, as_yaml, facts, plans, write
@@ -507,3 +508,25 @@ def test_the_paths_are_those_of_the_plan(shop, monkeypatch):  # noqa: F811
     monkeypatch.chdir(shop.root / "elsewhere")
 
     assert before == shop.updated()
+
+
+READ_AGAIN = "source strategy rate include goals critical settings entries functions tests paths".split()
+
+
+@pytest.mark.parametrize("key", READ_AGAIN)
+@pytest.mark.parametrize("value", ["5", "[[1], {a: 2}, null]", "'!!!'"])
+def test_whatever_has_become_of_the_provenance(shop, key, value):  # noqa: F811
+    """The plan is one of somebody's own then, or the files are not found: never a traceback."""
+    text = shop.planned()
+    start = text.index(f"\n  {key}: ") + 1
+    end = re.search(r"\n(?=  \w|$)|\Z", text[start:]).start() + start
+    shop.plan.write_text(f"{text[:start]}  {key}: {value}{text[end:]}")
+
+    for command in (
+        ("check", shop.plan),
+        ("plan", "--update", shop.plan),
+        ("explain", "shop.cart", "--plan", shop.plan),
+    ):
+        code = shop.run(*command)
+        assert code in (0, 1, 2)
+        assert (code == 2) == (shop.err.startswith("autoscope: ") and shop.err.count("\n") == 1), shop.err

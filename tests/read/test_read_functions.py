@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscope.read.functions import Folded, adjusted_count, grow_tree, percentile
+from autoscope.read.estimates import percentile
+from autoscope.read.functions import Folded, adjusted_count, grow_tree
 
 GENERATOR = 3
 """The site that is a generator in every case here."""

@@ -83,14 +83,37 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
+def _fill_streams() -> None:
+    """Where standard output or error is closed, as for some daemons, what would be written there goes nowhere.
+
+    The program of `autoscope run` finds it closed as ever: what is opened here ends with this program.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+
+
+def _is_nowhere() -> bool:
+    """Whether the working directory has been deleted."""
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Without `argv`, as the command line does, it ends the process itself."""
     if argv is None:
+        _fill_streams()
         leave(main(sys.argv[1:]))
     given = list(argv)
     only = given[0] if given and given[0] in COMMANDS else None
     try:
-        arguments = parser(only).parse_args(given)
+        arguments, unknown = parser(only).parse_known_args(given)
+        if unknown:
+            help_of = f"autoscope {only} --help" if only else "autoscope --help"
+            raise AutoscopeError(f"unrecognized arguments: {' '.join(unknown)}; see `{help_of}`")
         result: int = arguments.command(arguments)
         return result
     except AutoscopeError as error:
@@ -101,6 +124,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except OSError as error:
+        if _is_nowhere():
+            print("autoscope: the working directory is gone; go to one that is there", file=sys.stderr)
+            return 2
         if error.filename is not None:
             raise
         print(f"autoscope: what was asked for cannot be written: {error.strerror or error}", file=sys.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -64,19 +63,19 @@ def as_dict(facts: Facts) -> dict[str, Any]:
 
 
 def _table(facts: Facts) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from autoscope.plan.planner import plural
+    from autoscope.plan.values import printable
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    console = output.console()
     table = Table(box=None, pad_edge=False)
-    table.add_column("function", no_wrap=True)
-    table.add_column("role", no_wrap=True)
+    table.add_column("function", overflow="fold", min_width=output.NAME)
+    table.add_column("role", overflow="fold")
     for name in ("lines", "cyclomatic", "cognitive", "loops", "callers", "calls", "frequency"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("I/O")
-    table.add_column("trivial")
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("I/O", overflow="fold")
+    table.add_column("trivial", overflow="fold")
     for function in facts.functions:
         if function.qualname.endswith("<lambda>"):
             continue
@@ -100,7 +99,7 @@ def _table(facts: Facts) -> None:
     with console.capture() as shown:
         console.print(table)
         for path, reason in facts.skipped:
-            console.print(f"left out  {path}: {reason}", style="dim")
+            console.print(f"left out  {printable(path)}: {reason}", style="dim", soft_wrap=True)
         count = f"{plural(len(facts.functions), 'function')} in {plural(len(facts.modules), 'module')}"
         console.print(count, style="dim")
     output.write(shown.get())

@@ -65,9 +65,11 @@ def show(arguments: argparse.Namespace) -> int:
     size = sum(size for _, size, _ in entries)
     with _facts(found) as facts:
         counts: dict[str, Any] = facts.stats()
+        trouble = facts.trouble
     if arguments.format == "json":
         woven = {"modules": len(entries), "bytes": size, "most_bytes": cache.MOST_BYTES}
-        print(json.dumps({"directory": found.place, "woven": woven, "facts": counts}, indent=2))
+        told = {"directory": found.place, "woven": woven, "facts": counts, "trouble": trouble or None}
+        print(json.dumps(told, indent=2))
         return 0
     print(f"directory  {found.place}")
     print(f"modules    {len(entries):,}")
@@ -80,6 +82,8 @@ def show(arguments: argparse.Namespace) -> int:
     print(
         f"asked      {counts['hits']:,} found, {counts['misses']:,} not, {counts['evicted']:,} gone for want of room or use"
     )
+    if trouble:
+        print(f"trouble    {trouble}")
     return 0
 
 
@@ -96,6 +100,8 @@ def _date(when: float) -> str:
 
 def empty(arguments: argparse.Namespace) -> int:
     """Delete every entry; running programs go on."""
+    from autoscope.plan.facts_cache import FILE
+
     found = _opened()
     count = found.shrink(0)
     left = len(found.entries())
@@ -103,17 +109,20 @@ def empty(arguments: argparse.Namespace) -> int:
         raise AutoscopeError(f"{left} of {count} modules in {found.place} cannot be deleted: are they somebody else's?")
     with _facts(found) as facts:
         forgotten = facts.clear()
+        if not facts.usable and os.path.exists(os.path.join(found.place, FILE)):
+            raise AutoscopeError(f"the facts and plans in {found.place} cannot be deleted: {facts.trouble}")
     print(f"{count:,} modules and {forgotten:,} facts and plans deleted from {found.place}")
     return 0
 
 
 def fill(arguments: argparse.Namespace) -> int:
     """Weave what is under the paths, in processes side by side."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from contextlib import closing
 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from autoscope.plan.side_by_side import side_by_side
 
     plan = plan_options.resolve(arguments)
     found = _opened()
@@ -130,9 +139,9 @@ def fill(arguments: argparse.Namespace) -> int:
         disable=not sys.stderr.isatty(),
     )
     parts = [work[at : at + 16] for at in range(0, len(work), 16)]
-    with bar, ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (plan.to_json(),)) as pool:
+    with bar, closing(side_by_side(jobs, _weave, parts, _begin, (plan.to_json(),))) as finished:
         task = bar.add_task("", total=len(work))
-        for outcomes in pool.map(_weave, parts):
+        for outcomes in finished:
             for outcome, why in outcomes:
                 done[outcome] += 1
                 if why:

@@ -27,9 +27,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
     parser.add_argument(
-        "--profile", metavar="RUN", help="a stored run, or a cProfile or speedscope file, to estimate the overhead with"
+        "--profile",
+        metavar="RUN",
+        type=output.name,
+        help="a stored run, or a cProfile or speedscope file, to estimate the overhead with",
     )
-    parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
+    parser.add_argument(
+        "--store", metavar="DIR", type=output.name, help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)"
+    )
     planning.add_reading(parser)
     parser.set_defaults(command=run, plan=None, strategy=None, include=[], exclude=[], rate=None, budget=None, goal=[])
 

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 from typing import TYPE_CHECKING
 
 from autoscope.cli import output, planning
@@ -33,10 +32,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         nargs="*",
         help="packages, projects or scripts (default: here, or as the plan that is updated)",
     )
-    parser.add_argument("-o", "--output", metavar="FILE", help="where the plan goes (default: standard output)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=output.name,
+        help="where the plan goes (default, and `-`: standard output)",
+    )
     parser.add_argument(
         "--update",
         metavar="FILE",
+        type=output.name,
         help="plan anew, keep what was changed by hand in FILE, show the difference, write it back",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be planned, write nothing")
@@ -48,6 +54,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """Write the plan."""
     target = arguments.output or arguments.update
+    if target == "-":
+        target = None
     if arguments.update and arguments.plan:
         raise AutoscopeError("--update and --plan both name a plan: give the one to be changed to --update alone")
     if target and arguments.format != "yaml" and not arguments.dry_run:
@@ -88,9 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     _write(text, target, previous.newline if arguments.update and previous is not None else "\n")
     # Whoever reads the difference may have seen enough before its end: the file is there by now.
-    output.write(changes)
     if target:
+        output.write(changes)
         planning.say(summary + f"\nwritten to {target}")
+    elif changes:
+        planning.say(changes.rstrip())  # beside the plan, not in it
     return 0
 
 
@@ -190,15 +200,15 @@ def _write(text: str, target: str | None, newline: str) -> None:
 
 def _table(planned: Planned) -> None:
     """What is planned, for reading on a screen."""
-    from rich.console import Console
     from rich.table import Table
 
     from autoscope.plan import planner
+    from autoscope.plan.values import printable
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    console = output.console()
     table = Table(box=None, pad_edge=False)
+    table.add_column("function", overflow="fold", min_width=output.NAME)
     for name, where in (
-        ("function", "left"),
         ("level", "left"),
         ("rate", "right"),
         ("priority", "left"),
@@ -229,7 +239,7 @@ def _table(planned: Planned) -> None:
         console.print(table)
         for line in planner.summary(planned):
             if line:
-                console.print(line, style="dim")
+                console.print(line, style="dim", soft_wrap=True)
         for path, reason in planned.facts.skipped:
-            console.print(f"left out  {path}: {reason}", style="dim")
+            console.print(f"left out  {printable(path)}: {reason}", style="dim", soft_wrap=True)
     output.write(shown.get())

@@ -7,13 +7,15 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from autoscope.cli import output
+
 if TYPE_CHECKING:
     from autoscope.plan.model import Plan
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add `--plan`, `--strategy`, `--include`, `--exclude`, `--rate` and `--budget`."""
-    parser.add_argument("--plan", metavar="FILE", help="the plan file")
+    parser.add_argument("--plan", metavar="FILE", type=output.name, help="the plan file")
     parser.add_argument("--strategy", metavar="S", help="minimal, balanced or full_trace; for `plan` also auto")
     parser.add_argument("--include", metavar="GLOB", action="append", default=[], help="modules to trace (repeatable)")
     parser.add_argument(

@@ -52,9 +52,12 @@ def add_planning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         metavar="RUN",
+        type=output.name,
         help="a stored run, or a cProfile or speedscope file: measured calls instead of estimates",
     )
-    parser.add_argument("--store", metavar="DIR", help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)")
+    parser.add_argument(
+        "--store", metavar="DIR", type=output.name, help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)"
+    )
     add_reading(parser)
 
 
@@ -150,7 +153,7 @@ def settings_of(arguments: argparse.Namespace, costs: CostTable, previous: Previ
     if arguments.strategy == AUTO or (not arguments.strategy and provenance.get("strategy") == AUTO):
         strategy = AUTO
     arguments.tests = arguments.tests or bool(provenance.get("tests"))
-    goals = tuple(arguments.goal) or tuple(map(str, provenance.get("goals") or ()))
+    goals = tuple(arguments.goal) or (before.words("goals") if before is not None else ())
     include = plan.include
     asked_for = bool(arguments.include or os.environ.get("AUTOSCOPE_INCLUDE", "").strip())
     if before is not None and before.by_planner and "include" not in before.settings and not asked_for:
@@ -192,7 +195,7 @@ def paths_of(arguments: argparse.Namespace, previous: Previous | None) -> list[s
         return list(arguments.paths)
     if previous is not None:
         base = os.path.dirname(os.path.abspath(previous.path))
-        said = [str(path) for path in previous.provenance.get("paths") or ()]  # type: ignore[attr-defined]
+        said = previous.words("paths")
         if said:
             return [os.path.join(base, path) for path in said]
     return ["."]

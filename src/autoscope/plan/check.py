@@ -67,11 +67,15 @@ def check(previous: Previous, plan: Plan, facts: Facts, settings: Settings, cost
     settings, unmet = _met(facts, settings)
     findings += unmet
     planned = _replan(facts, settings, costs, findings)
-    watched = {function.name: rule for function, rule in _rules(plan, facts) if rule.level != "off"}
+    watched = {
+        function.name: rule
+        for function, rule in _rules(plan, facts)
+        if rule.level != "off" and _is_told_apart(function)
+    }
     wanted = {
         function.name: choice
         for function, choice in zip(facts.functions, planned.choices, strict=True)
-        if choice.watched and not function.overload and not function.qualname.endswith("<lambda>")
+        if choice.watched and not function.overload and _is_told_apart(function)
     }
     findings += new_functions(previous, planned, watched)
     share = _estimate(plan, planned)
@@ -187,11 +191,16 @@ def new_functions(previous: Previous, planned: Planned, watched: Mapping[str, Ru
             or function_digest(function.name) in known
         ):
             continue
-        if function.qualname.endswith("<lambda>"):
+        if not _is_told_apart(function):
             continue
         severity = "critical" if planned.priorities[index].level == "critical" else "drift"
         found.append(Finding(severity, "new", function.name, f"new, not watched: {'; '.join(choice.reasons)}"))
     return found
+
+
+def _is_told_apart(function: Function) -> bool:
+    """Whether it has a name of its own, as lambdas have not."""
+    return not function.qualname.endswith("<lambda>")
 
 
 _NOTHING = ModuleRule()

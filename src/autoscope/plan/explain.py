@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from autoscope.plan import choose, planner
 from autoscope.plan.facts import Function
 from autoscope.plan.planner import Planned
 from autoscope.plan.score import is_boundary
+from autoscope.plan.write import key
 
 NS = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 
@@ -25,7 +26,7 @@ def explain(planned: Planned, index: int) -> dict[str, Any]:
         "name": function.name,
         "level": choice.level,
         "rate": choice.rate,
-        "capture": choice.capture._asdict(),
+        "capture": planner.capture_as_dict(choice.capture),
         "decided_by": choice.by,
         "reasons": list(choice.reasons),
         "priority": {
@@ -108,30 +109,56 @@ def level_in(planned: Planned, function: Function) -> str:
 
 
 def would_change(planned: Planned, index: int) -> list[str]:
-    """What would make the verdict another, one sentence each."""
+    """What would make the verdict another, one sentence each; each is true by itself."""
     function, choice = planned.facts.functions[index], planned.choices[index]
-    entry = f"modules: {{{function.module}: {{functions: {{{function.qualname}: "
-    if choice.watched:
-        found = [f"to leave it out: {entry}{{level: off}}}}}}}}, or `# autoscope: off` on its `def` line"]
-        if choice.by == "strategy":
-            others = [level for level in ("minimal",) if not choose.by_strategy(function, level).watched]
-            found += [f"--strategy {level} would not watch it" for level in others]
-        return found
+    entry = f"modules: {{{key(function.module)}: {{functions: {{{key(function.qualname)}: "
+    has_line = not function.qualname.endswith("<lambda>")  # of its own, to write a mark on
+    whole = sum(measured.own_ns for measured in planned.measured.values())
+    share = planned.measured[index].own_ns / whole if whole and index in planned.measured else 0.0
+
+    def watched_at(level: str, other: Function = function) -> bool:
+        return choose.by_strategy(other, level, share, planned.facts.functions).watched
+
+    level = level_in(planned, function)
     if choice.by == "mark":
-        return [f"take the mark off its definition (line {function.line})"]
+        way = f"{entry}{{level: {'off' if choice.watched else 'balanced'}}}}}}}}}"
+        found = [f"to {'leave it out' if choice.watched else 'watch it'}: {way}"]
+        if watched_at(level) != choice.watched:
+            found.append(f"take the mark off its definition (line {function.line})")
+        return found
+    if choice.watched:
+        found = [f"to leave it out: {entry}{{level: off}}}}}}}}"]
+        if has_line and choice.by != "user":
+            found[0] += ", or `# autoscope: off` on its `def` line"
+        if choice.by == "strategy" and not watched_at("minimal"):
+            found.append("--strategy minimal would not watch it")
+        return found
     if choice.by == "user":
         return [f"change what the plan or the options say: {choice.reasons[0]}"]
-    found = [f"to watch it: {entry}{{level: balanced}}}}}}}}, or @autoscope.trace on its definition"]
+    found = [f"to watch it: {entry}{{level: balanced}}}}}}}}"]
+    if has_line:
+        found[0] += ", or @autoscope.trace on its definition"
+    budget = planned.settings.budget
+    room = "" if budget is None else ", if the budget has room for it"
+    strategies = ("balanced", "full_trace")
+    found += [f"--strategy {other}{room}" for other in strategies if other != level and watched_at(other)]
     if planned.wanted[index].watched:
-        found.append(f"a larger budget than {planner.percent(planned.settings.budget or 0.0)}")
-    found += [
-        f"--strategy {level}"
-        for level in ("balanced", "full_trace")
-        if level != planned.settings.strategy and choose.by_strategy(function, level).watched
-    ]
-    if not choose.rejected(function, "balanced"):
-        found.append(f"I/O of its own, cognitive complexity of {choose.COMPLEX}, or {choose.CENTRAL} callers")
+        found.append(f"a larger budget than {planner.percent(budget or 0.0)}")
+    else:
+        missing = [what for what, other in _with_more(function) if watched_at(level, other)]
+        if missing:
+            found.append(f"{', '.join(missing[:-1])}{' or ' if missing[1:] else ''}{missing[-1]}{room}")
     return found
+
+
+def _with_more(function: Function) -> list[tuple[str, Function]]:
+    """What might speak for a function, and the function with it."""
+    return [
+        ("I/O of its own", replace(function, io=(*function.io, "file"))),
+        (f"cognitive complexity of {choose.COMPLEX}", replace(function, cognitive=choose.COMPLEX)),
+        (f"{choose.CENTRAL} callers", replace(function, callers=tuple(range(choose.CENTRAL)))),
+        ("a handler for every `Exception`", replace(function, catches=(*function.catches, "Exception"))),
+    ]
 
 
 def duration(nanoseconds: float) -> str:

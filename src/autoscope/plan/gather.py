@@ -6,7 +6,8 @@ import hashlib
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from autoscope.plan.analysis.seen import FORMAT, Seen, from_plain, to_plain
 from autoscope.plan.facts import Facts, is_test
 from autoscope.plan.facts_cache import FactsCache, digest
 from autoscope.plan.source import Source, Unreadable
+from autoscope.plan.values import printable
 
 PARALLEL = 60
 """Files from which on starting other processes pays."""
@@ -144,7 +146,8 @@ def gather(
 
     facts = linker.link(reconnect, keep)
     facts.skipped = sorted([*tree.skipped, *skipped])
-    facts.unread = sorted(one for one in skipped if not one[1].startswith(source.GENERATED))
+    missed = [one for one in tree.skipped if source.is_missed(one[1])]
+    facts.unread = sorted([*missed, *(one for one in skipped if not one[1].startswith(source.GENERATED))])
     facts.digest = tree.digest()
     facts.tests = tree.tests
     return facts
@@ -174,16 +177,17 @@ def see(
     tree.contents.clear()
     fresh: dict[str, bytes] = {}
     done = 0
-    for path, blob in _analyse_all(missing, jobs):
-        done += 1
-        if progress is not None:
-            progress(done, len(missing))
-        plain = marshal.loads(blob)
-        fresh[keys[path]] = blob
-        if isinstance(plain, str):
-            skipped.append((path, plain))
-        else:
-            seen[path] = from_plain(plain)
+    with closing(_analyse_all(missing, jobs)) as analysed:
+        for path, blob in analysed:
+            done += 1
+            if progress is not None:
+                progress(done, len(missing))
+            plain = marshal.loads(blob)
+            fresh[keys[path]] = blob
+            if isinstance(plain, str):
+                skipped.append((path, plain))
+            else:
+                seen[path] = from_plain(plain)
     if fresh:
         cache.store(fresh)
     return seen, skipped
@@ -208,35 +212,30 @@ def _loads(blob: bytes | None) -> str | tuple[Any, ...] | None:
 Work = tuple[str, str, bool, bytes | None]
 
 
-def _analyse_all(work: list[Work], jobs: int) -> Iterator[tuple[str, bytes]]:
+def _analyse_all(work: list[Work], jobs: int) -> Generator[tuple[str, bytes], None, None]:
     """(path, blob) for each file, in no particular order of time but always that of `work`."""
     count = jobs or os.cpu_count() or 1
     if len(work) < PARALLEL or count < 2:
         yield from map(analyse_file, work)
         return
-    from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
+
+    from autoscope.plan.side_by_side import side_by_side
 
     # The others read for themselves: handing contents over would cost more.
-    portions = [[(*item[:3], None) for item in work[at : at + PORTION]] for at in range(0, len(work), PORTION)]
+    portions: list[list[Work]] = [
+        [(*item[:3], None) for item in work[at : at + PORTION]] for at in range(0, len(work), PORTION)
+    ]
     done = 0
     try:
-        with ProcessPoolExecutor(min(count, len(portions)), get_context("spawn"), _begin) as pool:
-            for results in pool.map(_analyse_portion, portions):
+        with closing(side_by_side(min(count, len(portions)), _analyse_portion, portions)) as finished:
+            for results in finished:
                 for result in results:
                     done += 1
                     yield result
     except (BrokenProcessPool, OSError):
         # No processes to be had, or one was killed: what is left is done here.
         yield from map(analyse_file, work[done:])
-
-
-def _begin() -> None:
-    """A process of ours is not traced, and dies quietly with its parent."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _analyse_portion(work: list[Work]) -> list[tuple[str, bytes]]:
@@ -257,10 +256,12 @@ def analyse_file(work: Work) -> tuple[str, bytes]:
         return path, marshal.dumps(error.reason)
     except SyntaxError as error:
         version = f"Python {sys.version_info.major}.{sys.version_info.minor}"
-        return path, marshal.dumps(f"not {version}: {error.msg} (line {error.lineno})")
+        where = f" (line {error.lineno})" if error.lineno else ""
+        return path, marshal.dumps(f"not {version}: {error.msg}{where}")
     except (ValueError, RecursionError, MemoryError) as error:
         # What even the interpreter's own parser gives up on: null bytes, thousands of brackets.
-        return path, marshal.dumps(f"cannot be parsed: {type(error).__name__}: {error}"[:200])
+        why = "too deeply nested" if isinstance(error, (RecursionError, MemoryError)) else str(error)
+        return path, marshal.dumps(f"cannot be parsed: {why}"[:200])
 
 
 def scripts(tree: Tree) -> dict[str, str]:
@@ -291,7 +292,7 @@ def _projects(tree: Tree) -> Iterator[str]:
 def check_found(tree: Tree) -> None:
     """Raises AutoscopeError where there is nothing to plan."""
     if not tree.sources:
-        more = f"; left out: {tree.skipped[0][0]} ({tree.skipped[0][1]})" if tree.skipped else ""
+        more = f"; left out: {printable(tree.skipped[0][0])} ({tree.skipped[0][1]})" if tree.skipped else ""
         raise AutoscopeError(
-            f"no Python files under {', '.join(tree.paths)}{more}; name a package, a project or a script"
+            f"no Python files under {', '.join(map(printable, tree.paths))}{more}; name a package, a project or a script"
         )

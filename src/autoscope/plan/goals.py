@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from autoscope import git
 from autoscope.errors import AutoscopeError
+from autoscope.plan import source
+from autoscope.plan.analysis import analyse
 from autoscope.plan.choose import DETAIL, Aim
 from autoscope.plan.facts import Facts, Function
 from autoscope.plan.model import is_glob, matches
@@ -147,6 +149,7 @@ def named(facts: Facts, target: str, goal: str, word: str = "--goal") -> list[in
             found.append(index)
     if not found:
         names = [function.name for function in facts.functions] + list(facts.modules)
+        names += dict.fromkeys(name.rpartition(".")[0] for name in names)  # classes
         raise AutoscopeError(
             f"{word} {goal.removeprefix(word).strip()}: the code has no {shown(target)}; {did_you_mean(target, names)}"
             "name a function, class or module as its spans are called, such as shop.cart.Cart.add"
@@ -184,11 +187,14 @@ def route_words(route: str) -> str:
     return _PARAMETER.sub("*", route.strip().strip("^$")).strip("/")
 
 
-_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_DEFINES = ("def ", "async def ", "class ")
+_QUOTED = re.compile(r"\\([0-7]{3}|.)")
+_ESCAPED = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "v": "\v", "f": "\f", "r": "\r"}
 
 
 def changed_functions(facts: Facts, target: str, goal: str) -> list[int]:
-    """The functions that lines of a range of commits belong to, as the code is now."""
+    """The functions that lines of a range of commits belong to, and that are still there."""
     if target.startswith("-"):
         raise AutoscopeError(
             f"--goal {goal}: {shown(target)} is no range of commits; write one such as diff:main..HEAD"
@@ -199,27 +205,88 @@ def changed_functions(facts: Facts, target: str, goal: str) -> list[int]:
     # Whatever the user's configuration makes of a difference.
     form = ("--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
     asking = ("-c", "core.quotePath=false", "diff", *form, "--relative", target, "--", ".")
-    out = git.insist(facts.root, asked, *asking, way="give a range git knows")
-    lines: dict[str, set[int]] = {}
-    file = ""
-    for line in out.decode("utf-8", "replace").split("\n"):
-        if line.startswith("+++ "):
-            file = os.path.realpath(os.path.join(facts.root, line[6:])) if line.startswith("+++ b/") else ""
-        elif file and (hunk := _HUNK.match(line)):
-            first, count = int(hunk[1]), int(hunk[2]) if hunk[2] is not None else 1
-            # What was only taken out leaves no line: the one it stood before is meant.
-            lines.setdefault(file, set()).update(range(first, first + max(count, 1)))
+    way = "give a range git knows"
+    if git.is_shallow(facts.root, asked):
+        way += ": this clone is shallow, `git fetch --unshallow` gets the rest"
+    out = git.insist(facts.root, asked, *asking, way=way)
+    lines = changed_lines(out.decode("utf-8", "surrogateescape"))
+    files = {os.path.realpath(os.path.join(facts.root, name)): name for name in lines}
+    _, dots, end = target.rpartition("..")
+    end = end or "HEAD"
+    later: set[str] = set()
+    if dots:  # lines may be elsewhere by now
+        names = ("diff", "--name-only", "-z", "--no-ext-diff", "--relative", end, "--", ".")
+        later = set(git.insist(facts.root, asked, *names, way=way).decode("utf-8", "surrogateescape").split("\0"))
     found = []
     for module in facts.modules.values():
-        touched = lines.get(os.path.realpath(module.file))
-        if not touched:
+        name = files.get(os.path.realpath(module.file))
+        if name is None:
             continue
+        touched = lines[name]
+        then = git.text_at(facts.root, end, f"./{name}", asked) if name in later else None
+        changed = None if then is None else changed_then(then, module.file, touched)
         for index in module.functions:
             function = facts.functions[index]
-            if not touched.isdisjoint(range(function.line, function.end_line + 1)) and not function.overload:
+            if changed is None:
+                is_changed = not touched.isdisjoint(range(function.line, function.end_line + 1))
+            else:
+                is_changed = function.qualname in changed
+            if is_changed and not function.overload:
                 found.append(index)
     if not found:
         raise AutoscopeError(
             f"--goal {goal}: no function was changed in that range; give one with changes to the code planned"
         )
     return found
+
+
+def changed_lines(difference: str) -> dict[str, set[int]]:
+    """File, as `git diff` calls it -> the lines that are new or changed, or stand where some were taken out."""
+    found: dict[str, set[int]] = {}
+    name = ""
+    lines = iter(difference.split("\n"))
+    for line in lines:
+        if line.startswith("+++ "):
+            name = unquoted(line[4:])
+            name = name[2:] if name.startswith("b/") else ""
+        elif hunk := _HUNK.match(line):
+            before, first, count = (1 if number is None else int(number) for number in hunk.groups())
+            # Not to take a line of the file for one of git's.
+            taken_out = [next(lines, "")[1:].lstrip() for _ in range(before)]
+            if name:
+                touched = found.setdefault(name, set())
+                # What was only taken out leaves no line: the one it stood behind is meant, or for a decorator, the next.
+                touched.update(range(first, first + max(count, 1)))
+                if not count and is_decorator(taken_out):
+                    touched.add(first + 1)
+            for _ in range(count):
+                if next(lines, "").startswith(
+                    "\\"
+                ):  # the end of a file without a line's end, which git tells of between the two
+                    next(lines, "")
+    return found
+
+
+def is_decorator(lines: Sequence[str]) -> bool:
+    """Whether lines, without indentation, are those of decorators and not of what they decorate."""
+    return any(line.startswith("@") for line in lines) and not any(line.startswith(_DEFINES) for line in lines)
+
+
+def unquoted(name: str) -> str:
+    """A file's name without what git puts around it: quotes where it has some or control characters, a tab behind it where it has blanks."""
+    if not name.startswith('"'):
+        return name.removesuffix("\t")
+
+    def character(found: re.Match[str]) -> str:
+        return chr(int(found[1], 8)) if len(found[1]) == 3 else _ESCAPED.get(found[1], found[1])
+
+    return _QUOTED.sub(character, name.removesuffix("\t")[1:-1])
+
+
+def changed_then(data: bytes, file: str, touched: set[int]) -> set[str] | None:
+    """The functions lines belong to in an older text of a file, by name; None where it cannot be read."""
+    try:
+        seen = analyse(source.decode(data, file), "")
+    except (source.Unreadable, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return {one.qualname for one in seen.functions if not touched.isdisjoint(range(one.line, one.end_line + 1))}

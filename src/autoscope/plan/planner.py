@@ -16,11 +16,21 @@ from autoscope.plan.budget import Estimator, Fitted, Load, Step, fit, measured_l
 from autoscope.plan.choose import OFF, Choice, choose_all
 from autoscope.plan.cost import CostTable, slowness
 from autoscope.plan.facts import Facts
-from autoscope.plan.model import STATES, CapturePatch, FunctionRule, ModuleRule, Plan, is_glob, matches, matches_module
+from autoscope.plan.model import (
+    STATES,
+    Capture,
+    CapturePatch,
+    FunctionRule,
+    ModuleRule,
+    Plan,
+    is_glob,
+    matches,
+    matches_module,
+)
 from autoscope.plan.profile import Measured, Profile
 from autoscope.plan.schema import Node, Table, read_layer
 from autoscope.plan.score import LEVELS, Priority, score_all, score_module
-from autoscope.plan.values import did_you_mean
+from autoscope.plan.values import did_you_mean, printable
 
 TRACED = {"minimal": 0.1}
 """Share of traces recorded, by strategy, where none is asked for; else all."""
@@ -335,8 +345,7 @@ def unread(facts: Facts) -> list[str]:
     """The files that are missing from the plan though they are code, with the reason: the first few, and how many more."""
     lines = []
     for path, reason in facts.unread[:MOST_UNREAD]:
-        name = os.path.relpath(path, facts.root)
-        lines.append(f"{name if name.isprintable() else ascii(name)}: {reason}")
+        lines.append(f"{printable(os.path.relpath(path, facts.root))}: {reason}")
     more = len(facts.unread) - MOST_UNREAD
     return lines if more <= 0 else [*lines, f"and {plural(more, 'file')} more: see --format table"]
 
@@ -432,6 +441,16 @@ def setting_digest(name: str, value: str) -> bytes:
     return blake2b(f"{name}: {value}".encode(), digest_size=4).digest()
 
 
+def capture_as_dict(capture: Capture) -> dict[str, Any]:
+    """What is captured, in a plan's words."""
+    return {
+        "args": capture.args,
+        "return": capture.returns,
+        "exceptions": capture.exceptions,
+        "state": capture.state,
+    }
+
+
 def as_dict(planned: Planned) -> dict[str, Any]:
     """The plan with everything known of it, for `--format json`."""
     functions = []
@@ -442,11 +461,7 @@ def as_dict(planned: Planned) -> dict[str, Any]:
                 "name": function.name,
                 "level": choice.level,
                 "rate": choice.rate,
-                "capture": {
-                    "args": choice.capture.args,
-                    "return": choice.capture.returns,
-                    "state": choice.capture.state,
-                },
+                "capture": capture_as_dict(choice.capture),
                 "reasons": list(choice.reasons),
                 "decided_by": choice.by,
                 "priority": priority.level,

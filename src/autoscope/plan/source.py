@@ -17,12 +17,14 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autoscope.errors import AutoscopeError
-from autoscope.plan.values import printable
+from autoscope.errors import AutoscopeError, PlanError
+from autoscope.plan.model import is_glob
+from autoscope.plan.values import parse_module_glob, printable, shown
 
 MOST_BYTES = 2_000_000
 """Files larger than this are not read."""
 TOO_LARGE = f"larger than {MOST_BYTES // 10**6} MB: generated code or data"
+UNNAMED = "no plan can name it"
 SUFFIXES = (".py", ".pyw")
 
 _PROJECT = frozenset(("pyproject.toml", "setup.py", "setup.cfg"))
@@ -91,6 +93,11 @@ def _real(path: str) -> str:
 
 def _because(error: OSError) -> str:
     return f"cannot be read: {error.strerror or type(error).__name__}"
+
+
+def is_missed(reason: str) -> bool:
+    """Whether what is left out for this reason is code of the project's all the same: it cannot be read, listed or named."""
+    return reason.startswith((UNNAMED, "cannot be "))
 
 
 class _Search:
@@ -195,12 +202,16 @@ class _Search:
             return
         stamp = (status.st_mtime_ns, size, status.st_ino)
         stem = name[: name.rindex(".")]
-        if stem == "__init__":
-            self.found[path] = Source(path, prefix[:-1] or os.path.basename(os.path.dirname(path)), size, stamp, True)
-            return
-        # Django's migrations, `0001_initial`, are imported from their package; outside of packages such a file is a script.
-        module = prefix + stem if stem.isidentifier() or (package and "." not in stem) else stem
-        self.found[path] = Source(path, module, size, stamp, False)
+        is_package = stem == "__init__"
+        if is_package:
+            module = prefix[:-1] or os.path.basename(os.path.dirname(path))
+        else:
+            # Django's migrations, `0001_initial`, are imported from their package; outside of packages such a file is a script.
+            module = prefix + stem if stem.isidentifier() or (package and "." not in stem) else stem
+        if _nameable(module):
+            self.found[path] = Source(path, module, size, stamp, is_package)
+        else:
+            self.left_out[path] = f"{UNNAMED} {shown(module)}; rename it"
 
     def resolve_links(self) -> None:
         """Take in linked files that are nowhere else; what a linked directory contains is read under its own name or not at all."""
@@ -240,6 +251,16 @@ class _Search:
             else:
                 sources.append(source)
         return sources
+
+
+def _nameable(module: str) -> bool:
+    """Whether an entry of a plan can speak of this module, and of it alone."""
+    if all(map(str.isidentifier, module.split("."))):
+        return True
+    try:
+        return parse_module_glob(module) == module and module.isprintable() and not is_glob(module)
+    except PlanError:
+        return False
 
 
 def _list(folder: str) -> tuple[list[os.DirEntry[str]], set[str]]:

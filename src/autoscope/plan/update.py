@@ -74,6 +74,11 @@ class Previous:
         """Whether the planner wrote any of it."""
         return "entries" in self.provenance
 
+    def words(self, name: str) -> tuple[str, ...]:
+        """A list in the provenance; empty where there is none, or something else by now."""
+        found = self.provenance.get(name)
+        return tuple(map(str, found)) if isinstance(found, list) else ()
+
 
 def read_previous(path: str) -> Previous:
     """A plan file, taken apart. Raises PlanError for one that cannot be used."""
@@ -265,8 +270,7 @@ def settle(settings: Settings, previous: Previous, *, strategy: bool, rate: bool
         settings = replace(settings, strategy=layer.strategy)
     if previous.by_planner and "include" not in said and not settings.include:
         # What stands there is all there was, unless it was asked for.
-        asked_for = previous.provenance.get("include")
-        settings = replace(settings, include=tuple(map(str, asked_for)) if isinstance(asked_for, list) else ())
+        settings = replace(settings, include=previous.words("include"))
     if previous.by_planner and "sampling" not in said and not rate and settings.rate == layer.rate:
         # The rate in the file is what the strategy then meant, unless it was asked for.
         asked = previous.provenance.get("rate")

@@ -74,7 +74,8 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     raw = mean([sample[1:3] for sample in samples])
     alone = [sample for sample in samples if not sample[4]]
     is_alone = 2.0 * sum(sample[2] for sample in alone) > sum(sample[2] for sample in samples)
-    if raw <= 0.0 or _middle([sample[1] for sample in (alone if is_alone else samples)]) >= SHORT_NS:
+    middle = percentile(sorted([sample[1] for sample in (alone if is_alone else samples)]), 50)
+    if raw <= 0.0 or middle >= SHORT_NS:
         return 1.0
     # After an interruption a program may wait for a processor for as long again: what is left is believed where calls take that long.
     longest = max([sample[1] for sample in samples if not sample[3]], default=0)
@@ -103,9 +104,12 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     return took / raw
 
 
-def _middle(values: list[int]) -> int:
-    """The median, the lower one of two. Not by `statistics`, which a traced program would have to load for its summary."""
-    return sorted(values)[(len(values) - 1) // 2]
+def percentile(ordered: Sequence[int], share: int) -> int:
+    """The smallest duration that at least `share` per cent of the calls did not exceed.
+
+    Not by `statistics`, which a traced program would have to load for its summary.
+    """
+    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
 
 
 def mean(weighted: Sequence[tuple[int, float]]) -> float:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoscope.read.estimates import corrections
+from autoscope.read.estimates import corrections, percentile
 from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
@@ -419,11 +419,6 @@ def _function(place: Place, found: _Sum) -> Function:
         max_ns=groups[-1][0] if groups else ordered[-1],
         waiting_ns=round(found.waiting),
     )
-
-
-def percentile(ordered: list[int], share: int) -> int:
-    """The smallest duration that at least `share` per cent of the calls did not exceed."""
-    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
 
 
 def _groups(ordered: list[int], folded: list[Folded]) -> list[tuple[int, int]]:

@@ -15,6 +15,8 @@ BRANCH = 0.5
 RARELY = 0.02
 """The same for what handles an exception."""
 MOST_ITERATIONS = 1e6
+MOST_NUMBER = 1e12
+"""Larger ones are no counts, and the largest that source can say are more than a float holds."""
 
 
 def trip_count(node: Any, numbers: Mapping[str, float]) -> float:
@@ -44,7 +46,7 @@ def number(node: Any, numbers: Mapping[str, float]) -> float | None:
     kind = type(node)
     if kind is ast.Constant:
         value = node.value
-        return float(value) if type(value) in (int, float) and abs(value) < 1e12 else None
+        return float(value) if type(value) in (int, float) and abs(value) < MOST_NUMBER else None
     if kind is ast.Name:
         return numbers.get(node.id)
     if kind is ast.UnaryOp and type(node.op) is ast.USub:
@@ -52,15 +54,19 @@ def number(node: Any, numbers: Mapping[str, float]) -> float | None:
         return None if found is None else -found
     if kind is ast.BinOp:
         left, right = number(node.left, numbers), number(node.right, numbers)
-        if left is None or right is None:
-            return None
-        operator = type(node.op)
-        if operator is ast.Add:
-            return left + right
-        if operator is ast.Sub:
-            return left - right
-        if operator is ast.Mult:
-            return left * right
-        if operator in (ast.Div, ast.FloorDiv) and right:
-            return left / right
+        found = None if left is None or right is None else combined(type(node.op), left, right)
+        return found if found is None or abs(found) < MOST_NUMBER else None
+    return None
+
+
+def combined(operator: type[ast.operator], left: float, right: float) -> float | None:
+    """What simple arithmetic comes to; None for other operators."""
+    if operator is ast.Add:
+        return left + right
+    if operator is ast.Sub:
+        return left - right
+    if operator is ast.Mult:
+        return left * right
+    if operator in (ast.Div, ast.FloorDiv) and right:
+        return left / right
     return None

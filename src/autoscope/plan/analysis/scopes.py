@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from autoscope.plan.analysis.block_frequency import number
 from autoscope.plan.analysis.code_block import CodeBlock
 from autoscope.plan.analysis.seen import Handed, SeenFunction
 from autoscope.plan.analysis.syntax import find_marks, last_name, mangled
@@ -98,8 +99,9 @@ class Scopes(ABC):
                     self.bounds += [(target.id, word.value) for word in value.keywords if word.arg == "bound"]
                     continue
                 self.bound[target.id] = f"{self.module}.{target.id}"
-                if type(value) is ast.Constant and isinstance(value.value, (int, float)):
-                    self.numbers[target.id] = float(value.value)
+                known = number(value, {}) if type(value) is ast.Constant else None
+                if known is not None:
+                    self.numbers[target.id] = known
             elif type(target) is ast.Tuple:
                 for item in target.elts:
                     if type(item) is ast.Name:

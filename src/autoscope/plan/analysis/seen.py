@@ -9,7 +9,7 @@ import marshal
 from itertools import repeat
 from typing import Any, NamedTuple
 
-FORMAT = 6
+FORMAT = 7
 """To be raised when the same text would give another `Seen`."""
 MOST_TEXT = 200
 """Characters of a text kept, or of an annotation in quotes that is read."""

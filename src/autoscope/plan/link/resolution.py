@@ -10,6 +10,8 @@ from autoscope.plan.link.symbols import Entity
 
 MISSING: Any = object()
 BUSY: Any = object()
+MOST_DEEP = 8_000
+"""Expressions worked out inside each other; what leads further is unknown. Each takes several calls of Python's, of which there is a limit."""
 _SENDS = frozenset(
     ("delay", "apply_async", "send", "send_with_options", "enqueue", "apply", "s", "si", "schedule", "using")
 )
@@ -38,10 +40,15 @@ class Resolution(Hierarchy):
         if found is not MISSING:
             self.circles += 1
             return found  # type: ignore[no-any-return]
+        if self.depth > MOST_DEEP:
+            memo[key] = None
+            return None
         memo[key] = BUSY
         circles = self.circles
         self.inside = True
+        self.depth += 1
         found = work_out(key)
+        self.depth -= 1
         self.inside = inside
         if circles == self.circles:
             memo[key] = found

@@ -111,7 +111,11 @@ class Roles(Callbacks):
         if function.io and "database" in function.io and any(word.startswith(_ORM) for word in function.calls):
             found.append(catalogue.Role("orm_query", "asks a database through an ORM"))
         for parameters, what in _SERVERS.items():
-            if function.parameters[bool(seen.owner) :] == parameters and function.trivial != "delegation":
+            if (
+                function.parameters[bool(seen.owner) :] == parameters
+                and function.trivial != "delegation"
+                and not self.is_below_call(function, seen, name, parameters)
+            ):
                 found.append(self.served(function, seen, what))
         if seen.returns and not seen.nested and not seen.owner and function.module not in self.tests:
             made = self.resolve(seen.returns)
@@ -132,6 +136,14 @@ class Roles(Callbacks):
             first = self.functions[outer[1]].parameters[:1] if outer is not None and outer[0] == "f" else ()
             wrapped = first[0] if first and first[0] in _WRAPPED else ""
         return catalogue.Role("middleware", f"{wrapped} middleware") if wrapped else catalogue.Role("web", what)
+
+    def is_below_call(self, function: Function, seen: SeenFunction, name: str, parameters: tuple[str, ...]) -> bool:
+        """Whether it is a method that is given what a server calls the object itself with: work begins there, not here."""
+        if not seen.owner or name == "__call__":
+            return False
+        index = self.methods[f"{function.module}.{seen.owner}"].get("__call__")
+        called = None if index is None else self.functions[index]
+        return called is not None and called.parameters[1:] == parameters and called.trivial != "delegation"
 
     def is_middleware_factory(self, function: Function) -> bool:
         """Whether a nested function is what a Django middleware factory, `def factory(get_response)`, makes."""

@@ -44,6 +44,8 @@ class Symbols(ABC):
         """How often something was asked while it was being worked out."""
         self.inside = False
         """Whether something is being worked out."""
+        self.depth = 0
+        """How many things are, for each other."""
         self.passing: dict[Any, Entity] = {}
         """What was found on the way to what is being worked out, and depends on where the way began, as all that leads in a circle does."""
         self.settled: dict[Any, Entity] = {}
