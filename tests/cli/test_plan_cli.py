@@ -564,7 +564,8 @@ def test_an_interrupt_is_quiet(program, command):
         stderr=subprocess.PIPE,
     )
     with open(program / "pipe", "wb"):  # opened for reading by now: it waits for us to write
-        for _ in range(6):  # a signal between Python's last look for one and the read that waits is noticed only with the next
+        # One between Python's last look for signals and the read that waits is noticed with the next.
+        for _ in range(6):
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 out, err = process.communicate(timeout=10)
