@@ -25,13 +25,12 @@ from autoscope.runtime.dealing import (
     OFF,
     PACED,
     PLAIN,
-    THINNED,
     WINDOWS,
     Load,
     Share,
     deal,
 )
-from autoscope.runtime.pacing import Pacer
+from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
 from autoscope.runtime.spans import Clock, epoch_offset, error_of
 
@@ -67,7 +66,6 @@ WINDOW_NET_NS = 1_500_000
 """And until the program has used so much CPU time in it."""
 LONGEST_WINDOW_SECONDS = 0.25
 MOST_CHECKS = 60
-MOST_OPENS = 10
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
@@ -121,8 +119,8 @@ COUNTED_NS = 14.0
 """A call that is counted and not looked at."""
 ARMED_NS = 60.0
 """A call in a trace that is not recorded."""
-THINNED_NS = 180.0
-"""A call that is left out by drawing a number."""
+FLAGGED_NS = 130.0
+"""A call that is counted and not looked at where its function has no code of its own for that."""
 CAPTURED_NS = 2500
 """Each captured value, exported."""
 SWAP_NS = 1500
@@ -196,7 +194,7 @@ class Steered:
         self.functions: list[Any] = []
         """Weak references to those that have its code."""
         self.lost = False
-        """Whether nobody holds them where they are found: it cannot be paced."""
+        """Whether nobody holds them where they are found, or their code cannot be paced: they ask their site instead, each time."""
         self.counted = self.stepped = self.observed = 0
         """What was counted when its calls were owed last, in all at the last step, and when it was last observed."""
         self.owed = 0.0
@@ -285,8 +283,6 @@ class Budget:
         self.windows: dict[Site, Steered] = {}
         self.is_open = self.is_counting = False
         self.duty = MOST_DUTY
-        self.opens: list[tuple[float, float]] = []
-        """How long functions that cannot be counted were watched, and the time since they had been before; the last times."""
         self.turn_at = 0.0
         self.swaps = self.opened = 0
         self.woken = 0
@@ -302,7 +298,7 @@ class Budget:
     def begin(self) -> None:
         """Measure from now on, in this process and thread."""
         self.thread = get_ident()
-        self.at = self.hurried_at = self.room_since = self.shut_at = self.window_at = Clock.monotonic()
+        self.at = self.hurried_at = self.room_since = self.window_at = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
         for steered in self.active.values():
@@ -506,10 +502,6 @@ class Budget:
         """How probable it is that a call is recorded now; None where that is found out by counting."""
         if steered.state in (EVERY, PLAIN):
             return _of_all(site.rate, sampling.rate)
-        if steered.state == THINNED:
-            return _of_all(steered.rate, sampling.rate)
-        if steered.state == WINDOWS and steered.pacer is None:
-            return _of_all(self.watched(steered), sampling.rate)
         return None
 
     def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
@@ -594,11 +586,9 @@ class Budget:
         self.window_at = now
         self.opened += 1
         for site, steered in self.windows.items():
-            if steered.pacer is None:
-                sites.arm(site)
-            elif steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
+            if steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
                 steered.waited = 0
-                self.swaps += self.pace.give(site, steered.functions, site.paced)
+                self.give(site, steered, steered.pacer)
             else:
                 steered.waited += 1
         self.begin_measuring(now)
@@ -609,32 +599,23 @@ class Budget:
         Not both at once: among others a recorded call takes several times what it does among its like, and nobody knows how many times.
         """
         self.is_counting = True
-        self.shut(now)
         for site, steered in self.windows.items():
             if steered.silent is not None:
-                self.swaps += self.pace.give(site, steered.functions, site.counting)
+                self.give(site, steered, steered.silent)
                 steered.counted = steered.silent.count()
         self.begin_measuring(now)
 
-    def shut(self, now: float) -> None:
-        """Functions that cannot be counted are watched by their flags, while others are looked at."""
-        if self.shut_at >= self.window_at:
-            return
-        for site, steered in self.windows.items():
-            if steered.pacer is None:
+    def give(self, site: Site, steered: Steered, pacer: Pacer | None) -> None:
+        """Have this pacer asked about each call of a function; None: nobody is, and none is looked at."""
+        if steered.lost:
+            if pacer is None:
                 sites.disarm(site)
-        self.opens.append((now - self.window_at, now - self.shut_at))
-        del self.opens[:-MOST_OPENS]
-        self.shut_at = now
-
-    def watched(self, steered: Steered) -> float:
-        """Which part of the calls of one that cannot be counted is recorded: some of those made while it is watched.
-
-        Then the program gets less done: each of its calls draws a number, and some are recorded.
-        """
-        open_for, since = [sum(column) for column in zip(*self.opens, strict=True)] or (self.duty, 1.0)
-        slowed = self.slowness * (THINNED_NS + steered.rate * self.recorded_ns) * steered.calls / 1e9
-        return _of_all(steered.rate, open_for / since / (1.0 + slowed))
+            else:
+                site.get = pacer.get
+                sites.arm(site)
+            return
+        code = site.off if pacer is None else site.paced if pacer is steered.pacer else site.counting
+        self.swaps += self.pace.give(site, steered.functions, code)
 
     def begin_measuring(self, now: float) -> None:
         self.turn_at = now + WINDOW_SECONDS
@@ -685,7 +666,6 @@ class Budget:
     def close_window(self, now: float) -> None:
         """Each window stands for the time since the one before."""
         self.is_open = False
-        self.shut(now)
         began, cpu, own, recorded = self.opened_at
         end = Clock.process_cpu()
         # By another thread's clock nothing can be told.
@@ -693,14 +673,13 @@ class Budget:
         spent = end - cpu - (Clock.thread_cpu() - own) - (_taken()[0] - recorded) * self.recorded_ns
         called: list[tuple[Site, Steered, int]] = []
         for site, steered in self.windows.items():
-            if steered.pacer is not None:
-                self.swaps += self.pace.give(site, steered.functions, site.off)
-                if steered.silent is not None:
-                    called.append((site, steered, steered.silent.count() - steered.counted))
+            self.give(site, steered, None)
+            if steered.silent is not None:
+                called.append((site, steered, steered.silent.count() - steered.counted))
         self.is_counting = False
         if not known:
             return
-        spent = max(spent - sum([count for _, _, count in called]) * COUNTED_NS * self.slowness, 1e5)
+        spent = max(spent - sum([count * _counted_ns(steered) for _, steered, count in called]) * self.slowness, 1e5)
         total = self.net_now()
         progress = self.progress(spent, total - self.closed_at)
         self.closed_at = total
@@ -752,7 +731,7 @@ class Budget:
         self.recorded_ns = lean
         entered = min(entered, recorded)
         inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
-        inside += self.counted() * COUNTED_NS * self.slowness
+        inside += self.counted() * self.slowness
         windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
         self.swaps = self.opened = 0
         threads = own - self.own
@@ -785,15 +764,15 @@ class Budget:
         rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
         self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)
 
-    def counted(self) -> int:
-        """Calls that were counted since the last step."""
-        count = 0
+    def counted(self) -> float:
+        """What counting calls took since the last step, in nanoseconds of a machine of the usual speed."""
+        took = 0.0
         for steered in self.active.values():
             if steered.pacer is not None:
                 counted = steered.in_all()
-                count += counted - steered.stepped
+                took += (counted - steered.stepped) * _counted_ns(steered)
                 steered.stepped = counted
-        return count
+        return took
 
     def correct(self, now: float, share: float, recorded: int, of_records: float) -> None:
         """Let what is measured tell how far the figures are to be trusted.
@@ -836,15 +815,11 @@ class Budget:
             new = since[site] + buffered[site] - before[site]
             if steered.state in (EVERY, PLAIN):
                 called: float = new / site.rate if site.rate else 0.0
-            elif steered.state == THINNED:
-                called = new / _of_all(steered.rate)
             elif steered.state == PACED and steered.pacer is not None:
                 counted = steered.pacer.count()
                 called, steered.observed = counted - steered.observed, counted
-                if new > CROWD + 4 * (steered.rate * called + steered.ahead()):
+                if new > CROWD + 4 * (steered.rate * called + steered.ahead()) and not steered.lost:
                     astray.append(site)
-            elif steered.state == WINDOWS and steered.pacer is None:
-                called = new / self.watched(steered)
             else:
                 continue  # its windows tell, or nobody can
             calls = called * 1e9 / self.net
@@ -882,7 +857,7 @@ class Budget:
         return Load(
             steered.calls,
             share * recorded + (1.0 - share) * ARMED_NS * self.slowness,
-            (COUNTED_NS if paceable else THINNED_NS) * self.slowness,
+            (COUNTED_NS if paceable else FLAGGED_NS) * self.slowness,
             captured=share * values * CAPTURED_NS * self.slowness,
             paceable=paceable,
             most=site.rate,
@@ -929,8 +904,8 @@ class Budget:
     def find(self, wanted: list[Site]) -> None:
         """Find the functions of those that are to have other code."""
         missing = {site for site in wanted if not self.warm[site].functions and not self.warm[site].lost}
-        if missing and self.pace is not None:
-            found = self.pace.functions_of(missing)
+        if missing:
+            found = {} if self.pace is None else self.pace.functions_of(missing)
             for site in missing:
                 self.warm[site].functions = found.get(site, [])
                 self.warm[site].lost = not self.warm[site].functions
@@ -938,36 +913,28 @@ class Budget:
     def change(self, site: Site, steered: Steered, share: Share, buffered: Tally, why: str) -> None:
         """Have a function's share in force."""
         before, state = steered.state, share.state
-        if steered.lost and state in (PACED, WINDOWS):
-            state = THINNED if state == PACED else WINDOWS
         was = _described(before, steered.told, self.duty)
         old = steered.pacer if before == PACED != state else None
         self.leave(site, steered, state, buffered)
         counted = steered.counted
         steered.state, steered.room_since = state, 0.0
         steered.rate = share.rate
-        if state == EVERY:
+        if state in (EVERY, PLAIN):
             site.get = sampling.thinned(site.rate)
+        if state == EVERY:
             if steered.capture is not None:
                 site.capture, site.keys, steered.capture = steered.capture, None, None
         elif steered.capture is None and (site.parameters or site.capture.returns):
             steered.capture = site.capture
             site.capture = site.capture._replace(args=False, returns=False)
             capture.hide(site)
-        if state in (PACED, WINDOWS) and not steered.lost:
+        if state in (PACED, WINDOWS):
             self.set_pace(site, steered, before)
         if state == WINDOWS:
-            if not self.windows:
-                self.shut_at = Clock.monotonic()
             self.windows[site] = steered
             if before != WINDOWS:
                 steered.stratum = self.net_now()
                 steered.seen = 0
-            if steered.pacer is None:
-                site.get = sampling.thinned(share.rate)
-                sites.disarm(site)
-        elif state == THINNED:
-            site.get = sampling.thinned(share.rate)
         elif state == OFF:
             sites.disarm(site)
             if steered.functions and site.off is not None:
@@ -1018,29 +985,33 @@ class Budget:
         """Give it a paced twin, or another interval where it has one."""
         ahead = steered.ahead()
         rate = steered.rate
+        in_site = None
+        if steered.lost:
+            in_site = IN_SITE if site.path == "bytecode" else (sampling.leave_out, read_current)
         if steered.state == WINDOWS:
             rate *= 2.0 * PARTS  # calls are looked at in the first half of some of them
             if steered.silent is None:
-                steered.silent = Pacer(NEVER, 0)
-                site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
+                steered.silent = Pacer(NEVER, 0, in_site=in_site)
+                if not steered.lost:
+                    site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
         interval = 1.0 / rate if rate > 0.0 else NEVER
         # Gaps that were drawn for another interval have to be gone through yet.
         if steered.pacer is not None and steered.pacer.interval < interval * STALE:
             steered.pacer.interval, steered.pacer.burst = interval, steered.burst()
             if steered.pacer.prepare(ahead):
                 if before != steered.state:
-                    code = site.paced if steered.state == PACED else site.off
-                    self.swaps += self.pace.give(site, steered.functions, code)
+                    self.give(site, steered, steered.pacer if steered.state == PACED else None)
                 return
             if before == steered.state == PACED:
                 steered.count()
         old, counted = steered.pacer, steered.counted
-        steered.pacer = Pacer(interval, ahead, steered.burst())
+        steered.pacer = Pacer(interval, ahead, steered.burst(), in_site=in_site)
         steered.counted = steered.observed = 0
         steered.stepped = steered.in_all()
-        site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
-        site.get = read_current
-        self.swaps += self.pace.give(site, steered.functions, site.paced if steered.state == PACED else site.off)
+        if not steered.lost:
+            site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
+            site.get = read_current
+        self.give(site, steered, steered.pacer if steered.state == PACED else None)
         if old is not None and before == steered.state == PACED:
             steered.owed += old.count() - counted  # meanwhile other threads had a turn
 
@@ -1111,6 +1082,11 @@ def _buffered() -> Tally:
 def _taken() -> tuple[int, int, int, int]:
     recorded = counters.taken + len(sites.records) // WIDTH
     return recorded, counters.entered, counters.roots, counters.capture_ns
+
+
+def _counted_ns(steered: Steered) -> float:
+    """What counting a call takes that is not looked at."""
+    return FLAGGED_NS if steered.lost else COUNTED_NS
 
 
 def _of_all(*rates: float) -> float:

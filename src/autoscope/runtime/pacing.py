@@ -7,13 +7,13 @@ that were prepared it says no for ever.
 
 from __future__ import annotations
 
-from _operator import length_hint
+from _operator import call, length_hint
 
 # Ours from here on: a program may replace its builtins, and does in tests.
-from builtins import enumerate, float, int, iter, len, list, max, range, sum, tuple
+from builtins import enumerate, float, int, iter, len, list, map, max, range, sum, tuple
 from itertools import chain, repeat
 
-from autoscope.runtime import sites
+from autoscope.runtime import context, sites
 from autoscope.runtime.sites import MANY
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
@@ -34,6 +34,10 @@ class Pace(chain):  # type: ignore[type-arg]
         return iter, ((),)
 
 
+IN_SITE = repeat(context.THINNED, MANY).__next__, context.get
+"""What is called for no and for yes where a site is asked, of a function that is woven in bytecode; see `Site.get`."""
+
+
 class Pacer:
     """Prepares a function's answers and counts how many were asked for. Used by one thread at a time.
 
@@ -41,13 +45,18 @@ class Pacer:
     keep step with the program.
     """
 
-    __slots__ = ("_base", "_done", "_laid", "_rest", "_sizes", "_source", "burst", "interval", "pace")
+    __slots__ = ("_answers", "_base", "_done", "_laid", "_rest", "_sizes", "_source", "burst", "get", "interval", "pace")
 
-    def __init__(self, interval: float, ahead: int, burst: int = 1) -> None:
-        """One call in `interval` is looked at, so many at a time (`burst`); so many are prepared (`ahead`), or some more."""
+    def __init__(self, interval: float, ahead: int, burst: int = 1, in_site: tuple[Any, Any] | None = None) -> None:
+        """One call in `interval` is looked at, so many at a time (`burst`); so many are prepared (`ahead`), or some more.
+
+        `in_site`: a site is to ask, by `get`, and this is called for a call that is left out and for one that is looked at; so all
+        functions that have its code are counted, whoever holds them.
+        """
+        self._answers: Any = in_site or (False, True)
         self.interval = max(interval, 1.0)
         self.burst = burst
-        self._rest = repeat(False, MANY)
+        self._rest = repeat(self._answers[0], MANY)
         self._laid: list[Any] = [self._rest]
         """The answers in the order in which they are given, piece by piece; the last one is never used up."""
         self._sizes: list[int] = []
@@ -59,6 +68,8 @@ class Pacer:
         self._source = iter(self._laid)
         self.prepare(ahead)
         self.pace = Pace.from_iterable(self._source)
+        self.get: Any = map(call, self.pace).__next__ if in_site else None
+        """What a site asks: what is current, or the mark of a call that is left out."""
 
     def prepare(self, ahead: int) -> bool:
         """See to it that so many calls are yet to be looked at; False where no further one can be: another pacer is needed."""
@@ -73,7 +84,7 @@ class Pacer:
             for _ in range(missing):
                 sizes += [int(draw() * most), burst]
             self._sizes += sizes
-            self._laid[-1:-1] = [repeat(place % 2 == 1, size) for place, size in enumerate(sizes)]
+            self._laid[-1:-1] = [repeat(self._answers[place % 2], size) for place, size in enumerate(sizes)]
         return length_hint(self._rest) == MANY
 
     @property
