@@ -19,6 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import autoscope
+from autoscope.plan.model import CapturePatch, FunctionRule
 from autoscope.read.report import build_report
 from autoscope.read.runs import open_run
 from autoscope.runtime import context, sites
@@ -335,7 +336,7 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
         assert held(1) + unbudgeted.make(2)(2) == 6
         called += 2
     assert 0 < sum(1 for one in sites.recorded()[before:] if one[0] is site) < 600
-    told += stands_for(steering, site) + steering.unseen().get(site, 0)
+    told += stands_for(steering, site) + steering.unseen().get(place(site), 0)
     steering.let_go()
     assert told == pytest.approx(called, abs=1)
     assert site.get is context.get
@@ -496,6 +497,10 @@ def stands_for(steering, site):
     return told
 
 
+def place(site):
+    return site.name, site.file, site.line, site.kind
+
+
 def found(name):
     return next(site for site in sites.sites if site.qualname == name)
 
@@ -520,7 +525,7 @@ def test_calls_add_up_through_all_states(unbudgeted):
     for _ in range(300):
         hot(called)
         called += 1
-    told += stands_for(steering, site) + steering.unseen().get(site, 0)
+    told += stands_for(steering, site) + steering.unseen().get(place(site), 0)
     steering.let_go()
     assert told == pytest.approx(called, abs=1)
 
@@ -543,7 +548,7 @@ def test_a_call_that_outlives_its_state(unbudgeted):
     thread.join()
 
     assert stands_for(steering, site) == 1
-    assert steering.unseen()[site] == 5000
+    assert steering.unseen()[place(site)] == 5000
     steering.let_go()
 
 
@@ -720,6 +725,60 @@ def test_another_plan_without_a_budget(app):
     site = settled(app)
     running = bootstrap.running
     running.drain.stop(2.0)
-    running.adopt(running.plan._replace(budget_overhead=None) if hasattr(running.plan, "_replace") else running.plan)
-    assert running.drain.steer is None
+    running.adopt(running.plan._replace(budget_overhead=None))
+    assert running.steer is None
     assert app.Thing.hot.__code__ is site.traced
+    for _ in range(3):
+        before = recorded_so_far()
+        app.rare(500)
+        assert recorded_so_far() - before >= 500
+        assert running.drain.catch_up(10)
+    # What was counted before has been told, and each span stands for one call again.
+    assert site not in running.drain.steer.active
+    assert site not in sites.shares
+
+
+def test_a_budget_that_goes_and_comes(app):
+    """It goes on where it was; what is off meanwhile is not touched."""
+    from autoscope import bootstrap
+
+    settled(app)
+    running = bootstrap.running
+    with_budget = running.plan
+    without = with_budget._replace(budget_overhead=None)
+    running.drain.stop(2.0)
+    running.adopt(without)
+    running.live.off()
+    running.adopt(with_budget)
+    app.main(0.3)
+    assert_authors(app)
+    running.live.on()
+    assert budget().share == 0.02
+    settled(app)
+
+
+@pytest.mark.parametrize("state", [PACED, WINDOWS])
+def test_what_is_woven_anew_is_let_go_of(app, state):
+    """A capture that is asked for twice: the first site has no code any more, and the budget neither touches nor keeps it."""
+    from autoscope import bootstrap
+
+    site = settled(app)
+    steering, live = budget(), bootstrap.running.live
+    bootstrap.running.drain.stop(2.0)
+    called = 0
+    for number in range(4):
+        site = next(site for site in sites.sites if site.qualname == "Thing.hot")
+        steered = steering.warm.setdefault(site, Steered())
+        steering.find([site])
+        steering.change(site, steered, Share(state, 0.5, 0.5), _buffered(), "")
+        for _ in range(10):
+            assert app.Thing(1).hot(2) == 3
+            called += 1
+        live.change(f"{app.__name__}.rare", FunctionRule(None, None, CapturePatch(number % 2 == 0, None, None)))
+        assert bootstrap.running.drain.catch_up(10)
+        steering.turn()
+        steering.take_up()
+    gone = [site for site in (*steering.warm, *steering.active, *steering.windows, *sites.shares) if sites.is_retired(site)]
+    assert gone == []
+    bootstrap.stop()
+    assert_authors(app)

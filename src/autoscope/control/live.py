@@ -348,7 +348,7 @@ class Live:
             self.is_off = True
             budget = self.budget()
             if budget is not None:
-                budget.hold()
+                budget.hold("off")
             sites.pause()
             self.off_codes = {}
             self.wait = FIRST_LOOK_SECONDS
@@ -402,7 +402,7 @@ class Live:
             self.refresh(matcher("*"))
             budget = self.budget()
             if budget is not None:
-                budget.go_on()
+                budget.go_on("off")
             return count
 
 

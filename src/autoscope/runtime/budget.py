@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
+    Place = tuple[str, str, int, str]
+    """A function's name, file, line and kind, by which it is known when its site is gone."""
+
 STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
 """So often it is looked whether the budget is kept."""
 FIXED = 0.2
@@ -275,8 +278,8 @@ class Budget:
         """Whether a function is none of the budget's business, because somebody asked for it."""
         self.net_total = 0.0
         """CPU time of the program's up to the last step, in nanoseconds."""
-        self.held = False
-        """Whether all functions are somebody else's for now."""
+        self.held: set[str] = set()
+        """Why all functions are somebody else's for now, if they are."""
         self.allowed, self.allowed_spans = share * AIM * 1e9, most_spans
         """Nanoseconds a second of the program's CPU time that were dealt out last."""
         self.slowness = 1.0
@@ -289,8 +292,10 @@ class Budget:
         """Since when our thread has been at it, by the clock of records; 0: it sleeps."""
         self.turns: list[tuple[int, int]] = []
         """From when to when it was, the last times."""
-        self.thinned: dict[Site, None] = {}
-        """Functions whose calls were not all recorded, at some time."""
+        self.thinned: dict[Place, bool] = {}
+        """Functions whose calls were not all recorded, at some time, and whether they make a `Call`."""
+        self.left: dict[Place, float] = {}
+        """Calls for which no record stands, of functions that have other sites by now."""
         self.shown: tuple[list[int], list[int]] = [], []
         """What a call of a function that does nothing showed, of late: lean, and with a `Call`."""
         self.begin()
@@ -326,7 +331,7 @@ class Budget:
         self.history: list[tuple[float, float, float]] = []
         """(when, nanoseconds of ours, of the program's) of the last steps."""
         self.began = self.at
-        self.hurried = True
+        self.hurried = not self.held
         self.idle = False
         self.callers: set[int] = set()
         """Spans that are parents of what was handed over last."""
@@ -462,7 +467,8 @@ class Budget:
         `of_before`: how many there are of each past state, and how many of these are kept.
         """
         for past, here, left in zip(steered.past, *of_before, strict=True):
-            past.waiting = max(past.waiting - here, 0)
+            # What began in one state and ended in the next was among those waiting when that was over, and is none of its.
+            past.waiting = min(max(past.waiting - here, 0), later)
             there -= here
             if past.share is not None:
                 kept -= left
@@ -533,10 +539,10 @@ class Budget:
         counters.taken += left_out
         return tally, before
 
-    def unseen(self) -> dict[Site, float]:
+    def unseen(self) -> dict[Place, float]:
         """Calls for which no record stands so far."""
         total = self.net_now()
-        found = {}
+        found = dict(self.left)
         for site, steered in self.active.items():
             owed = steered.owed
             if steered.state == PACED:
@@ -545,7 +551,8 @@ class Budget:
             elif site in self.windows and steered.silent is not None:
                 owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
             if owed >= 1.0:
-                found[site] = owed
+                place = _place(site)
+                found[place] = found.get(place, 0.0) + owed
         return found
 
     def rest(self) -> None:
@@ -565,7 +572,7 @@ class Budget:
     def describe(self) -> dict[str, Any]:
         """What a run's report needs of it."""
         with self.lock:
-            unseen = [[site.name, site.file, site.line, site.kind, calls] for site, calls in self.unseen().items()]
+            unseen = [[*place, calls] for place, calls in self.unseen().items()]
             return {
                 "share": self.share,
                 "measured": self.measured,
@@ -577,7 +584,7 @@ class Budget:
     def empty(self) -> list[list[Any]]:
         """Of functions that were not always recorded in full: what a recorded call would show if it did nothing, in nanoseconds."""
         shows = [_usual(shown) for shown in self.shown]
-        return [[site.name, site.file, site.line, site.kind, shows[_is_full(site)]] for site in self.thinned]
+        return [[*place, shows[is_full]] for place, is_full in self.thinned.items()]
 
     # Windows.
 
@@ -865,6 +872,7 @@ class Budget:
 
     def settle(self, now: float, buffered: Tally) -> None:
         """Deal out, and have it in force: less at once, more when there has been room for a while."""
+        self.forget_retired(buffered)
         loads = {
             site: self.load(site, steered)
             for site, steered in self.warm.items()
@@ -900,6 +908,20 @@ class Budget:
         duties = [share.duty for share in dealt.values() if share.state == WINDOWS]
         if duties:
             self.duty = duties[0]
+
+    def forget_retired(self, buffered: Tally) -> None:
+        """Functions that were woven anew have other sites by now. Of the old ones what they are owed remains, when no record of theirs waits."""
+        for site in [site for site in self.warm if sites.is_retired(site)]:
+            steered = self.warm[site]
+            if steered.state != EVERY:
+                self.change_untold(site, steered, buffered)
+            if not buffered[site]:
+                place = _place(site)
+                if steered.owed >= 1.0:
+                    self.left[place] = self.left.get(place, 0.0) + steered.owed
+                del self.warm[site]
+                self.active.pop(site, None)
+                sites.set_share(site, 1.0)
 
     def find(self, wanted: list[Site]) -> None:
         """Find the functions of those that are to have other code."""
@@ -960,7 +982,7 @@ class Budget:
     def leave(self, site: Site, steered: Steered, state: str, buffered: Tally) -> None:
         """What was called until now is owed in the words of the state it was in."""
         self.active[site] = steered
-        self.thinned[site] = None
+        self.thinned[_place(site)] = _is_full(site)
         before = steered.state
         share = self.known_share(site, steered)
         self.owe(site, steered, 0)
@@ -978,7 +1000,7 @@ class Budget:
             sites.arm(site)
         if before in (PACED, WINDOWS, OFF) and state not in (PACED, WINDOWS):
             steered.pacer = site.paced = None
-            if state != OFF and steered.functions:
+            if state != OFF and steered.functions and site.traced is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.traced)
 
     def set_pace(self, site: Site, steered: Steered, before: str) -> None:
@@ -1030,16 +1052,19 @@ class Budget:
             if not self.held:
                 self.settle(Clock.monotonic(), _buffered())
 
-    def hold(self) -> None:
-        """Let go of all functions, and touch none until `go_on`."""
+    def hold(self, why: str) -> None:
+        """Let go of all functions, and touch none until `go_on` for the same reason. What was recorded until then stands for what it did."""
         with self.lock:
-            self.held = True
+            self.held.add(why)
+            self.hurried = False  # or records would wait for a step to say what they stand for
             self.let_go()
 
-    def go_on(self) -> None:
+    def go_on(self, why: str) -> None:
+        """Take one `hold` back."""
         with self.lock:
-            self.held = False
-            self.begin()
+            self.held.discard(why)
+            if not self.held:
+                self.begin()
 
     def let_go(self, matches: Callable[[Site], object] | None = None) -> None:
         """Have functions as they were without a budget, all or some: somebody changes them, or we end."""
@@ -1048,19 +1073,28 @@ class Budget:
             buffered = _buffered()
             for site, steered in list(self.warm.items()):
                 if steered.state != EVERY and (matches is None or matches(site)):
-                    told = len(self.untold)
-                    self.change(site, steered, Share(EVERY), buffered, "")
-                    del self.untold[told:]  # that it was changed is told by whoever does
+                    self.change_untold(site, steered, buffered)
+
+    def change_untold(self, site: Site, steered: Steered, buffered: Tally) -> None:
+        """Have a function as it was without a budget. That it was changed is told by whoever did."""
+        told = len(self.untold)
+        self.change(site, steered, Share(EVERY), buffered, "")
+        del self.untold[told:]
 
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""
         self.lock = RLock()
+        self.left.clear()
         for steered in self.active.values():
             steered.owed = 0.0
             steered.past.clear()
             if steered.pacer is not None:
                 steered.counted = steered.pacer.count()
         self.begin()
+
+
+def _place(site: Site) -> Place:
+    return site.name, site.file, site.line, site.kind
 
 
 def _is_full(site: Site) -> bool:

@@ -415,7 +415,12 @@ def retire(site: Site) -> None:
     The two hold each other, and the garbage collector does not look into code objects.
     """
     disarm(site)
-    site.traced = site._off = None
+    site.traced = site._off = site.paced = site.counting = None
+
+
+def is_retired(site: Site) -> bool:
+    """Whether its function has another by now."""
+    return site.path == "bytecode" and site.traced is None
 
 
 def rest(reason: str = "rate") -> None:

@@ -78,6 +78,25 @@ def look():
     waiting = max(waiting, len(sites.records) // sites.WIDTH)
 
 
+def crowd():
+    """How often functions are to be called that are called often: as long as a budget may leave most of it out."""
+    from autoscope import bootstrap
+
+    running = bootstrap.running
+    asked_for = any(change.until is not None for change in running.weave.changes)
+    return 20 if running.steer is None or asked_for else 2000
+
+
+def states():
+    """How many functions are in which state of the budget."""
+    from autoscope import bootstrap
+
+    found: dict[str, int] = {}
+    for steered in list(bootstrap.running.steer.warm.values()):
+        found[steered.state] = found.get(steered.state, 0) + 1
+    return found
+
+
 def allocated():
     """Bytes in use that were allocated past Python's own allocator, code objects for one; None where the C library does not tell."""
     import ctypes
