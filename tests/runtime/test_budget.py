@@ -765,18 +765,18 @@ def test_what_is_woven_anew_is_let_go_of(app, state):
     site = settled(app)
     steering, live = budget(), bootstrap.running.live
     bootstrap.running.drain.stop(2.0)
-    called = 0
-    for number in range(4):
+    for _ in range(4):
         site = next(site for site in sites.sites if site.qualname == "Thing.hot")
         steered = steering.warm.setdefault(site, Steered())
         steering.find([site])
         steering.change(site, steered, Share(state, 0.5, 0.5), _buffered(), "")
-        for _ in range(10):
+        for _ in range(100):
             assert app.Thing(1).hot(2) == 3
-            called += 1
-        live.change(f"{app.__name__}.rare", FunctionRule(None, None, CapturePatch(number % 2 == 0, None, None)))
+        steered.calls = 1e7
+        for captured in (True, False):
+            live.change(f"{app.__name__}.rare", FunctionRule(None, None, CapturePatch(captured, None, None)))
+        steering.take_up()  # with records of it in the buffer, and with none
         assert bootstrap.running.drain.catch_up(10)
-        steering.turn()
         steering.take_up()
     gone = [site for site in (*steering.warm, *steering.active, *steering.windows, *sites.shares) if sites.is_retired(site)]
     assert gone == []

@@ -876,7 +876,7 @@ class Budget:
         loads = {
             site: self.load(site, steered)
             for site, steered in self.warm.items()
-            if site.level != "off" and not self.is_exempt(site)
+            if site.level != "off" and not self.is_exempt(site) and not sites.is_retired(site)
         }
         for site, steered in self.warm.items():
             if site not in loads and steered.state != EVERY:
