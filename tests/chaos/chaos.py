@@ -75,7 +75,14 @@ GLOBS = [
     "kinds.generators", "kinds.numbers", "kinds.coroutine", "*__eq__", "kinds.work", "nothing.*",
 ]  # fmt: skip
 LEVELS = ["off", "minimal", "balanced", "full_trace"]
-BUDGETS = [None, "overhead: 1%", "overhead: 0.3%", "overhead: 10%", "overhead: 3%, spans_per_second: 20", "overhead: 50%, spans_per_second: 500"]
+BUDGETS = [
+    None,
+    "overhead: 1%",
+    "overhead: 0.3%",
+    "overhead: 10%",
+    "overhead: 3%, spans_per_second: 20",
+    "overhead: 50%, spans_per_second: 500",
+]
 """What a plan has for a budget, if it has one."""
 HOSTILE = [
     b"\n", b"{}\n", b"\xff\xfe\n", b'{"verb": "set"}\n', b'{"verb": "set", "target": "*", "rate": NaN}\n', b"[" * 5000 + b"\n",

@@ -23,7 +23,7 @@ from autoscope.plan.model import CapturePatch, FunctionRule
 from autoscope.read.report import build_report
 from autoscope.read.runs import open_run
 from autoscope.runtime import context, sites
-from autoscope.runtime.budget import Budget, Steered, _buffered
+from autoscope.runtime.budget import Budget
 from autoscope.runtime.dealing import (
     COUNTING,
     DEPTH,
@@ -39,6 +39,7 @@ from autoscope.runtime.dealing import (
 )
 from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import site_of
+from autoscope.runtime.tallying import Steered, in_buffer, place_of
 from autoscope.weave import pace
 
 LOADS = st.dictionaries(
@@ -323,11 +324,13 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
     steering.find([site])
     assert steered.lost
     told = called = 0
-    for number, share in enumerate([Share(PACED, 0.2), Share(EVERY), Share(PACED, 0.01), Share(PLAIN), Share(PACED, 0.5)] * 3):
+    for number, share in enumerate(
+        [Share(PACED, 0.2), Share(EVERY), Share(PACED, 0.01), Share(PLAIN), Share(PACED, 0.5)] * 3
+    ):
         for _ in range(300):
             assert held(1) + unbudgeted.make(2)(2) == 6
             called += 2
-        steering.change(site, steered, share, _buffered(), "")
+        steering.change(site, steered, share, in_buffer(), "")
         steering.refill()
         if number % 4 == 3:
             told += stands_for(steering, site)
@@ -336,7 +339,7 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
         assert held(1) + unbudgeted.make(2)(2) == 6
         called += 2
     assert 0 < sum(1 for one in sites.recorded()[before:] if one[0] is site) < 600
-    told += stands_for(steering, site) + steering.unseen().get(place(site), 0)
+    told += stands_for(steering, site) + steering.unseen().get(place_of(site), 0)
     steering.let_go()
     assert told == pytest.approx(called, abs=1)
     assert site.get is context.get
@@ -349,7 +352,7 @@ def test_a_closure_in_windows(unbudgeted):
     steered = steering.warm[site] = Steered()
     steered.calls = 1e6
     steering.find([site])
-    steering.change(site, steered, Share(WINDOWS, 0.5, 0.1), _buffered(), "")
+    steering.change(site, steered, Share(WINDOWS, 0.5, 0.1), in_buffer(), "")
 
     def call(times):
         before = len(sites.recorded())
@@ -497,10 +500,6 @@ def stands_for(steering, site):
     return told
 
 
-def place(site):
-    return site.name, site.file, site.line, site.kind
-
-
 def found(name):
     return next(site for site in sites.sites if site.qualname == name)
 
@@ -518,14 +517,14 @@ def test_calls_add_up_through_all_states(unbudgeted):
         for _ in range(300):
             hot(called)
             called += 1
-        steering.change(site, steered, share, _buffered(), "")
+        steering.change(site, steered, share, in_buffer(), "")
         steering.refill()
         if number % 4 == 3:
             told += stands_for(steering, site)
     for _ in range(300):
         hot(called)
         called += 1
-    told += stands_for(steering, site) + steering.unseen().get(place(site), 0)
+    told += stands_for(steering, site) + steering.unseen().get(place_of(site), 0)
     steering.let_go()
     assert told == pytest.approx(called, abs=1)
 
@@ -541,14 +540,14 @@ def test_a_call_that_outlives_its_state(unbudgeted):
     thread.start()
     while not any(frame.f_code is unbudgeted.held.__code__ for frame in sys._current_frames().values()):
         time.sleep(0.001)
-    steering.change(site, steered, Share(WINDOWS, 0.01, 0.1), _buffered(), "")
+    steering.change(site, steered, Share(WINDOWS, 0.01, 0.1), in_buffer(), "")
     assert stands_for(steering, site) == 0
     steered.owed = 5000.0
     lock.release()
     thread.join()
 
     assert stands_for(steering, site) == 1
-    assert steering.unseen()[place(site)] == 5000
+    assert steering.unseen()[place_of(site)] == 5000
     steering.let_go()
 
 
@@ -571,7 +570,7 @@ def test_calls_made_while_a_function_is_given_other_code_are_counted(unbudgeted,
         hot(number)
     steered = steering.warm[site] = Steered()
     steered.calls, steering.allowed = calls, 1e7
-    steering.settle(time.monotonic(), _buffered())
+    steering.settle(time.monotonic(), in_buffer())
     assert steered.state == state
     for number in range(30):
         hot(number)
@@ -769,7 +768,7 @@ def test_what_is_woven_anew_is_let_go_of(app, state):
         site = next(site for site in sites.sites if site.qualname == "Thing.hot")
         steered = steering.warm.setdefault(site, Steered())
         steering.find([site])
-        steering.change(site, steered, Share(state, 0.5, 0.5), _buffered(), "")
+        steering.change(site, steered, Share(state, 0.5, 0.5), in_buffer(), "")
         for _ in range(100):
             assert app.Thing(1).hot(2) == 3
         steered.calls = 1e7
@@ -778,7 +777,9 @@ def test_what_is_woven_anew_is_let_go_of(app, state):
         steering.take_up()  # with records of it in the buffer, and with none
         assert bootstrap.running.drain.catch_up(10)
         steering.take_up()
-    gone = [site for site in (*steering.warm, *steering.active, *steering.windows, *sites.shares) if sites.is_retired(site)]
+    gone = [
+        site for site in (*steering.warm, *steering.active, *steering.windows, *sites.shares) if sites.is_retired(site)
+    ]
     assert gone == []
     bootstrap.stop()
     assert_authors(app)

@@ -11,9 +11,8 @@ Everything here runs in the drain's thread. How it is dealt out is `dealing.deal
 
 from __future__ import annotations
 
-from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock, get_ident
-from builtins import abs, bool, dict, enumerate, float, int, iter, len, list, max, min, sum, zip
+from builtins import bool, dict, enumerate, float, int, len, list, max, min, sum, zip
 
 from autoscope.runtime import calls, capture, sampling, sites
 from autoscope.runtime.context import get as read_current
@@ -21,7 +20,6 @@ from autoscope.runtime.dealing import (
     DEPTH,
     EVERY,
     MOST_DUTY,
-    MOST_SPANS,
     OFF,
     PACED,
     PLAIN,
@@ -32,25 +30,33 @@ from autoscope.runtime.dealing import (
 )
 from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
-from autoscope.runtime.spans import Clock, epoch_offset, error_of
+from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.tallying import (
+    CROWD,
+    PARTS,
+    STEP_SECONDS,
+    WINDOW_NET_NS,
+    Steered,
+    Sums,
+    Tally,
+    in_buffer,
+    place_of,
+)
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-    Place = tuple[str, str, int, str]
-    """A function's name, file, line and kind, by which it is known when its site is gone."""
+    from autoscope.runtime.tallying import Place
 
-STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
-"""So often it is looked whether the budget is kept."""
 FIXED = 0.2
 """Share of the budget that looking may take..."""
 WINDOWING = 0.15
 """... and what windows may beside what is counted in them."""
 MOST_CALM = 4.0
-FIRST_STEP_SECONDS = 0.02
-"""The same while it is exceeded by far, as at the start, when nothing is known of any function."""
+FIRST_STEP_SECONDS, LONGEST_STEP_SECONDS = 0.02, 2.0
+"""Between two looks whether it is kept: the first while it is exceeded by far, as at the start, when nothing is known of any function."""
 HURRY_SECONDS = 2.0
 """No longer than this at a time."""
 AIM = 0.8
@@ -62,23 +68,12 @@ PATIENCE_SECONDS = 3.0
 MARGIN = 0.7
 """And it has to be so much that this share of it would do."""
 WINDOW_SECONDS = 0.002
-"""A window is open at least so long; in a program that computes, the interpreter's switch interval longer."""
-USUAL_WINDOW_SECONDS = 0.014
-"""That is how long it is open then, twice the least and twice the interval."""
-WINDOW_NET_NS = 1_500_000
-"""And until the program has used so much CPU time in it."""
+"""A window is open at least so long; in a program that computes, the interpreter's switch interval longer; see `WINDOW_NET_NS`."""
 LONGEST_WINDOW_SECONDS = 0.25
 MOST_CHECKS = 60
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
-PARTS = 4
-"""In each window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
-down the calls of them that are part of those looked at."""
-BURST = 32
-"""Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
-SHORT_NS = 10_000
-"""Who usually takes less, in nanoseconds, is short."""
 MOST_TURNS = 256
 """Turns of our thread that are remembered."""
 MOST_SHOWN = 200
@@ -99,8 +94,6 @@ STALE = 4.0
 """A pacer gives way to another where the calls to be looked at are to be so many times as many."""
 NEVER = float(1 << 40)
 """One call in so many is none."""
-CROWD = 64
-"""Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 HURRY_AT_FIRST_SECONDS = 0.5
 MOST_DECISIONS = 2000
 """Decisions a process tells one by one; further ones are counted."""
@@ -132,118 +125,6 @@ WINDOW_NS = 120_000
 """Opening and closing a window beside that: two changes of thread."""
 
 
-class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
-    """How often each site is among some."""
-
-    def __init__(self, found: Iterable[Any] = ()) -> None:
-        _count_elements(self, found)
-
-    def __missing__(self, site: Site) -> int:
-        return 0
-
-    def add(self, other: Tally) -> None:
-        for site, count in other.items():
-            self[site] += count
-
-
-class Past:
-    """A state a function was in, of which records are to be handed over yet."""
-
-    __slots__ = ("share", "until", "waiting")
-
-    def __init__(self, waiting: int, share: float | None) -> None:
-        self.until = 0
-        """Of calls that began before this, by the clock of records; 0: it is not over."""
-        self.waiting = waiting
-        """As far as they were in the buffer when it ended. What was being called then comes later."""
-        self.share = share
-        """How probable it was that one is recorded; None: they are like those recorded since, all of them stand for what was counted."""
-
-
-class Steered:
-    """One function the budget knows, whether all of its calls are recorded or not."""
-
-    __slots__ = (
-        "calls",
-        "capture",
-        "counted",
-        "functions",
-        "lost",
-        "observed",
-        "owed",
-        "pacer",
-        "past",
-        "rate",
-        "room_since",
-        "seen",
-        "silent",
-        "state",
-        "stepped",
-        "stratum",
-        "told",
-        "typical",
-        "waited",
-    )
-
-    def __init__(self) -> None:
-        self.state = EVERY
-        self.rate = 1.0
-        """The share of its calls that is looked at, while it is watched."""
-        self.told = 1.0
-        """The same when it was told last."""
-        self.pacer: Pacer | None = None
-        self.silent: Pacer | None = None
-        """Counts its calls in windows, of which none is looked at then."""
-        self.functions: list[Any] = []
-        """Weak references to those that have its code."""
-        self.lost = False
-        """Whether nobody holds them where they are found, or their code cannot be paced: they ask their site instead, each time."""
-        self.counted = self.stepped = self.observed = 0
-        """What was counted when its calls were owed last, in all at the last step, and when it was last observed."""
-        self.owed = 0.0
-        """Calls, counted or estimated, that no recorded one stands for yet."""
-        self.seen = 0
-        """Windows of its so far."""
-        self.past: list[Past] = []
-        """Of records in the buffer from before its state changed, oldest first."""
-        self.calls = 0.0
-        """A second of the program's CPU time, of late."""
-        self.stratum = 0.0
-        """The program's CPU time when a window of its was last closed."""
-        self.room_since = 0.0
-        """Since when there has been room for more; 0: there is none."""
-        self.capture: Any = None
-        """What it captures by the plan, while it captures nothing."""
-        self.typical = 0.0
-        """Nanoseconds a call of its takes, as the recorded ones have it; half of them take less."""
-        self.waited = 2 * PARTS
-        """Windows since its calls were looked at in one."""
-
-    def ahead(self) -> int:
-        """How many calls are to be prepared that are looked at: those of two steps, or of a window in which they are and two others."""
-        seconds = (PARTS + 2) * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
-        return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
-
-    def burst(self) -> int:
-        """How many calls are looked at one after the other: no more than a window has, or whole windows would go by without one."""
-        if self.typical >= SHORT_NS:
-            return 1
-        if self.state != WINDOWS:
-            return BURST
-        return int(min(max(self.rate * 2 * PARTS * self.calls * WINDOW_NET_NS / 1e9, 1.0), BURST))
-
-    def in_all(self) -> int:
-        """Calls its pacers have counted."""
-        return sum([pacer.count() for pacer in (self.pacer, self.silent) if pacer is not None])
-
-    def count(self) -> None:
-        """What was called since is owed."""
-        if self.pacer is not None:
-            counted = self.pacer.count()
-            self.owed += counted - self.counted
-            self.counted = counted
-
-
 class Budget:
     """Keeps one process within its budget."""
 
@@ -266,7 +147,8 @@ class Budget:
         self.tell = tell
         self.warm: dict[Site, Steered] = {}
         """Functions that are called now and then, or were lately."""
-        self.active: dict[Site, Steered] = {}
+        self.sums = Sums()
+        self.active = self.sums.active
         """Those of them whose records may stand for more than one call."""
         self.scale = 1.0
         """How much of what the figures allow is dealt out: what they do not tell shows in what is measured."""
@@ -294,8 +176,6 @@ class Budget:
         """From when to when it was, the last times."""
         self.thinned: dict[Place, bool] = {}
         """Functions whose calls were not all recorded, at some time, and whether they make a `Call`."""
-        self.left: dict[Place, float] = {}
-        """Calls for which no record stands, of functions that have other sites by now."""
         self.shown: tuple[list[int], list[int]] = [], []
         """What a call of a function that does nothing showed, of late: lean, and with a `Call`."""
         self.begin()
@@ -318,7 +198,7 @@ class Budget:
         """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
         self.since: Tally = Tally()
         """Records of each function that were handed over since calls were last observed."""
-        self.buffered: Tally = _buffered()
+        self.buffered: Tally = in_buffer()
         """Those that were in the buffer then."""
         self.net = 0.0
         """CPU time of the program's since calls were last observed."""
@@ -333,8 +213,7 @@ class Budget:
         self.began = self.at
         self.hurried = not self.held
         self.idle = False
-        self.callers: set[int] = set()
-        """Spans that are parents of what was handed over last."""
+        self.sums.callers = set()
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
 
@@ -390,39 +269,7 @@ class Budget:
         with self.lock:
             there = Tally(records[:length:WIDTH])
             self.since.add(there)
-            crowd = {
-                site: there[site]
-                for site, steered in self.active.items()
-                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst())
-            }
-            before = self.of_before(records, length)
-            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, before)
-            if not crowd:
-                self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
-            length = sum(kept.values()) * WIDTH
-            if self.active:
-                self.look_at(records, length)
-                later = Tally(records[length::WIDTH])
-                for site, steered in list(self.active.items()):
-                    counts = before.get(site, ()), kept_before.get(site, before.get(site, ()))
-                    self.stand(site, steered, there[site], kept[site], counts, later[site])
-            return length
-
-    def of_before(self, records: list[Any], length: int) -> dict[Site, list[int]]:
-        """How many of these records are of each past state of their function."""
-        found = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
-        if found:
-            for site, start in zip(records[:length:WIDTH], records[4:length:WIDTH], strict=True):
-                if site in found:
-                    self.find_past(site, start, found[site])
-        return found
-
-    def find_past(self, site: Site, start: int, counts: list[int]) -> None:
-        """Count a call that began then among those of a past state, if it is one of those."""
-        for number, past in enumerate(self.active[site].past):
-            if start < past.until:
-                counts[number] += 1
-                return
+            return self.sums.weigh(records, length, there, self.look_at)
 
     def look_at(self, records: list[Any], length: int) -> None:
         """Learn how long calls take of functions that are not recorded in full, and note in which our own thread had a turn.
@@ -453,96 +300,10 @@ class Budget:
             if steered.pacer is not None:
                 steered.pacer.burst = steered.burst()
 
-    def stand(
-        self,
-        site: Site,
-        steered: Steered,
-        there: int,
-        kept: int,
-        of_before: tuple[Sequence[int], Sequence[int]],
-        later: int,
-    ) -> None:
-        """How many calls each of these records of one function stands for: `there` are `kept`, and `later` ones wait still.
-
-        `of_before`: how many there are of each past state, and how many of these are kept.
-        """
-        for past, here, left in zip(steered.past, *of_before, strict=True):
-            # What began in one state and ended in the next was among those waiting when that was over, and is none of its.
-            past.waiting = min(max(past.waiting - here, 0), later)
-            there -= here
-            if past.share is not None:
-                kept -= left
-                if here and not left:
-                    steered.owed += here / past.share
-        self.owe(site, steered, there)
-        share = 1.0
-        if kept > 0:
-            waiting = max(later - sum([past.waiting for past in steered.past if past.share is not None]), 0)
-            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
-        before: list[tuple[int, float]] = []
-        for past, here, left in zip(steered.past, *of_before, strict=True):
-            if past.share is None:
-                before.append((past.until, share))
-            else:
-                before.append((past.until, past.share * left / here if left else past.share))
-        is_known = self.known_share(site, steered) is not None
-        # What was being called when the last one ended may come at any time, and must not stand for a thousand calls.
-        steered.past = [past for past in steered.past if past.waiting or (past is steered.past[-1] and not is_known)]
-        if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
-            del self.active[site]
-            steered.owed = 0.0
-            share = sampling.own_share(site)
-        else:
-            steered.owed -= max(kept, 0) / share
-        sites.set_share(site, share, (*before,))
-
-    def owe(self, site: Site, steered: Steered, recorded: int) -> None:
-        """Calls that so many records tell of, or that were counted, are owed."""
-        share = self.known_share(site, steered)
-        if share is not None:
-            steered.owed += recorded / share
-        elif steered.state == PACED:
-            steered.count()
-
-    def known_share(self, site: Site, steered: Steered) -> float | None:
-        """How probable it is that a call is recorded now; None where that is found out by counting."""
-        if steered.state in (EVERY, PLAIN):
-            return _of_all(site.rate, sampling.rate)
-        return None
-
-    def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
-        """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
-
-        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and how many of that
-        are of each past state.
-        """
-        kept: list[Any] = []
-        tally, seen = Tally(), Tally()
-        parts = iter(records[:length])
-        callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
-        before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
-        each = {site: count // CROWD + 1 for site, count in crowd.items()}
-        for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
-            site, span, details = record[0], record[1], record[6]
-            if site in each and not (details is not None and error_of(details)):
-                seen[site] += 1
-                if seen[site] % each[site] and span not in callers and span not in self.callers:
-                    continue
-            tally[site] += 1
-            if site in before:
-                self.find_past(site, record[4], before[site])
-            kept += record
-        self.callers = callers
-        left_out = (length - len(kept)) // WIDTH
-        records[:length] = kept
-        counters.left_out += left_out
-        counters.taken += left_out
-        return tally, before
-
     def unseen(self) -> dict[Place, float]:
         """Calls for which no record stands so far."""
         total = self.net_now()
-        found = dict(self.left)
+        found = dict(self.sums.left)
         for site, steered in self.active.items():
             owed = steered.owed
             if steered.state == PACED:
@@ -551,7 +312,7 @@ class Budget:
             elif site in self.windows and steered.silent is not None:
                 owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
             if owed >= 1.0:
-                place = _place(site)
+                place = place_of(site)
                 found[place] = found.get(place, 0.0) + owed
         return found
 
@@ -716,7 +477,7 @@ class Budget:
         net, base = self.measure(now)
         self.net += net
         self.net_total += net
-        buffered = _buffered()
+        buffered = in_buffer()
         if self.net >= LEAST_NET_NS or self.hurried:
             self.observe(buffered)
         allowed = self.share * AIM * self.scale * 1e9
@@ -916,12 +677,8 @@ class Budget:
             if steered.state != EVERY:
                 self.change_untold(site, steered, buffered)
             if not buffered[site]:
-                place = _place(site)
-                if steered.owed >= 1.0:
-                    self.left[place] = self.left.get(place, 0.0) + steered.owed
                 del self.warm[site]
-                self.active.pop(site, None)
-                sites.set_share(site, 1.0)
+                self.sums.drop(site, steered)
 
     def find(self, wanted: list[Site]) -> None:
         """Find the functions of those that are to have other code."""
@@ -981,14 +738,9 @@ class Budget:
 
     def leave(self, site: Site, steered: Steered, state: str, buffered: Tally) -> None:
         """What was called until now is owed in the words of the state it was in."""
-        self.active[site] = steered
-        self.thinned[_place(site)] = _is_full(site)
+        self.thinned[place_of(site)] = _is_full(site)
         before = steered.state
-        share = self.known_share(site, steered)
-        self.owe(site, steered, 0)
-        waiting = max(buffered[site] - sum([past.waiting for past in steered.past]), 0)
-        if share is not None or waiting:
-            steered.past.append(Past(waiting, share))
+        self.sums.end_state(site, steered, buffered[site])
         if before == WINDOWS:
             del self.windows[site]
             if state != WINDOWS and steered.silent is not None:
@@ -1050,7 +802,7 @@ class Budget:
         """Somebody has changed functions, which were let go of for that: what is known of them holds on."""
         with self.lock:
             if not self.held:
-                self.settle(Clock.monotonic(), _buffered())
+                self.settle(Clock.monotonic(), in_buffer())
 
     def hold(self, why: str) -> None:
         """Let go of all functions, and touch none until `go_on` for the same reason. What was recorded until then stands for what it did."""
@@ -1070,7 +822,7 @@ class Budget:
         """Have functions as they were without a budget, all or some: somebody changes them, or we end."""
         with self.lock:
             self.rest()
-            buffered = _buffered()
+            buffered = in_buffer()
             for site, steered in list(self.warm.items()):
                 if steered.state != EVERY and (matches is None or matches(site)):
                     self.change_untold(site, steered, buffered)
@@ -1084,17 +836,8 @@ class Budget:
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""
         self.lock = RLock()
-        self.left.clear()
-        for steered in self.active.values():
-            steered.owed = 0.0
-            steered.past.clear()
-            if steered.pacer is not None:
-                steered.counted = steered.pacer.count()
+        self.sums.after_fork()
         self.begin()
-
-
-def _place(site: Site) -> Place:
-    return site.name, site.file, site.line, site.kind
 
 
 def _is_full(site: Site) -> bool:
@@ -1108,11 +851,6 @@ def _usual(values: list[int]) -> float:
     return sum(some) / len(some) if some else 0.0
 
 
-def _buffered() -> Tally:
-    """Records that wait to be handed over."""
-    return Tally(sites.records[::WIDTH])
-
-
 def _taken() -> tuple[int, int, int, int]:
     recorded = counters.taken + len(sites.records) // WIDTH
     return recorded, counters.entered, counters.roots, counters.capture_ns
@@ -1121,14 +859,6 @@ def _taken() -> tuple[int, int, int, int]:
 def _counted_ns(steered: Steered) -> float:
     """What counting a call takes that is not looked at."""
     return FLAGGED_NS if steered.lost else COUNTED_NS
-
-
-def _of_all(*rates: float) -> float:
-    """Which part of all calls these leave; where one leaves none there is nothing that could be divided by it."""
-    part = 1.0
-    for rate in rates:
-        part *= rate if rate > 0.0 else 1.0
-    return part
 
 
 def _differ(one: float, other: float, factor: float) -> bool:

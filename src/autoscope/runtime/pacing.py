@@ -45,7 +45,19 @@ class Pacer:
     keep step with the program.
     """
 
-    __slots__ = ("_answers", "_base", "_done", "_laid", "_rest", "_sizes", "_source", "burst", "get", "interval", "pace")
+    __slots__ = (
+        "_answers",
+        "_base",
+        "_done",
+        "_laid",
+        "_rest",
+        "_sizes",
+        "_source",
+        "burst",
+        "get",
+        "interval",
+        "pace",
+    )
 
     def __init__(self, interval: float, ahead: int, burst: int = 1, in_site: tuple[Any, Any] | None = None) -> None:
         """One call in `interval` is looked at, so many at a time (`burst`); so many are prepared (`ahead`), or some more.
