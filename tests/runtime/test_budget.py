@@ -529,6 +529,32 @@ def test_calls_add_up_through_all_states(unbudgeted):
     assert told == pytest.approx(called, abs=1)
 
 
+def test_who_is_looked_at_more_seldom_from_now_on(unbudgeted):
+    """Its calls until then are recorded at the rate there was: that is no sign that there are functions nobody knows of."""
+    hot, site = unbudgeted.Thing(1).hot, found("Thing.hot")
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steered = steering.warm[site] = Steered()
+    steered.calls, steering.net = 1e6, 1e9
+    steering.find([site])
+    for rate in (0.5, 0.3, 0.2):
+        steering.change(site, steered, Share(PACED, rate), in_buffer(), "")
+        for number in range(4000):
+            hot(number)
+        steering.change(site, steered, Share(PACED, 0.1 * rate), in_buffer(), "")
+        steering.net = 1e9
+        steering.observe(in_buffer())
+        assert not steered.lost
+        assert steered.state == PACED
+    # But where there are, they are found out.
+    unbudgeted.Thing.hot.__code__ = site.traced
+    for number in range(4000):
+        hot(number)
+    steering.net = 1e9
+    steering.observe(in_buffer())
+    steering.let_go()
+    assert steered.lost
+
+
 def test_a_call_that_outlives_its_state(unbudgeted):
     """Recorded when every call was, it stands for one, whatever has been counted when it ends."""
     site, steering = found("held"), Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)

@@ -189,6 +189,7 @@ class Budget:
         for steered in self.active.values():
             if steered.pacer is not None:
                 steered.observed = steered.pacer.count()
+                steered.looked_at = steered.pacer.looked_at
                 steered.stepped = steered.in_all()
         for steered in self.windows.values():
             steered.stratum = self.net_total
@@ -586,8 +587,10 @@ class Budget:
             elif steered.state == PACED and steered.pacer is not None:
                 counted = steered.pacer.count()
                 called, steered.observed = counted - steered.observed, counted
-                if new > CROWD + 4 * (steered.rate * called + steered.ahead()) and not steered.lost:
+                looked_at = steered.pacer.looked_at
+                if steered.looked_at is not None and new > CROWD + looked_at - steered.looked_at and not steered.lost:
                     astray.append(site)
+                steered.looked_at = looked_at
             else:
                 continue  # its windows tell, or nobody can
             calls = called * 1e9 / self.net
@@ -781,6 +784,7 @@ class Budget:
         old, counted = steered.pacer, steered.counted
         steered.pacer = Pacer(interval, ahead, steered.burst(), in_site=in_site)
         steered.counted = steered.observed = 0
+        steered.looked_at = None  # what was recorded since calls were last observed is another one's too
         steered.stepped = steered.in_all()
         if not steered.lost:
             site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)

@@ -50,6 +50,7 @@ class Pacer:
         "_base",
         "_done",
         "_laid",
+        "_looked_at",
         "_rest",
         "_sizes",
         "_source",
@@ -73,6 +74,8 @@ class Pacer:
         """The answers in the order in which they are given, piece by piece; the last one is never used up."""
         self._sizes: list[int] = []
         """How many are in each, but for the last."""
+        self._looked_at = 0
+        """Calls to be looked at that were laid out so far."""
         self._base = 0
         """Calls that the pieces took that are used up..."""
         self._done = 0
@@ -96,6 +99,7 @@ class Pacer:
             for _ in range(missing):
                 sizes += [int(draw() * most), burst]
             self._sizes += sizes
+            self._looked_at += missing * burst
             self._laid[-1:-1] = [repeat(self._answers[place % 2], size) for place, size in enumerate(sizes)]
         return length_hint(self._rest) == MANY
 
@@ -106,6 +110,11 @@ class Pacer:
             return 0
         waiting = length_hint(self._source) - 1
         return sum(self._sizes[-1 : -waiting - 1 : -2]) if waiting > 0 else 0
+
+    @property
+    def looked_at(self) -> int:
+        """How many calls were looked at so far, with all of a burst that has begun."""
+        return self._looked_at - self.left
 
     def count(self) -> int:
         """Calls so far."""

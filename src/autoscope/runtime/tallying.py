@@ -77,6 +77,7 @@ class Steered:
         "capture",
         "counted",
         "functions",
+        "looked_at",
         "lost",
         "observed",
         "owed",
@@ -109,6 +110,8 @@ class Steered:
         """Whether nobody holds them where they are found, or their code cannot be paced: they ask their site instead, each time."""
         self.counted = self.stepped = self.observed = 0
         """What was counted when its calls were owed last, in all at the last step, and when it was last observed."""
+        self.looked_at: int | None = None
+        """How many of them were looked at when it was last observed; None: it was not, since it has this pacer."""
         self.owed = 0.0
         """Calls, counted or estimated, that no recorded one stands for yet."""
         self.seen = 0
