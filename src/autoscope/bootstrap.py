@@ -534,7 +534,9 @@ class Running:
             def tell(change: dict[str, Any]) -> None:
                 self.tell_decisions([{"time_ns": time.time_ns(), **change}])
 
-            self.breaker = Breaker(self.live.off, self.live.on, tell), Troubles(self.sent)
+            # What somebody else turned off stays so.
+            off, on = (lambda: self.live.off("trouble")), (lambda: self.live.on("trouble"))
+            self.breaker = Breaker(off, on, tell), Troubles(self.sent)
         breaker, troubles = self.breaker
         breaker.look(troubles.now(), Clock.monotonic())
 
@@ -547,7 +549,7 @@ class Running:
     def each_second(self) -> None:
         """In the drain's thread: what a process that is killed would otherwise take with it."""
         self.look_round()
-        if self.plan.budget_overhead is not None:
+        if self.plan.budget_overhead is not None or (self.breaker is not None and self.breaker[0].is_open):
             self.watch_over()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told

@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -213,6 +213,7 @@ class Chaos:
         self.subject = subject
         self.outcome = subject.outcome
         self.asking = ThreadPoolExecutor(12)
+        self.asked: list[Future[None]] = []
         self.number = 0
         self.ways = {
             self.set: 30, self.off: 5, self.on: 8, self.revert: 5, self.look: 8, self.snapshot: 3, self.hostile: 4,
@@ -232,7 +233,13 @@ class Chaos:
             if answer is not None and "error" in answer and "no function is called" not in answer["error"]:
                 self.outcome.fault(f"{verb} {words}: {answer['error']}")
 
-        self.asking.submit(ask)
+        self.asked.append(self.asking.submit(ask))
+
+    def cancel(self) -> int:
+        """Ask for nothing more; how many changes that leaves unmade, as on a machine that is busy otherwise."""
+        left = [asked for asked in self.asked if asked.cancel()]
+        self.asking.shutdown()
+        return len(left)
 
     def said(self) -> dict[str, Any]:
         choose = self.random.choice
@@ -428,11 +435,11 @@ def check_spans(subject: Subject, outcome: Outcome) -> None:
             outcome.fault(f"{span.name} in {span.file}: there is no such function")
         if span.duration_ns < 0:
             outcome.fault(f"{span.name}: it ended before it began")
-    lost = 0
+    lost, dropped = 0, run.meta["counters"]["dropped"]
     for span in run.spans():
         if span.parent_id and where.get(span.parent_id) != span.trace_id:
             lost += 1
-            if lost <= 10:
+            if lost <= 10 and not dropped:  # those that were dropped are nowhere
                 word = "nowhere" if span.parent_id not in where else "of another trace"
                 outcome.fault(f"{span.name}: its parent is {word}")
     for process in run.processes:
@@ -442,7 +449,7 @@ def check_spans(subject: Subject, outcome: Outcome) -> None:
     outcome.told |= {
         "spans": spans,
         "processes": len(run.processes),
-        "dropped": run.meta["counters"]["dropped"],
+        "dropped": dropped,
         "parents lost": lost,
     }
 
@@ -488,7 +495,7 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
         changes += 1
         time.sleep(max(0.0, began + changes / rate - time.monotonic()))
     outcome.told |= {"changes": changes, "a second": round(changes / (time.monotonic() - began), 1)}
-    source.asking.shutdown()
+    outcome.told["not made in time"] = source.cancel()
     over.set()
     for client in clients:
         client.join()
@@ -496,7 +503,7 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
         outcome.fault(f"it ended by itself, with {subject.process.returncode}")
         return
     # What it is when all is taken back, and off: with a budget, under which functions have a third and a fourth code object, and without one.
-    for budget in ("budget: {overhead: 0.3%}\n", ""):
+    for budget in ("budget: {overhead: 0.2%}\n", ""):
         subject.plan.unlink(missing_ok=True)
         subject.plan.write_text(BASE + "strategy: full_trace\n" + budget)
         subject.ask("revert")

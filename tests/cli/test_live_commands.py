@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -85,6 +86,31 @@ def test_ps(program):
     assert (process["strategy"], process["off"], process["stats"]["woven"]) == ("full_trace", False, 3)
     done = autoscope("ps")
     assert done.code == 0 and program.pid.encode() in done.stdout and b"app.py" in done.stdout
+
+
+def test_ps_has_room_for_its_figures(tmp_path):
+    """However long the command is."""
+    long = Program(tmp_path, "", "x" * 300)
+    done = autoscope("ps")
+    long.stop()
+    (line,) = [line for line in done.stdout.decode().splitlines() if long.pid in line]
+    assert line.split()[2:4] == ["full_trace", "3"], line
+
+
+def test_what_the_budget_left_is_told(tmp_path):
+    """In percent, as it was given; a function in windows is not off."""
+    found = Program(tmp_path, env={"AUTOSCOPE_BUDGET": "0.1%"})
+    deadline = time.monotonic() + 30
+    states = {}
+    while not any(state != "every call" for state in states.values()) and time.monotonic() < deadline:
+        states = {site["name"]: site["budget"] for site in told("get", found.pid)[0]["sites"]}
+    shown, listed = autoscope("get", found.pid, "*.work"), autoscope("ps")
+    top = autoscope("top", found.pid, "--once")
+    found.stop()
+    assert " 0.1% " in listed.stdout.decode()
+    assert "0.1% allowed" in top.stdout.decode()
+    assert re.search(r"__main__\.work  full_trace at 1 .* by the budget (every|1 call|no call)", shown.stdout.decode())
+    assert "1 function\n" in shown.stdout.decode()
 
 
 def test_ps_clears_what_a_killed_process_left(program):

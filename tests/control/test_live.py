@@ -358,3 +358,20 @@ def test_functions_made_while_everything_is_off(tmp_path, case):
         assert made.__code__ in before.co_consts
         live.on()
         assert sites.site_of(made.__code__) is not None
+
+
+def test_what_somebody_turned_off_stays_off(installed):
+    """However often the circuit breaker turns things off and on again meanwhile; and `on` means on."""
+    live = bootstrap.running.live
+    for reasons in ((), ("trouble",)):
+        live.off("trouble")
+        assert live.off() == 0
+        assert live.on("trouble") == 0
+        assert live.is_off and sites.site_of(installed.plain.__code__) is None
+        for reason in reasons:
+            live.off(reason)
+        assert live.on() > 0
+        assert not live.is_off and sites.site_of(installed.plain.__code__) is not None
+    live.off("trouble")
+    assert live.on("trouble") > 0
+    assert not live.is_off

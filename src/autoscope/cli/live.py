@@ -34,12 +34,17 @@ def add_verb(
 
     def run(arguments: argparse.Namespace) -> int:
         return tell(
-            arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {answer['functions']} functions {told}"
+            arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {functions(answer['functions'])} {told}"
         )
 
     parser = subparsers.add_parser(name, help=help, description=description)
     add_processes(parser)
     parser.set_defaults(command=run)
+
+
+def functions(number: int) -> str:
+    """`1 function`, `3 functions`."""
+    return f"{number:,} function{'s' * (number != 1)}"
 
 
 def chosen(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -78,13 +78,19 @@ def look():
     waiting = max(waiting, len(sites.records) // sites.WIDTH)
 
 
+LEAST = 0.0025
+"""The last budget there is has less, when nothing is changed any more: who has more is let go of and taken up many times a second."""
+
+
 def crowd():
     """How often functions are to be called that are called often: as long as a budget may leave most of it out."""
     from autoscope import bootstrap
 
     running = bootstrap.running
     asked_for = any(change.until is not None for change in running.weave.changes)
-    return 20 if running.steer is None or asked_for else 2000
+    if running.steer is None or asked_for:
+        return 20
+    return 2000 if running.plan.budget_overhead < LEAST else 200
 
 
 def states():
