@@ -90,7 +90,7 @@ def test_ps(program):
 
 def test_ps_has_room_for_its_figures(tmp_path):
     """However long the command is."""
-    long = Program(tmp_path, "", "x" * 300)
+    long = Program(tmp_path, flags=("-X", "x" * 300))
     done = autoscope("ps")
     long.stop()
     (line,) = [line for line in done.stdout.decode().splitlines() if long.pid in line]

@@ -555,6 +555,25 @@ def test_who_is_looked_at_more_seldom_from_now_on(unbudgeted):
     assert steered.lost
 
 
+def test_who_is_off_comes_back(unbudgeted):
+    """Nobody counts its calls meanwhile: what was known of them is forgotten by and by, and it is looked at again."""
+    site = found("make.<locals>.inner")
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steered = steering.warm[site] = Steered()
+    steering.find([site])
+    steering.allowed, steered.calls = 1e6, 2e9
+    steering.settle(100.0, in_buffer())
+    assert (steered.state, site.armed) == (OFF, False)
+    now, steps = 100.0, 0
+    while steered.state == OFF and steps < 1000:
+        now, steps, steering.net = now + 0.2, steps + 1, 1e9
+        steering.observe(in_buffer())
+        steering.settle(now, in_buffer())
+    assert steered.state == WINDOWS
+    assert steps > 15, "there is patience"
+    steering.let_go()
+
+
 def test_a_call_that_outlives_its_state(unbudgeted):
     """Recorded when every call was, it stands for one, whatever has been counted when it ends."""
     site, steering = found("held"), Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)

@@ -350,7 +350,7 @@ def _budget(report: Report) -> list[str]:
     if report.budget is None:
         return []
     last = {(one.pid, one.site): one for one in report.decisions if one.site != EVERYTHING}
-    partly = [one for one in last.values() if one.after != "every call"]
+    partly = list({one.site: one for one in last.values() if one.after != "every call"}.values())
     trips = [one for one in report.decisions if one.site == EVERYTHING and one.after == "off"]
     lines = []
     if trips:

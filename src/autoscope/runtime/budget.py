@@ -83,6 +83,8 @@ RATE_STEP = 1.6
 """A rate is changed when it is wrong by more than this factor."""
 TOLD_STEP = 4.0
 """And told when it is another by more than this."""
+FORGOTTEN = 0.97
+"""Of what is known of a function that is off so much remains from one step to the next."""
 LEAST_NET_NS = 5e6
 """CPU time of the program's from which on it is worth asking how often functions are called a second."""
 IDLE_SHARE = 0.02
@@ -592,7 +594,9 @@ class Budget:
                     astray.append(site)
                 steered.looked_at = looked_at
             else:
-                continue  # its windows tell, or nobody can
+                if steered.state == OFF:
+                    steered.calls *= FORGOTTEN  # nobody can tell: it comes back, and is found out
+                continue  # its windows tell
             calls = called * 1e9 / self.net
             # Up at once, where it is sure.
             sure = calls > steered.calls * RATE_STEP and new > 20

@@ -174,9 +174,10 @@ class Drain:
                         self.steer.turn()
                         # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
                         hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
-                        if self.steer.is_open or hurried:
+                        if self.steer.is_open or (hurried and now - ticked < IDLE_SECONDS):
                             continue
-                        late = now - drained >= self.steer.rhythm or self.steer.hurried
+                        late = not hurried and (now - drained >= self.steer.rhythm or self.steer.hurried)
+                        more = more and not hurried
                     if rung:
                         drained = now
                         continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
