@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -265,3 +267,33 @@ def test_a_directory_that_others_may_enter_is_not_used(tmp_path):
     assert ran.out == "1\n"
     assert ran.err.count("\n") == 1 and "control-unavailable" in ran.err
     assert os.listdir(tmp_path / "autoscope") == []
+
+
+@pytest.mark.timeout(60)
+def test_many_processes_are_asked_at_the_same_time(tmp_path, monkeypatch):
+    """Each answers only when all others have been asked too."""
+    from autoscope.control import client
+
+    count = 12
+    all_asked = threading.Barrier(count)
+    listening = []
+
+    def answer(server, number):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1 << 16)
+            all_asked.wait(30)
+            connection.sendall(json.dumps({"pid": number}).encode() + b"\n")
+
+    for number in range(count):
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(tmp_path / f"{number}.sock"))
+        server.listen()
+        listening.append(server)
+        threading.Thread(target=answer, args=(server, number), daemon=True).start()
+    paths = [str(tmp_path / f"{number}.sock") for number in range(count)]
+    found = client.ask_all([*paths, str(tmp_path / "nobody.sock")], {"verb": "info"}, 30.0)
+    for server in listening:
+        server.close()
+    assert found[:-1] == [{"pid": number} for number in range(count)]
+    assert isinstance(found[-1], client.Gone)

@@ -62,16 +62,12 @@ def answers_of(
     """What each process answers, and why others did not; those that ended meanwhile are left out."""
     from autoscope.control import client
 
-    answers: list[dict[str, Any]] = []
-    refused: list[AutoscopeError] = []
-    for process in processes:
-        try:
-            answers.append(client.ask(process["socket"], request, **({} if seconds is None else {"seconds": seconds})))
-        except client.Gone:
-            continue
-        except AutoscopeError as error:
-            refused.append(error)
-    return answers, refused
+    paths = [process["socket"] for process in processes]
+    found = client.ask_all(paths, request, client.ANSWER_SECONDS if seconds is None else seconds)
+    return (
+        [answer for answer in found if isinstance(answer, dict)],
+        [answer for answer in found if isinstance(answer, AutoscopeError)],
+    )
 
 
 def tell(
