@@ -322,12 +322,13 @@ def alive(kind):
     return sum(type(thing) is kind for thing in gc.get_objects())
 
 
-def test_what_was_woven_anew_is_let_go(tmp_path, case):
-    """However often captures change; what is stored of a function is one row."""
-    with install(tmp_path):
+@pytest.mark.parametrize(("rate", "options"), [(None, {}), (0.9, {}), (0.9, {"budget": {"overhead": 0.02}})])
+def test_what_was_woven_anew_is_let_go(tmp_path, case, rate, options):
+    """However often captures change, at whatever rate; what is stored of a function is one row."""
+    with install(tmp_path, **options):
 
         def turn(number):
-            autoscope.update("*", capture={"args": bool(number % 2), "return": bool(number % 2)})
+            autoscope.update("*", rate=rate, capture={"args": bool(number % 2), "return": bool(number % 2)})
             assert case.call_all() == RESULT
             assert autoscope.flush()
 

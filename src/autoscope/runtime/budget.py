@@ -271,7 +271,8 @@ class Budget:
         """
         with self.lock:
             there = Tally(records[:length:WIDTH])
-            self.since.add(there)
+            if not self.held:
+                self.since.add(there)
             return self.sums.weigh(records, length, there, self.look_at)
 
     def look_at(self, records: list[Any], length: int) -> None:

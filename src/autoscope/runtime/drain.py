@@ -281,6 +281,7 @@ class Drain:
             elif sites.switches.append is sites.drop and not self.frozen and len(records) < self.queue * WIDTH // 2:
                 sites.switches.append = records.extend
             if not waiting:
+                sites.forget_retired()
                 if self.late is not None:
                     self.hand_over(self.late.due(began))
                 return
