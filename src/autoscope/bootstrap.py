@@ -446,7 +446,16 @@ class Running:
         spans = self.plan.budget_spans or float("inf")
         found = Budget(share, spans, self.own_cpu, pace if pace.KNOWN else None, self.tell_decisions)
         found.is_exempt = self.is_asked_for
+        if self.exact:
+            found.hold("exact")
+        if self._live is not None and self._live.is_off:
+            found.hold("off")
         return found
+
+    @property
+    def steer(self) -> Any:
+        """What keeps to the budget; None where there is none now."""
+        return None if self.plan.budget_overhead is None else self.drain.steer
 
     def own_cpu(self) -> int:
         """Nanoseconds of CPU time our threads have used; in another thread, when it was last looked."""
@@ -463,13 +472,13 @@ class Running:
         """Have the budget leave out nothing, until `be_thrifty` was called as often."""
         self.exact += 1
         if self.drain.steer is not None:
-            self.drain.steer.hold()
+            self.drain.steer.hold("exact")
 
     def be_thrifty(self) -> None:
         """Take one `be_exact` back."""
         self.exact = max(self.exact - 1, 0)
         if not self.exact and self.drain.steer is not None:
-            self.drain.steer.go_on()
+            self.drain.steer.go_on("exact")
 
     def is_asked_for(self, site: Any) -> bool:
         """Whether somebody wants to see all calls of this function, or it is none at all."""
@@ -505,12 +514,13 @@ class Running:
         steer = self.drain.steer
         if plan.budget_overhead is None:
             if steer is not None:
-                steer.let_go()
-            self.drain.steer = self.drain.make_steer = None
+                steer.hold("plan")  # not let go of: it knows what the records stand for that wait still
+            self.drain.make_steer = None
         elif steer is None:
             self.drain.steer = self.keep_budget()
         else:
             steer.share, steer.most_spans = plan.budget_overhead, plan.budget_spans or float("inf")
+            steer.go_on("plan")
         self.live.adopt(plan)
         self.decide_late()
         for warning in (*plan.warnings, *not_heeded(plan)):
@@ -527,7 +537,9 @@ class Running:
             def tell(change: dict[str, Any]) -> None:
                 self.tell_decisions([{"time_ns": time.time_ns(), **change}])
 
-            self.breaker = Breaker(self.live.off, self.live.on, tell), Troubles(self.sent)
+            # What somebody else turned off stays so.
+            off, on = (lambda: self.live.off("trouble")), (lambda: self.live.on("trouble"))
+            self.breaker = Breaker(off, on, tell), Troubles(self.sent)
         breaker, troubles = self.breaker
         breaker.look(troubles.now(), Clock.monotonic())
 
@@ -540,7 +552,7 @@ class Running:
     def each_second(self) -> None:
         """In the drain's thread: what a process that is killed would otherwise take with it."""
         self.look_round()
-        if self.drain.steer is not None:
+        if self.plan.budget_overhead is not None or (self.breaker is not None and self.breaker[0].is_open):
             self.watch_over()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told

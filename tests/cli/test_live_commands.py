@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import sys
+import threading
 import time
 
 import pytest
@@ -85,6 +88,31 @@ def test_ps(program):
     assert (process["strategy"], process["off"], process["stats"]["woven"]) == ("full_trace", False, 3)
     done = autoscope("ps")
     assert done.code == 0 and program.pid.encode() in done.stdout and b"app.py" in done.stdout
+
+
+def test_ps_has_room_for_its_figures(tmp_path):
+    """However long the command is."""
+    long = Program(tmp_path, flags=("-X", "x" * 300))
+    done = autoscope("ps")
+    long.stop()
+    (line,) = [line for line in done.stdout.decode().splitlines() if long.pid in line]
+    assert line.split()[2:4] == ["full_trace", "3"], line
+
+
+def test_what_the_budget_left_is_told(tmp_path):
+    """In percent, as it was given; a function in windows is not off."""
+    found = Program(tmp_path, env={"AUTOSCOPE_BUDGET": "0.1%"})
+    deadline = time.monotonic() + 30
+    states = {}
+    while not any(state != "every call" for state in states.values()) and time.monotonic() < deadline:
+        states = {site["name"]: site["budget"] for site in told("get", found.pid)[0]["sites"]}
+    shown, listed = autoscope("get", found.pid, "*.work"), autoscope("ps")
+    top = autoscope("top", found.pid, "--once")
+    found.stop()
+    assert " 0.1% " in listed.stdout.decode()
+    assert "0.1% allowed" in top.stdout.decode()
+    assert re.search(r"__main__\.work  full_trace at 1 .* by the budget (every|1 call|no call)", shown.stdout.decode())
+    assert "1 function\n" in shown.stdout.decode()
 
 
 def test_ps_clears_what_a_killed_process_left(program):
@@ -239,3 +267,33 @@ def test_a_directory_that_others_may_enter_is_not_used(tmp_path):
     assert ran.out == "1\n"
     assert ran.err.count("\n") == 1 and "control-unavailable" in ran.err
     assert os.listdir(tmp_path / "autoscope") == []
+
+
+@pytest.mark.timeout(60)
+def test_many_processes_are_asked_at_the_same_time(tmp_path, monkeypatch):
+    """Each answers only when all others have been asked too."""
+    from autoscope.control import client
+
+    count = 12
+    all_asked = threading.Barrier(count)
+    listening = []
+
+    def answer(server, number):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1 << 16)
+            all_asked.wait(30)
+            connection.sendall(json.dumps({"pid": number}).encode() + b"\n")
+
+    for number in range(count):
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(tmp_path / f"{number}.sock"))
+        server.listen()
+        listening.append(server)
+        threading.Thread(target=answer, args=(server, number), daemon=True).start()
+    paths = [str(tmp_path / f"{number}.sock") for number in range(count)]
+    found = client.ask_all([*paths, str(tmp_path / "nobody.sock")], {"verb": "info"}, 30.0)
+    for server in listening:
+        server.close()
+    assert found[:-1] == [{"pid": number} for number in range(count)]
+    assert isinstance(found[-1], client.Gone)

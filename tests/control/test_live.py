@@ -322,12 +322,13 @@ def alive(kind):
     return sum(type(thing) is kind for thing in gc.get_objects())
 
 
-def test_what_was_woven_anew_is_let_go(tmp_path, case):
-    """However often captures change; what is stored of a function is one row."""
-    with install(tmp_path):
+@pytest.mark.parametrize(("rate", "options"), [(None, {}), (0.9, {}), (0.9, {"budget": {"overhead": 0.02}})])
+def test_what_was_woven_anew_is_let_go(tmp_path, case, rate, options):
+    """However often captures change, at whatever rate; what is stored of a function is one row."""
+    with install(tmp_path, **options):
 
         def turn(number):
-            autoscope.update("*", capture={"args": bool(number % 2), "return": bool(number % 2)})
+            autoscope.update("*", rate=rate, capture={"args": bool(number % 2), "return": bool(number % 2)})
             assert case.call_all() == RESULT
             assert autoscope.flush()
 
@@ -358,3 +359,20 @@ def test_functions_made_while_everything_is_off(tmp_path, case):
         assert made.__code__ in before.co_consts
         live.on()
         assert sites.site_of(made.__code__) is not None
+
+
+def test_what_somebody_turned_off_stays_off(installed):
+    """However often the circuit breaker turns things off and on again meanwhile; and `on` means on."""
+    live = bootstrap.running.live
+    for reasons in ((), ("trouble",)):
+        live.off("trouble")
+        assert live.off() == 0
+        assert live.on("trouble") == 0
+        assert live.is_off and sites.site_of(installed.plain.__code__) is None
+        for reason in reasons:
+            live.off(reason)
+        assert live.on() > 0
+        assert not live.is_off and sites.site_of(installed.plain.__code__) is not None
+    live.off("trouble")
+    assert live.on("trouble") > 0
+    assert not live.is_off

@@ -20,6 +20,7 @@ from autoscope.errors import AutoscopeError
 from autoscope.export.store import StoreExporter
 from autoscope.read.functions import Function
 from autoscope.read.report import (
+    Decision,
     Report,
     arrange,
     build_report,
@@ -90,6 +91,26 @@ notice: rates were lowered (budget)
 def test_the_table_as_text(stored):
     """The whole of it, as it goes into a pipe."""
     assert render_text(build_report(open_run(stored)), 100) == EXPECTED
+
+
+def test_the_circuit_breaker_is_no_function(stored):
+    """It is told apart, how often it opened and why."""
+    report = replace(build_report(open_run(stored)), budget=0.03)
+    off = Decision(7, 1, "everything", "on", "off", "memory is nearly used up")
+    hot = Decision(8, 1, "shop.pay", "every call", "1 call in 9", "100 calls a second: 20% of the CPU time")
+
+    def told(*decisions):
+        lines = render_text(replace(report, decisions=decisions), 100).splitlines()
+        return [line for line in lines if line.startswith(("budget", "everything"))]
+
+    assert told(hot) == [
+        "budget 3% of the CPU time: 1 function recorded in part, of which ~ are estimates (shop.pay 1 call in 9); --decisions tells all"
+    ]
+    assert told(off, replace(off, before="off", after="on", why="after 30 s")) == [
+        "budget 3% of the CPU time: every call is recorded",
+        "everything was turned off once: memory is nearly used up",
+    ]
+    assert told(hot, off, off)[1:] == ["everything was turned off 2 times: memory is nearly used up, the last time"]
 
 
 def test_the_table_in_colour_says_the_same(stored):

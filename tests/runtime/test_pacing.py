@@ -52,7 +52,7 @@ def test_one_call_in_so_many_is_looked_at():
 def test_calls_are_looked_at_in_bursts():
     """As many of all calls as without, so many one after the other; what is prepared is counted in calls."""
     pacer = Pacer(10.0, 4000, 8)
-    assert pacer.left == 4000
+    assert (pacer.left, pacer.looked_at) == (4000, 0)
     answers = [next(pacer.pace) for _ in range(40_000)]
 
     assert abs(sum(answers) - 4000) < 600
@@ -60,6 +60,7 @@ def test_calls_are_looked_at_in_bursts():
     assert min(bursts[:-1]) == 8, "the last one may not be over"
     assert pacer.count() == 40_000
     assert pacer.left <= 4000 - sum(answers)
+    assert sum(answers) <= pacer.looked_at < sum(answers) + 8
 
 
 def test_bursts_of_another_length():

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _told(answer: dict[str, Any]) -> str:
     state = "off, until `autoscope on`" if answer["off"] else "on"
-    lines = [f"process {answer['pid']}: {state}; {len(answer['sites'])} functions"]
+    lines = [f"process {answer['pid']}: {state}; {live.functions(len(answer['sites']))}"]
     for change in answer["changes"]:
         said = [
             f"level={change['level']}" if change["level"] else "",
@@ -47,7 +47,9 @@ def _told(answer: dict[str, Any]) -> str:
     for site in sorted(answer["sites"], key=lambda site: site["name"]):
         args = site["args"] if isinstance(site["args"], bool) else ",".join(site["args"])
         told = f"args {args}, return {site['return']}" if site["args"] or site["return"] else ""
-        armed = "" if site["armed"] else "not recorded now"
-        more = "; ".join(filter(None, (told, armed)))
+        budget = site.get("budget") or "every call"
+        budget = "" if budget == "every call" else f"by the budget {budget}"
+        armed = "" if site["armed"] or budget else "not recorded now"
+        more = "; ".join(filter(None, (told, budget, armed)))
         lines.append(f"  {site['name']}  {site['level']} at {site['rate']:g}  {more}".rstrip())
     return "\n".join(lines)

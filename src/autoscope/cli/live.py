@@ -34,12 +34,17 @@ def add_verb(
 
     def run(arguments: argparse.Namespace) -> int:
         return tell(
-            arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {answer['functions']} functions {told}"
+            arguments, {"verb": name}, lambda answer: f"{answer['pid']}: {functions(answer['functions'])} {told}"
         )
 
     parser = subparsers.add_parser(name, help=help, description=description)
     add_processes(parser)
     parser.set_defaults(command=run)
+
+
+def functions(number: int) -> str:
+    """`1 function`, `3 functions`."""
+    return f"{number:,} function{'s' * (number != 1)}"
 
 
 def chosen(arguments: argparse.Namespace) -> list[dict[str, Any]]:
@@ -57,16 +62,12 @@ def answers_of(
     """What each process answers, and why others did not; those that ended meanwhile are left out."""
     from autoscope.control import client
 
-    answers: list[dict[str, Any]] = []
-    refused: list[AutoscopeError] = []
-    for process in processes:
-        try:
-            answers.append(client.ask(process["socket"], request, **({} if seconds is None else {"seconds": seconds})))
-        except client.Gone:
-            continue
-        except AutoscopeError as error:
-            refused.append(error)
-    return answers, refused
+    paths = [process["socket"] for process in processes]
+    found = client.ask_all(paths, request, client.ANSWER_SECONDS if seconds is None else seconds)
+    return (
+        [answer for answer in found if isinstance(answer, dict)],
+        [answer for answer in found if isinstance(answer, AutoscopeError)],
+    )
 
 
 def tell(

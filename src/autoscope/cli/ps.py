@@ -10,6 +10,10 @@ from typing import Any
 
 from autoscope.cli import output
 
+COLUMNS = ("pid", "age", "service", "strategy", "watched", "spans", "cost", "budget", "state", "command")
+LEAST_ROOM = 20
+"""Characters of a command that are shown, however narrow the terminal is."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the command."""
@@ -35,12 +39,17 @@ def run(arguments: argparse.Namespace) -> int:
         from rich.console import Console
         from rich.table import Table
 
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+        rows = [_cells(process) for process in found]
+        # A command is of any length, and would leave no room for the rest.
+        taken = sum(max(map(len, cells)) + 2 for cells in list(zip(COLUMNS, *rows, strict=True))[:-1])
+        room = max(console.width - taken, LEAST_ROOM)
         table = Table(box=None, pad_edge=False)
-        for name in ("pid", "age", "service", "strategy", "watched", "spans", "cost", "budget", "state", "command"):
+        for name in COLUMNS:
             table.add_column(name, no_wrap=True)
-        for process in found:
-            table.add_row(*_cells(process))
-        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+        for *figures, command in rows:
+            table.add_row(*figures, command if len(command) <= room else command[: room - 1] + "…")
+        console.print(table)
     return 0 if found else 1
 
 
@@ -56,7 +65,7 @@ def _cells(process: dict[str, Any]) -> list[str]:
         f"{stats['armed']:,}",
         f"{stats['recorded']:,}",
         f"{stats['cost']['share']:.1%}",
-        "" if process["budget"] is None else f"{process['budget']:.3g}",
+        "" if process["budget"] is None else share(process["budget"]),
         state(process),
         shlex.join(process["argv"]),
     ]
@@ -67,6 +76,11 @@ def state(process: dict[str, Any]) -> str:
     word = "off" if process["off"] else "paused" if process["paused"] else "on"
     changes = len(process["changes"])
     return f"{word}, {changes} change{'s' * (changes > 1)}" if changes else word
+
+
+def share(part: float) -> str:
+    """As a budget is given: `3%`, `0.25%`."""
+    return f"{100 * part:.3g}%"
 
 
 def age(seconds: float) -> str:

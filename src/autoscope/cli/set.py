@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     return live.tell(
         arguments,
         request,
-        lambda answer: f"{answer['pid']}: {answer['sites']} functions",
+        lambda answer: f"{answer['pid']}: {live.functions(answer['sites'])}",
         found=lambda answer: answer["sites"],
     )
 

@@ -41,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _told(answer: dict[str, Any]) -> str:
     missing = f", {answer['missing']} missing" if answer["missing"] else ""
-    lines = [f"{answer['pid']}: {len(answer['calls'])} calls{missing}"]
+    number = len(answer["calls"])
+    lines = [f"{answer['pid']}: {number} call{'s' * (number != 1)}{missing}"]
     for call in answer["calls"]:
         lines.append(f"{call['name']}  {call['duration_ns'] / 1000:,.1f} µs  trace {call['trace_id']}")
         for name, value in (call["attributes"] or {}).items():

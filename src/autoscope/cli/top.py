@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from autoscope.cli import live, output
-from autoscope.cli.ps import age, state
+from autoscope.cli.ps import age, share, state
 from autoscope.errors import AutoscopeError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def table(found: list[dict[str, Any]], sort: str, text: str) -> Group:
         cost = process["stats"]["cost"]
         spending = process.get("spending")
         now = "" if spending is None else f", {spending:.1%} now"
-        budget = "" if process["budget"] is None else f"{now}, {process['budget']:.3g} allowed"
+        budget = "" if process["budget"] is None else f"{now}, {share(process['budget'])} allowed"
         lines.append(
             Text(
                 f"{process['pid']}  {age(process['seconds'])}  {state(process)}  cost {cost['share']:.1%}{budget} of CPU  "
@@ -124,10 +124,10 @@ def table(found: list[dict[str, Any]], sort: str, text: str) -> Group:
 
 def _state(site: dict[str, Any]) -> str:
     """The level, and what the budget has left of it."""
-    if not site["armed"]:
-        return "off"
     left = site.get("budget") or "every call"
-    return str(site["level"]) if left == "every call" else f"{site['level']}: {left}"
+    if left != "every call":
+        return f"{site['level']}: {left}"  # also between two windows, when it is not armed
+    return str(site["level"]) if site["armed"] else "off"
 
 
 def _time(seconds: float) -> str:

@@ -35,6 +35,7 @@ FIRST_LOOK_SECONDS = 0.5
 MOST_LOOK_SECONDS = 60.0
 MANY = 1000
 """Objects looked at without a look at the clock."""
+ASKED = "somebody asked for it"
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
 
@@ -73,7 +74,8 @@ class Live:
         self.number = 0
         self.off_codes: dict[int, tuple[CodeType, CodeType]] = {}
         """While everything is off: the identity of a function's code -> (that, what it was)."""
-        self.is_off = False
+        self.off_for: set[str] = set()
+        """Why everything is off, if it is."""
         self.wait = self.next_look = 0.0
         """When functions made since are looked for, by the monotonic clock, and how long after the last time that is."""
         self.cache = weave.cache
@@ -343,15 +345,20 @@ class Live:
 
     # Everything.
 
-    def off(self) -> int:
+    @property
+    def is_off(self) -> bool:
+        return bool(self.off_for)
+
+    def off(self, why: str = ASKED) -> int:
         """Give every function its author's code, until `on`; how many there were."""
         with self.lock:
-            if self.is_off:
+            was_off = self.is_off
+            self.off_for.add(why)
+            if was_off:
                 return 0
-            self.is_off = True
             budget = self.budget()
             if budget is not None:
-                budget.hold()
+                budget.hold("off")
             sites.pause()
             self.off_codes = {}
             self.wait = FIRST_LOOK_SECONDS
@@ -386,12 +393,17 @@ class Live:
                 self.wait = min(2 * self.wait, MOST_LOOK_SECONDS)
                 self.next_look = Clock.monotonic() + self.wait
 
-    def on(self) -> int:
-        """Take `off` back; how many functions have their twins again."""
+    def on(self, why: str | None = None) -> int:
+        """Take `off` back; how many functions have their twins again.
+
+        `why`: only what was turned off for that, and nothing while there is another reason. None: whatever the reason was.
+        """
         with self.lock:
             if not self.is_off:
                 return 0
-            self.is_off = False
+            self.off_for -= {why} if why is not None else self.off_for.copy()
+            if self.is_off:
+                return 0
             given, self.off_codes = self.off_codes, {}
             # Meanwhile the one or the other may have been turned on or off.
             for site in [*self.outlived(), *sites.sites]:
@@ -405,7 +417,7 @@ class Live:
             self.refresh(matcher("*"))
             budget = self.budget()
             if budget is not None:
-                budget.go_on()
+                budget.go_on("off")
             return count
 
 

@@ -146,7 +146,7 @@ class Verbs:
         """Who this is and how it is going."""
         running = self.running
         counts = running.stats()
-        steer = running.drain.steer
+        steer = running.steer
         return {
             "protocol": PROTOCOL,
             "pid": system.getpid(),
@@ -193,7 +193,7 @@ class Verbs:
 
     def told(self, site: Site) -> dict[str, Any]:
         """What holds for a function, and what the budget has left of it."""
-        steer = self.running.drain.steer
+        steer = self.running.steer
         return {**_told(site), "budget": None if steer is None else steer.state_of(site)}
 
     def set(self, request: dict[str, Any], reply: Reply) -> dict[str, Any]:

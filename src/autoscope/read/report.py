@@ -341,19 +341,28 @@ def facts(report: Report) -> list[str]:
     return lines
 
 
+EVERYTHING = "everything"
+"""What the circuit breaker's decisions are about; see `runtime.breaker`."""
+
+
 def _budget(report: Report) -> list[str]:
-    """What came of the budget, in one line."""
+    """What came of the budget, in one line; and how often the circuit breaker opened."""
     if report.budget is None:
         return []
-    last = {(one.pid, one.site): one for one in report.decisions}
-    partly = [one for one in last.values() if one.after != "every call"]
-    text = f"budget {report.budget:.3g} of the CPU time"
+    last = {(one.pid, one.site): one for one in report.decisions if one.site != EVERYTHING}
+    partly = list({one.site: one for one in last.values() if one.after != "every call"}.values())
+    trips = [one for one in report.decisions if one.site == EVERYTHING and one.after == "off"]
+    lines = []
+    if trips:
+        text = f"everything was turned off {'once' if len(trips) == 1 else f'{len(trips)} times'}: {trips[-1].why}"
+        lines.append(text + ("" if len(trips) == 1 else ", the last time"))
+    text = f"budget {100 * report.budget:.3g}% of the CPU time"
     if not partly:
-        return [text + ": every call is recorded"]
+        return [text + ": every call is recorded", *lines]
     text += f": {plural(len(partly), 'function')} recorded in part, of which ~ are estimates"
     shown = "; ".join(f"{shorten(one.site, 40)} {one.after}" for one in partly[:2])
     more = f" and {len(partly) - 2} more" if len(partly) > 2 else ""
-    return [f"{text} ({shown}{more}); --decisions tells all"]
+    return [f"{text} ({shown}{more}); --decisions tells all", *lines]
 
 
 def render_decisions(report: Report) -> str:

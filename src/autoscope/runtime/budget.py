@@ -11,7 +11,6 @@ Everything here runs in the drain's thread. How it is dealt out is `dealing.deal
 
 from __future__ import annotations
 
-from _collections import _count_elements  # type: ignore[import-not-found]
 from _thread import RLock, get_ident
 
 from autoscope.ours import keep_builtins
@@ -21,36 +20,45 @@ from autoscope.runtime.dealing import (
     DEPTH,
     EVERY,
     MOST_DUTY,
-    MOST_SPANS,
     OFF,
     PACED,
     PLAIN,
-    THINNED,
     WINDOWS,
     Load,
     Share,
     deal,
 )
-from autoscope.runtime.pacing import Pacer
+from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
-from autoscope.runtime.spans import Clock, epoch_offset, error_of
+from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.tallying import (
+    CROWD,
+    PARTS,
+    STEP_SECONDS,
+    WINDOW_NET_NS,
+    Steered,
+    Sums,
+    Tally,
+    in_buffer,
+    place_of,
+)
 
 keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
     from typing import Any
 
-STEP_SECONDS, LONGEST_STEP_SECONDS = 0.2, 2.0
-"""So often it is looked whether the budget is kept."""
+    from autoscope.runtime.tallying import Place
+
 FIXED = 0.2
 """Share of the budget that looking may take..."""
 WINDOWING = 0.15
 """... and what windows may beside what is counted in them."""
 MOST_CALM = 4.0
-FIRST_STEP_SECONDS = 0.02
-"""The same while it is exceeded by far, as at the start, when nothing is known of any function."""
+FIRST_STEP_SECONDS, LONGEST_STEP_SECONDS = 0.02, 2.0
+"""Between two looks whether it is kept: the first while it is exceeded by far, as at the start, when nothing is known of any function."""
 HURRY_SECONDS = 2.0
 """No longer than this at a time."""
 AIM = 0.8
@@ -62,24 +70,12 @@ PATIENCE_SECONDS = 3.0
 MARGIN = 0.7
 """And it has to be so much that this share of it would do."""
 WINDOW_SECONDS = 0.002
-"""A window is open at least so long; in a program that computes, the interpreter's switch interval longer."""
-USUAL_WINDOW_SECONDS = 0.014
-"""That is how long it is open then, twice the least and twice the interval."""
-WINDOW_NET_NS = 1_500_000
-"""And until the program has used so much CPU time in it."""
+"""A window is open at least so long; in a program that computes, the interpreter's switch interval longer; see `WINDOW_NET_NS`."""
 LONGEST_WINDOW_SECONDS = 0.25
 MOST_CHECKS = 60
-MOST_OPENS = 10
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
 """What windows tell is corrected by functions counted all the time if that can be done as well as this."""
-PARTS = 4
-"""In each window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
-down the calls of them that are part of those looked at."""
-BURST = 32
-"""Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
-SHORT_NS = 10_000
-"""Who usually takes less, in nanoseconds, is short."""
 MOST_TURNS = 256
 """Turns of our thread that are remembered."""
 MOST_SHOWN = 200
@@ -89,6 +85,8 @@ RATE_STEP = 1.6
 """A rate is changed when it is wrong by more than this factor."""
 TOLD_STEP = 4.0
 """And told when it is another by more than this."""
+FORGOTTEN = 0.97
+"""Of what is known of a function that is off so much remains from one step to the next."""
 LEAST_NET_NS = 5e6
 """CPU time of the program's from which on it is worth asking how often functions are called a second."""
 IDLE_SHARE = 0.02
@@ -100,8 +98,6 @@ STALE = 4.0
 """A pacer gives way to another where the calls to be looked at are to be so many times as many."""
 NEVER = float(1 << 40)
 """One call in so many is none."""
-CROWD = 64
-"""Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 HURRY_AT_FIRST_SECONDS = 0.5
 MOST_DECISIONS = 2000
 """Decisions a process tells one by one; further ones are counted."""
@@ -123,126 +119,14 @@ COUNTED_NS = 14.0
 """A call that is counted and not looked at."""
 ARMED_NS = 60.0
 """A call in a trace that is not recorded."""
-THINNED_NS = 180.0
-"""A call that is left out by drawing a number."""
+FLAGGED_NS = 130.0
+"""A call that is counted and not looked at where its function has no code of its own for that."""
 CAPTURED_NS = 2500
 """Each captured value, exported."""
 SWAP_NS = 1500
 """Giving a function other code, and what its callers take to get used to that."""
 WINDOW_NS = 120_000
 """Opening and closing a window beside that: two changes of thread."""
-
-
-class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
-    """How often each site is among some."""
-
-    def __init__(self, found: Iterable[Any] = ()) -> None:
-        _count_elements(self, found)
-
-    def __missing__(self, site: Site) -> int:
-        return 0
-
-    def add(self, other: Tally) -> None:
-        for site, count in other.items():
-            self[site] += count
-
-
-class Past:
-    """A state a function was in, of which records are to be handed over yet."""
-
-    __slots__ = ("share", "until", "waiting")
-
-    def __init__(self, waiting: int, share: float | None) -> None:
-        self.until = 0
-        """Of calls that began before this, by the clock of records; 0: it is not over."""
-        self.waiting = waiting
-        """As far as they were in the buffer when it ended. What was being called then comes later."""
-        self.share = share
-        """How probable it was that one is recorded; None: they are like those recorded since, all of them stand for what was counted."""
-
-
-class Steered:
-    """One function the budget knows, whether all of its calls are recorded or not."""
-
-    __slots__ = (
-        "calls",
-        "capture",
-        "counted",
-        "functions",
-        "lost",
-        "observed",
-        "owed",
-        "pacer",
-        "past",
-        "rate",
-        "room_since",
-        "seen",
-        "silent",
-        "state",
-        "stepped",
-        "stratum",
-        "told",
-        "typical",
-        "waited",
-    )
-
-    def __init__(self) -> None:
-        self.state = EVERY
-        self.rate = 1.0
-        """The share of its calls that is looked at, while it is watched."""
-        self.told = 1.0
-        """The same when it was told last."""
-        self.pacer: Pacer | None = None
-        self.silent: Pacer | None = None
-        """Counts its calls in windows, of which none is looked at then."""
-        self.functions: list[Any] = []
-        """Weak references to those that have its code."""
-        self.lost = False
-        """Whether nobody holds them where they are found: it cannot be paced."""
-        self.counted = self.stepped = self.observed = 0
-        """What was counted when its calls were owed last, in all at the last step, and when it was last observed."""
-        self.owed = 0.0
-        """Calls, counted or estimated, that no recorded one stands for yet."""
-        self.seen = 0
-        """Windows of its so far."""
-        self.past: list[Past] = []
-        """Of records in the buffer from before its state changed, oldest first."""
-        self.calls = 0.0
-        """A second of the program's CPU time, of late."""
-        self.stratum = 0.0
-        """The program's CPU time when a window of its was last closed."""
-        self.room_since = 0.0
-        """Since when there has been room for more; 0: there is none."""
-        self.capture: Any = None
-        """What it captures by the plan, while it captures nothing."""
-        self.typical = 0.0
-        """Nanoseconds a call of its takes, as the recorded ones have it; half of them take less."""
-        self.waited = 2 * PARTS
-        """Windows since its calls were looked at in one."""
-
-    def ahead(self) -> int:
-        """How many calls are to be prepared that are looked at: those of two steps, or of a window in which they are and two others."""
-        seconds = (PARTS + 2) * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
-        return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
-
-    def burst(self) -> int:
-        """How many calls are looked at one after the other: no more than a window has, or whole windows would go by without one."""
-        if self.typical >= SHORT_NS:
-            return 1
-        if self.state != WINDOWS:
-            return BURST
-        return int(min(max(self.rate * 2 * PARTS * self.calls * WINDOW_NET_NS / 1e9, 1.0), BURST))
-
-    def in_all(self) -> int:
-        """Calls its pacers have counted."""
-        return sum([pacer.count() for pacer in (self.pacer, self.silent) if pacer is not None])
-
-    def count(self) -> None:
-        """What was called since is owed."""
-        if self.pacer is not None:
-            counted = self.pacer.count()
-            self.owed += counted - self.counted
-            self.counted = counted
 
 
 class Budget:
@@ -267,7 +151,8 @@ class Budget:
         self.tell = tell
         self.warm: dict[Site, Steered] = {}
         """Functions that are called now and then, or were lately."""
-        self.active: dict[Site, Steered] = {}
+        self.sums = Sums()
+        self.active = self.sums.active
         """Those of them whose records may stand for more than one call."""
         self.scale = 1.0
         """How much of what the figures allow is dealt out: what they do not tell shows in what is measured."""
@@ -279,24 +164,22 @@ class Budget:
         """Whether a function is none of the budget's business, because somebody asked for it."""
         self.net_total = 0.0
         """CPU time of the program's up to the last step, in nanoseconds."""
-        self.held = False
-        """Whether all functions are somebody else's for now."""
+        self.held: set[str] = set()
+        """Why all functions are somebody else's for now, if they are."""
         self.allowed, self.allowed_spans = share * AIM * 1e9, most_spans
         """Nanoseconds a second of the program's CPU time that were dealt out last."""
         self.slowness = 1.0
         self.windows: dict[Site, Steered] = {}
         self.is_open = self.is_counting = False
         self.duty = MOST_DUTY
-        self.opens: list[tuple[float, float]] = []
-        """How long functions that cannot be counted were watched, and the time since they had been before; the last times."""
         self.turn_at = 0.0
         self.swaps = self.opened = 0
         self.woken = 0
         """Since when our thread has been at it, by the clock of records; 0: it sleeps."""
         self.turns: list[tuple[int, int]] = []
         """From when to when it was, the last times."""
-        self.thinned: dict[Site, None] = {}
-        """Functions whose calls were not all recorded, at some time."""
+        self.thinned: dict[Place, bool] = {}
+        """Functions whose calls were not all recorded, at some time, and whether they make a `Call`."""
         self.shown: tuple[list[int], list[int]] = [], []
         """What a call of a function that does nothing showed, of late: lean, and with a `Call`."""
         self.begin()
@@ -304,12 +187,13 @@ class Budget:
     def begin(self) -> None:
         """Measure from now on, in this process and thread."""
         self.thread = get_ident()
-        self.at = self.hurried_at = self.room_since = self.shut_at = self.window_at = Clock.monotonic()
+        self.at = self.hurried_at = self.room_since = self.window_at = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
         for steered in self.active.values():
             if steered.pacer is not None:
                 steered.observed = steered.pacer.count()
+                steered.looked_at = steered.pacer.looked_at
                 steered.stepped = steered.in_all()
         for steered in self.windows.values():
             steered.stratum = self.net_total
@@ -319,7 +203,7 @@ class Budget:
         """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
         self.since: Tally = Tally()
         """Records of each function that were handed over since calls were last observed."""
-        self.buffered: Tally = _buffered()
+        self.buffered: Tally = in_buffer()
         """Those that were in the buffer then."""
         self.net = 0.0
         """CPU time of the program's since calls were last observed."""
@@ -332,10 +216,9 @@ class Budget:
         self.history: list[tuple[float, float, float]] = []
         """(when, nanoseconds of ours, of the program's) of the last steps."""
         self.began = self.at
-        self.hurried = True
+        self.hurried = not self.held
         self.idle = False
-        self.callers: set[int] = set()
-        """Spans that are parents of what was handed over last."""
+        self.sums.callers = set()
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
 
@@ -390,40 +273,9 @@ class Budget:
         """
         with self.lock:
             there = Tally(records[:length:WIDTH])
-            self.since.add(there)
-            crowd = {
-                site: there[site]
-                for site, steered in self.active.items()
-                if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst())
-            }
-            before = self.of_before(records, length)
-            kept, kept_before = self.shed(records, length, crowd) if crowd else (there, before)
-            if not crowd:
-                self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
-            length = sum(kept.values()) * WIDTH
-            if self.active:
-                self.look_at(records, length)
-                later = Tally(records[length::WIDTH])
-                for site, steered in list(self.active.items()):
-                    counts = before.get(site, ()), kept_before.get(site, before.get(site, ()))
-                    self.stand(site, steered, there[site], kept[site], counts, later[site])
-            return length
-
-    def of_before(self, records: list[Any], length: int) -> dict[Site, list[int]]:
-        """How many of these records are of each past state of their function."""
-        found = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
-        if found:
-            for site, start in zip(records[:length:WIDTH], records[4:length:WIDTH], strict=True):
-                if site in found:
-                    self.find_past(site, start, found[site])
-        return found
-
-    def find_past(self, site: Site, start: int, counts: list[int]) -> None:
-        """Count a call that began then among those of a past state, if it is one of those."""
-        for number, past in enumerate(self.active[site].past):
-            if start < past.until:
-                counts[number] += 1
-                return
+            if not self.held:
+                self.since.add(there)
+            return self.sums.weigh(records, length, there, self.look_at)
 
     def look_at(self, records: list[Any], length: int) -> None:
         """Learn how long calls take of functions that are not recorded in full, and note in which our own thread had a turn.
@@ -454,99 +306,10 @@ class Budget:
             if steered.pacer is not None:
                 steered.pacer.burst = steered.burst()
 
-    def stand(
-        self,
-        site: Site,
-        steered: Steered,
-        there: int,
-        kept: int,
-        of_before: tuple[Sequence[int], Sequence[int]],
-        later: int,
-    ) -> None:
-        """How many calls each of these records of one function stands for: `there` are `kept`, and `later` ones wait still.
-
-        `of_before`: how many there are of each past state, and how many of these are kept.
-        """
-        for past, here, left in zip(steered.past, *of_before, strict=True):
-            past.waiting = max(past.waiting - here, 0)
-            there -= here
-            if past.share is not None:
-                kept -= left
-                if here and not left:
-                    steered.owed += here / past.share
-        self.owe(site, steered, there)
-        share = 1.0
-        if kept > 0:
-            waiting = max(later - sum([past.waiting for past in steered.past if past.share is not None]), 0)
-            share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
-        before: list[tuple[int, float]] = []
-        for past, here, left in zip(steered.past, *of_before, strict=True):
-            if past.share is None:
-                before.append((past.until, share))
-            else:
-                before.append((past.until, past.share * left / here if left else past.share))
-        is_known = self.known_share(site, steered) is not None
-        # What was being called when the last one ended may come at any time, and must not stand for a thousand calls.
-        steered.past = [past for past in steered.past if past.waiting or (past is steered.past[-1] and not is_known)]
-        if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
-            del self.active[site]
-            steered.owed = 0.0
-            share = sampling.own_share(site)
-        else:
-            steered.owed -= max(kept, 0) / share
-        sites.set_share(site, share, (*before,))
-
-    def owe(self, site: Site, steered: Steered, recorded: int) -> None:
-        """Calls that so many records tell of, or that were counted, are owed."""
-        share = self.known_share(site, steered)
-        if share is not None:
-            steered.owed += recorded / share
-        elif steered.state == PACED:
-            steered.count()
-
-    def known_share(self, site: Site, steered: Steered) -> float | None:
-        """How probable it is that a call is recorded now; None where that is found out by counting."""
-        if steered.state in (EVERY, PLAIN):
-            return _of_all(site.rate, sampling.rate)
-        if steered.state == THINNED:
-            return _of_all(steered.rate, sampling.rate)
-        if steered.state == WINDOWS and steered.pacer is None:
-            return _of_all(self.watched(steered), sampling.rate)
-        return None
-
-    def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
-        """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
-
-        Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and how many of that
-        are of each past state.
-        """
-        kept: list[Any] = []
-        tally, seen = Tally(), Tally()
-        parts = iter(records[:length])
-        callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
-        before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
-        each = {site: count // CROWD + 1 for site, count in crowd.items()}
-        for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
-            site, span, details = record[0], record[1], record[6]
-            if site in each and not (details is not None and error_of(details)):
-                seen[site] += 1
-                if seen[site] % each[site] and span not in callers and span not in self.callers:
-                    continue
-            tally[site] += 1
-            if site in before:
-                self.find_past(site, record[4], before[site])
-            kept += record
-        self.callers = callers
-        left_out = (length - len(kept)) // WIDTH
-        records[:length] = kept
-        counters.left_out += left_out
-        counters.taken += left_out
-        return tally, before
-
-    def unseen(self) -> dict[Site, float]:
+    def unseen(self) -> dict[Place, float]:
         """Calls for which no record stands so far."""
         total = self.net_now()
-        found = {}
+        found = dict(self.sums.left)
         for site, steered in self.active.items():
             owed = steered.owed
             if steered.state == PACED:
@@ -555,7 +318,8 @@ class Budget:
             elif site in self.windows and steered.silent is not None:
                 owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
             if owed >= 1.0:
-                found[site] = owed
+                place = place_of(site)
+                found[place] = found.get(place, 0.0) + owed
         return found
 
     def rest(self) -> None:
@@ -575,7 +339,7 @@ class Budget:
     def describe(self) -> dict[str, Any]:
         """What a run's report needs of it."""
         with self.lock:
-            unseen = [[site.name, site.file, site.line, site.kind, calls] for site, calls in self.unseen().items()]
+            unseen = [[*place, calls] for place, calls in self.unseen().items()]
             return {
                 "share": self.share,
                 "measured": self.measured,
@@ -587,7 +351,7 @@ class Budget:
     def empty(self) -> list[list[Any]]:
         """Of functions that were not always recorded in full: what a recorded call would show if it did nothing, in nanoseconds."""
         shows = [_usual(shown) for shown in self.shown]
-        return [[site.name, site.file, site.line, site.kind, shows[_is_full(site)]] for site in self.thinned]
+        return [[*place, shows[is_full]] for place, is_full in self.thinned.items()]
 
     # Windows.
 
@@ -596,11 +360,9 @@ class Budget:
         self.window_at = now
         self.opened += 1
         for site, steered in self.windows.items():
-            if steered.pacer is None:
-                sites.arm(site)
-            elif steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
+            if steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
                 steered.waited = 0
-                self.swaps += self.pace.give(site, steered.functions, site.paced)
+                self.give(site, steered, steered.pacer)
             else:
                 steered.waited += 1
         self.begin_measuring(now)
@@ -611,32 +373,23 @@ class Budget:
         Not both at once: among others a recorded call takes several times what it does among its like, and nobody knows how many times.
         """
         self.is_counting = True
-        self.shut(now)
         for site, steered in self.windows.items():
             if steered.silent is not None:
-                self.swaps += self.pace.give(site, steered.functions, site.counting)
+                self.give(site, steered, steered.silent)
                 steered.counted = steered.silent.count()
         self.begin_measuring(now)
 
-    def shut(self, now: float) -> None:
-        """Functions that cannot be counted are watched by their flags, while others are looked at."""
-        if self.shut_at >= self.window_at:
-            return
-        for site, steered in self.windows.items():
-            if steered.pacer is None:
+    def give(self, site: Site, steered: Steered, pacer: Pacer | None) -> None:
+        """Have this pacer asked about each call of a function; None: nobody is, and none is looked at."""
+        if steered.lost:
+            if pacer is None:
                 sites.disarm(site)
-        self.opens.append((now - self.window_at, now - self.shut_at))
-        del self.opens[:-MOST_OPENS]
-        self.shut_at = now
-
-    def watched(self, steered: Steered) -> float:
-        """Which part of the calls of one that cannot be counted is recorded: some of those made while it is watched.
-
-        Then the program gets less done: each of its calls draws a number, and some are recorded.
-        """
-        open_for, since = [sum(column) for column in zip(*self.opens, strict=True)] or (self.duty, 1.0)
-        slowed = self.slowness * (THINNED_NS + steered.rate * self.recorded_ns) * steered.calls / 1e9
-        return _of_all(steered.rate, open_for / since / (1.0 + slowed))
+            else:
+                site.get = pacer.get
+                sites.arm(site)
+            return
+        code = site.off if pacer is None else site.paced if pacer is steered.pacer else site.counting
+        self.swaps += self.pace.give(site, steered.functions, code)
 
     def begin_measuring(self, now: float) -> None:
         self.turn_at = now + WINDOW_SECONDS
@@ -687,7 +440,6 @@ class Budget:
     def close_window(self, now: float) -> None:
         """Each window stands for the time since the one before."""
         self.is_open = False
-        self.shut(now)
         began, cpu, own, recorded = self.opened_at
         end = Clock.process_cpu()
         # By another thread's clock nothing can be told.
@@ -695,14 +447,13 @@ class Budget:
         spent = end - cpu - (Clock.thread_cpu() - own) - (_taken()[0] - recorded) * self.recorded_ns
         called: list[tuple[Site, Steered, int]] = []
         for site, steered in self.windows.items():
-            if steered.pacer is not None:
-                self.swaps += self.pace.give(site, steered.functions, site.off)
-                if steered.silent is not None:
-                    called.append((site, steered, steered.silent.count() - steered.counted))
+            self.give(site, steered, None)
+            if steered.silent is not None:
+                called.append((site, steered, steered.silent.count() - steered.counted))
         self.is_counting = False
         if not known:
             return
-        spent = max(spent - sum([count for _, _, count in called]) * COUNTED_NS * self.slowness, 1e5)
+        spent = max(spent - sum([count * _counted_ns(steered) for _, steered, count in called]) * self.slowness, 1e5)
         total = self.net_now()
         progress = self.progress(spent, total - self.closed_at)
         self.closed_at = total
@@ -732,7 +483,7 @@ class Budget:
         net, base = self.measure(now)
         self.net += net
         self.net_total += net
-        buffered = _buffered()
+        buffered = in_buffer()
         if self.net >= LEAST_NET_NS or self.hurried:
             self.observe(buffered)
         allowed = self.share * AIM * self.scale * 1e9
@@ -754,7 +505,7 @@ class Budget:
         self.recorded_ns = lean
         entered = min(entered, recorded)
         inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
-        inside += self.counted() * COUNTED_NS * self.slowness
+        inside += self.counted() * self.slowness
         windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
         self.swaps = self.opened = 0
         threads = own - self.own
@@ -787,15 +538,15 @@ class Budget:
         rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
         self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)
 
-    def counted(self) -> int:
-        """Calls that were counted since the last step."""
-        count = 0
+    def counted(self) -> float:
+        """What counting calls took since the last step, in nanoseconds of a machine of the usual speed."""
+        took = 0.0
         for steered in self.active.values():
             if steered.pacer is not None:
                 counted = steered.in_all()
-                count += counted - steered.stepped
+                took += (counted - steered.stepped) * _counted_ns(steered)
                 steered.stepped = counted
-        return count
+        return took
 
     def correct(self, now: float, share: float, recorded: int, of_records: float) -> None:
         """Let what is measured tell how far the figures are to be trusted.
@@ -838,17 +589,17 @@ class Budget:
             new = since[site] + buffered[site] - before[site]
             if steered.state in (EVERY, PLAIN):
                 called: float = new / site.rate if site.rate else 0.0
-            elif steered.state == THINNED:
-                called = new / _of_all(steered.rate)
             elif steered.state == PACED and steered.pacer is not None:
                 counted = steered.pacer.count()
                 called, steered.observed = counted - steered.observed, counted
-                if new > CROWD + 4 * (steered.rate * called + steered.ahead()):
+                looked_at = steered.pacer.looked_at
+                if steered.looked_at is not None and new > CROWD + looked_at - steered.looked_at and not steered.lost:
                     astray.append(site)
-            elif steered.state == WINDOWS and steered.pacer is None:
-                called = new / self.watched(steered)
+                steered.looked_at = looked_at
             else:
-                continue  # its windows tell, or nobody can
+                if steered.state == OFF:
+                    steered.calls *= FORGOTTEN  # nobody can tell: it comes back, and is found out
+                continue  # its windows tell
             calls = called * 1e9 / self.net
             # Up at once, where it is sure.
             sure = calls > steered.calls * RATE_STEP and new > 20
@@ -884,7 +635,7 @@ class Budget:
         return Load(
             steered.calls,
             share * recorded + (1.0 - share) * ARMED_NS * self.slowness,
-            (COUNTED_NS if paceable else THINNED_NS) * self.slowness,
+            (COUNTED_NS if paceable else FLAGGED_NS) * self.slowness,
             captured=share * values * CAPTURED_NS * self.slowness,
             paceable=paceable,
             most=site.rate,
@@ -892,10 +643,11 @@ class Budget:
 
     def settle(self, now: float, buffered: Tally) -> None:
         """Deal out, and have it in force: less at once, more when there has been room for a while."""
+        self.forget_retired(buffered)
         loads = {
             site: self.load(site, steered)
             for site, steered in self.warm.items()
-            if site.level != "off" and not self.is_exempt(site)
+            if site.level != "off" and not self.is_exempt(site) and not sites.is_retired(site)
         }
         for site, steered in self.warm.items():
             if site not in loads and steered.state != EVERY:
@@ -928,11 +680,21 @@ class Budget:
         if duties:
             self.duty = duties[0]
 
+    def forget_retired(self, buffered: Tally) -> None:
+        """Functions that were woven anew have other sites by now. Of the old ones what they are owed remains, when no record of theirs waits."""
+        for site in [site for site in self.warm if sites.is_retired(site)]:
+            steered = self.warm[site]
+            if steered.state != EVERY:
+                self.change_untold(site, steered, buffered)
+            if not buffered[site]:
+                del self.warm[site]
+                self.sums.drop(site, steered)
+
     def find(self, wanted: list[Site]) -> None:
         """Find the functions of those that are to have other code."""
         missing = {site for site in wanted if not self.warm[site].functions and not self.warm[site].lost}
-        if missing and self.pace is not None:
-            found = self.pace.functions_of(missing)
+        if missing:
+            found = {} if self.pace is None else self.pace.functions_of(missing)
             for site in missing:
                 self.warm[site].functions = found.get(site, [])
                 self.warm[site].lost = not self.warm[site].functions
@@ -940,36 +702,28 @@ class Budget:
     def change(self, site: Site, steered: Steered, share: Share, buffered: Tally, why: str) -> None:
         """Have a function's share in force."""
         before, state = steered.state, share.state
-        if steered.lost and state in (PACED, WINDOWS):
-            state = THINNED if state == PACED else WINDOWS
         was = _described(before, steered.told, self.duty)
         old = steered.pacer if before == PACED != state else None
         self.leave(site, steered, state, buffered)
         counted = steered.counted
         steered.state, steered.room_since = state, 0.0
         steered.rate = share.rate
-        if state == EVERY:
+        if state in (EVERY, PLAIN):
             site.get = sampling.thinned(site.rate)
+        if state == EVERY:
             if steered.capture is not None:
                 site.capture, site.keys, steered.capture = steered.capture, None, None
         elif steered.capture is None and (site.parameters or site.capture.returns):
             steered.capture = site.capture
             site.capture = site.capture._replace(args=False, returns=False)
             capture.hide(site)
-        if state in (PACED, WINDOWS) and not steered.lost:
+        if state in (PACED, WINDOWS):
             self.set_pace(site, steered, before)
         if state == WINDOWS:
-            if not self.windows:
-                self.shut_at = Clock.monotonic()
             self.windows[site] = steered
             if before != WINDOWS:
                 steered.stratum = self.net_now()
                 steered.seen = 0
-            if steered.pacer is None:
-                site.get = sampling.thinned(share.rate)
-                sites.disarm(site)
-        elif state == THINNED:
-            site.get = sampling.thinned(share.rate)
         elif state == OFF:
             sites.disarm(site)
             if steered.functions and site.off is not None:
@@ -994,14 +748,9 @@ class Budget:
 
     def leave(self, site: Site, steered: Steered, state: str, buffered: Tally) -> None:
         """What was called until now is owed in the words of the state it was in."""
-        self.active[site] = steered
-        self.thinned[site] = None
+        self.thinned[place_of(site)] = _is_full(site)
         before = steered.state
-        share = self.known_share(site, steered)
-        self.owe(site, steered, 0)
-        waiting = max(buffered[site] - sum([past.waiting for past in steered.past]), 0)
-        if share is not None or waiting:
-            steered.past.append(Past(waiting, share))
+        self.sums.end_state(site, steered, buffered[site])
         if before == WINDOWS:
             del self.windows[site]
             if state != WINDOWS and steered.silent is not None:
@@ -1013,36 +762,41 @@ class Budget:
             sites.arm(site)
         if before in (PACED, WINDOWS, OFF) and state not in (PACED, WINDOWS):
             steered.pacer = site.paced = None
-            if state != OFF and steered.functions:
+            if state != OFF and steered.functions and site.traced is not None:
                 self.swaps += self.pace.give(site, steered.functions, site.traced)
 
     def set_pace(self, site: Site, steered: Steered, before: str) -> None:
         """Give it a paced twin, or another interval where it has one."""
         ahead = steered.ahead()
         rate = steered.rate
+        in_site = None
+        if steered.lost:
+            in_site = IN_SITE if site.path == "bytecode" else (sampling.leave_out, read_current)
         if steered.state == WINDOWS:
             rate *= 2.0 * PARTS  # calls are looked at in the first half of some of them
             if steered.silent is None:
-                steered.silent = Pacer(NEVER, 0)
-                site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
+                steered.silent = Pacer(NEVER, 0, in_site=in_site)
+                if not steered.lost:
+                    site.counting = self.pace.paced(site, site.traced, steered.silent.pace)
         interval = 1.0 / rate if rate > 0.0 else NEVER
         # Gaps that were drawn for another interval have to be gone through yet.
         if steered.pacer is not None and steered.pacer.interval < interval * STALE:
             steered.pacer.interval, steered.pacer.burst = interval, steered.burst()
             if steered.pacer.prepare(ahead):
                 if before != steered.state:
-                    code = site.paced if steered.state == PACED else site.off
-                    self.swaps += self.pace.give(site, steered.functions, code)
+                    self.give(site, steered, steered.pacer if steered.state == PACED else None)
                 return
             if before == steered.state == PACED:
                 steered.count()
         old, counted = steered.pacer, steered.counted
-        steered.pacer = Pacer(interval, ahead, steered.burst())
+        steered.pacer = Pacer(interval, ahead, steered.burst(), in_site=in_site)
         steered.counted = steered.observed = 0
+        steered.looked_at = None  # what was recorded since calls were last observed is another one's too
         steered.stepped = steered.in_all()
-        site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
-        site.get = read_current
-        self.swaps += self.pace.give(site, steered.functions, site.paced if steered.state == PACED else site.off)
+        if not steered.lost:
+            site.paced = self.pace.paced(site, site.traced, steered.pacer.pace)
+            site.get = read_current
+        self.give(site, steered, steered.pacer if steered.state == PACED else None)
         if old is not None and before == steered.state == PACED:
             steered.owed += old.count() - counted  # meanwhile other threads had a turn
 
@@ -1059,38 +813,41 @@ class Budget:
         """Somebody has changed functions, which were let go of for that: what is known of them holds on."""
         with self.lock:
             if not self.held:
-                self.settle(Clock.monotonic(), _buffered())
+                self.settle(Clock.monotonic(), in_buffer())
 
-    def hold(self) -> None:
-        """Let go of all functions, and touch none until `go_on`."""
+    def hold(self, why: str) -> None:
+        """Let go of all functions, and touch none until `go_on` for the same reason. What was recorded until then stands for what it did."""
         with self.lock:
-            self.held = True
+            self.held.add(why)
+            self.hurried = False  # or records would wait for a step to say what they stand for
             self.let_go()
 
-    def go_on(self) -> None:
+    def go_on(self, why: str) -> None:
+        """Take one `hold` back."""
         with self.lock:
-            self.held = False
-            self.begin()
+            self.held.discard(why)
+            if not self.held:
+                self.begin()
 
     def let_go(self, matches: Callable[[Site], object] | None = None) -> None:
         """Have functions as they were without a budget, all or some: somebody changes them, or we end."""
         with self.lock:
             self.rest()
-            buffered = _buffered()
+            buffered = in_buffer()
             for site, steered in list(self.warm.items()):
                 if steered.state != EVERY and (matches is None or matches(site)):
-                    told = len(self.untold)
-                    self.change(site, steered, Share(EVERY), buffered, "")
-                    del self.untold[told:]  # that it was changed is told by whoever does
+                    self.change_untold(site, steered, buffered)
+
+    def change_untold(self, site: Site, steered: Steered, buffered: Tally) -> None:
+        """Have a function as it was without a budget. That it was changed is told by whoever did."""
+        told = len(self.untold)
+        self.change(site, steered, Share(EVERY), buffered, "")
+        del self.untold[told:]
 
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""
         self.lock = RLock()
-        for steered in self.active.values():
-            steered.owed = 0.0
-            steered.past.clear()
-            if steered.pacer is not None:
-                steered.counted = steered.pacer.count()
+        self.sums.after_fork()
         self.begin()
 
 
@@ -1105,22 +862,14 @@ def _usual(values: list[int]) -> float:
     return sum(some) / len(some) if some else 0.0
 
 
-def _buffered() -> Tally:
-    """Records that wait to be handed over."""
-    return Tally(sites.records[::WIDTH])
-
-
 def _taken() -> tuple[int, int, int, int]:
     recorded = counters.taken + len(sites.records) // WIDTH
     return recorded, counters.entered, counters.roots, counters.capture_ns
 
 
-def _of_all(*rates: float) -> float:
-    """Which part of all calls these leave; where one leaves none there is nothing that could be divided by it."""
-    part = 1.0
-    for rate in rates:
-        part *= rate if rate > 0.0 else 1.0
-    return part
+def _counted_ns(steered: Steered) -> float:
+    """What counting a call takes that is not looked at."""
+    return FLAGGED_NS if steered.lost else COUNTED_NS
 
 
 def _differ(one: float, other: float, factor: float) -> bool:

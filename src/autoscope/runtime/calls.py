@@ -387,9 +387,9 @@ def _seen(trace: Any, exception: BaseException) -> Details | None:
     entry, below = traceback.tb_next, known[0]
     while entry is not None and id(entry) != below:
         entry = entry.tb_next
-    if entry is None or entry.tb_frame.f_code is not known[1]:
+    if entry is None or entry.tb_frame.f_code is not known[1] or entry.tb_lasti != known[5]:
         return None
-    known[0], known[1] = id(traceback), traceback.tb_frame.f_code
+    known[0], known[1], known[5] = id(traceback), traceback.tb_frame.f_code, traceback.tb_lasti
     if len(failed) > 1:  # the newest stands last
         failed.pop(address, None)
         failed[address] = known
@@ -429,7 +429,8 @@ def outcome(
         further = None
         if causes is not None and not issubclass(type(exception), AttributeError):
             further = Details(name, message)
-        failed[id(exception)] = [id(traceback), traceback.tb_frame.f_code, message, causes, further]
+        seen_by = traceback.tb_frame.f_code
+        failed[id(exception)] = [id(traceback), seen_by, message, causes, further, traceback.tb_lasti]
     return Details(error_type=name, error_message=message, exception=recorded, attributes=attributes)
 
 
@@ -437,7 +438,8 @@ def _known(trace: Any, exception: BaseException, traceback: Any) -> Any:
     """What is remembered of this exception if a span below saw it on its way here, else None.
 
     Addresses are used again once free, so the traceback entry must also lie below this frame and belong to
-    the function that saw it; each function looks only as far down as the last one, so the whole is linear.
+    the function that saw it, at the same instruction: a call that is left out runs in another part of the code.
+    Each function looks only as far down as the last one, so the whole is linear.
     """
     failed = trace.failed
     known = None if failed is None else failed.get(id(exception))
@@ -446,7 +448,7 @@ def _known(trace: Any, exception: BaseException, traceback: Any) -> Any:
         entry = traceback.tb_next
         while entry is not None:
             if id(entry) == address:
-                return known if entry.tb_frame.f_code is known[1] else None
+                return known if entry.tb_frame.f_code is known[1] and entry.tb_lasti == known[5] else None
             entry = entry.tb_next
     return None
 

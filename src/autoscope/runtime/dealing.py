@@ -24,16 +24,9 @@ MOST_SPANS = 1000.0
 LEAST_DUTY, MOST_DUTY = 0.002, 0.5
 """How much of the time windows may be open."""
 
-EVERY, PLAIN, PACED, THINNED, WINDOWS, OFF = (
-    "every call",
-    "every call, nothing captured",
-    "paced",
-    "thinned",
-    "windows",
-    "off",
-)
+EVERY, PLAIN, PACED, WINDOWS, OFF = "every call", "every call, nothing captured", "paced", "windows", "off"
 """From all of a function's calls to none of them."""
-DEPTH = {EVERY: 0, PLAIN: 1, PACED: 2, THINNED: 2, WINDOWS: 3, OFF: 4}
+DEPTH = {EVERY: 0, PLAIN: 1, PACED: 2, WINDOWS: 3, OFF: 4}
 
 
 class Load:
@@ -122,7 +115,7 @@ def deal(loads: Mapping[Any, Load], allowed: float, spans: float = inf) -> dict[
         if rest > counting and cost > counting * 0.6:
             hot = hot[place:]
             break
-        dealt[key] = Share(PACED if load.paceable else THINNED, min(level / load.calls, load.most))
+        dealt[key] = Share(PACED, min(level / load.calls, load.most))
         counting -= cost
         rest -= cost
     else:

@@ -177,9 +177,10 @@ class Drain:
                         self.steer.turn()
                         # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
                         hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
-                        if self.steer.is_open or hurried:
+                        if self.steer.is_open or (hurried and now - ticked < IDLE_SECONDS):
                             continue
-                        late = now - drained >= self.steer.rhythm or self.steer.hurried
+                        late = not hurried and (now - drained >= self.steer.rhythm or self.steer.hurried)
+                        more = more and not hurried
                     if rung:
                         drained = now
                         continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
@@ -283,6 +284,7 @@ class Drain:
             elif sites.switches.append is sites.drop and not self.frozen and len(records) < self.queue * WIDTH // 2:
                 sites.switches.append = records.extend
             if not waiting:
+                sites.forget_retired()
                 if self.late is not None:
                     self.hand_over(self.late.due(began))
                 return

@@ -7,11 +7,11 @@ that were prepared it says no for ever.
 
 from __future__ import annotations
 
-from _operator import length_hint
+from _operator import call, length_hint
 from itertools import chain, repeat
 
 from autoscope.ours import keep_builtins
-from autoscope.runtime import sites
+from autoscope.runtime import context, sites
 from autoscope.runtime.sites import MANY
 
 keep_builtins(globals())
@@ -34,6 +34,10 @@ class Pace(chain):  # type: ignore[type-arg]
         return iter, ((),)
 
 
+IN_SITE = repeat(context.THINNED, MANY).__next__, context.get
+"""What is called for no and for yes where a site is asked, of a function that is woven in bytecode; see `Site.get`."""
+
+
 class Pacer:
     """Prepares a function's answers and counts how many were asked for. Used by one thread at a time.
 
@@ -41,17 +45,37 @@ class Pacer:
     keep step with the program.
     """
 
-    __slots__ = ("_base", "_done", "_laid", "_rest", "_sizes", "_source", "burst", "interval", "pace")
+    __slots__ = (
+        "_answers",
+        "_base",
+        "_done",
+        "_laid",
+        "_looked_at",
+        "_rest",
+        "_sizes",
+        "_source",
+        "burst",
+        "get",
+        "interval",
+        "pace",
+    )
 
-    def __init__(self, interval: float, ahead: int, burst: int = 1) -> None:
-        """One call in `interval` is looked at, so many at a time (`burst`); so many are prepared (`ahead`), or some more."""
+    def __init__(self, interval: float, ahead: int, burst: int = 1, in_site: tuple[Any, Any] | None = None) -> None:
+        """One call in `interval` is looked at, so many at a time (`burst`); so many are prepared (`ahead`), or some more.
+
+        `in_site`: a site is to ask, by `get`, and this is called for a call that is left out and for one that is looked at; so all
+        functions that have its code are counted, whoever holds them.
+        """
+        self._answers: Any = in_site or (False, True)
         self.interval = max(interval, 1.0)
         self.burst = burst
-        self._rest = repeat(False, MANY)
+        self._rest = repeat(self._answers[0], MANY)
         self._laid: list[Any] = [self._rest]
         """The answers in the order in which they are given, piece by piece; the last one is never used up."""
         self._sizes: list[int] = []
         """How many are in each, but for the last."""
+        self._looked_at = 0
+        """Calls to be looked at that were laid out so far."""
         self._base = 0
         """Calls that the pieces took that are used up..."""
         self._done = 0
@@ -59,6 +83,8 @@ class Pacer:
         self._source = iter(self._laid)
         self.prepare(ahead)
         self.pace = Pace.from_iterable(self._source)
+        self.get: Any = map(call, self.pace).__next__ if in_site else None
+        """What a site asks: what is current, or the mark of a call that is left out."""
 
     def prepare(self, ahead: int) -> bool:
         """See to it that so many calls are yet to be looked at; False where no further one can be: another pacer is needed."""
@@ -73,7 +99,8 @@ class Pacer:
             for _ in range(missing):
                 sizes += [int(draw() * most), burst]
             self._sizes += sizes
-            self._laid[-1:-1] = [repeat(place % 2 == 1, size) for place, size in enumerate(sizes)]
+            self._looked_at += missing * burst
+            self._laid[-1:-1] = [repeat(self._answers[place % 2], size) for place, size in enumerate(sizes)]
         return length_hint(self._rest) == MANY
 
     @property
@@ -83,6 +110,11 @@ class Pacer:
             return 0
         waiting = length_hint(self._source) - 1
         return sum(self._sizes[-1 : -waiting - 1 : -2]) if waiting > 0 else 0
+
+    @property
+    def looked_at(self) -> int:
+        """How many calls were looked at so far, with all of a burst that has begun."""
+        return self._looked_at - self.left
 
     def count(self) -> int:
         """Calls so far."""

@@ -219,19 +219,22 @@ def thinned(share: float) -> Any:
         return context.get
     if _thinned[0] == share:
         return _thinned[1]  # thousands of sites are given the same rate at a time
-    chance, read, left_out = sites.random.random, context.get, context.THINNED
+    chance, read = sites.random.random, context.get
 
     def get() -> Any:
-        span = read()
-        if chance() < share:
-            return span
-        # An exception out of this call is not seen here, and may look as one did that is gone (see `calls._known`).
-        if span and span[0].failed:
-            span[0].failed = None
-        return left_out
+        return read() if chance() < share else leave_out()
 
     _thinned = share, get
     return get
+
+
+def leave_out() -> Unsampled:
+    """What a site's `get` answers for a call that is not looked at, wherever it is woven."""
+    span = context.get()
+    # An exception out of this call is not seen here, and may look as one did that is gone (see `calls._known`).
+    if span and span[0].failed:
+        span[0].failed = None
+    return context.THINNED
 
 
 _thinned: tuple[float, Any] = (-1.0, None)

@@ -219,6 +219,9 @@ shares: dict[Site, tuple[float, tuple[tuple[int, float], ...]]] = {}
 """Of functions of whose calls only some are recorded: how probable it was of each; and (when, how probable) of those that began before
 that, oldest first. Where the budget decides it changes with every batch that is handed over."""
 
+retired: list[tuple[int, Site]] = []
+"""Sites that are there no longer but in `shares`, and since when."""
+
 random = Random(int.from_bytes(os.urandom(16), "big"))
 """Our own, so that a program that seeds `random` sees the numbers it would have seen."""
 
@@ -415,7 +418,22 @@ def retire(site: Site) -> None:
     The two hold each other, and the garbage collector does not look into code objects.
     """
     disarm(site)
-    site.traced = site._off = None
+    site.traced = site._off = site.paced = site.counting = None
+    if site in shares:
+        retired.append((Clock.now(), site))
+
+
+def forget_retired() -> None:
+    """When records have been handed over: what those of retired sites stand for is asked no longer, where none waits."""
+    if retired:
+        oldest = records[5] if records else Clock.now()
+        while retired and retired[0][0] < oldest:
+            shares.pop(retired.pop(0)[1], None)
+
+
+def is_retired(site: Site) -> bool:
+    """Whether its function has another by now."""
+    return site.path == "bytecode" and site.traced is None
 
 
 def rest(reason: str = "rate") -> None:
@@ -489,6 +507,7 @@ def reset() -> None:
     sites.clear()
     records.clear()
     shares.clear()
+    retired.clear()
     counters.__init__()  # type: ignore[misc]
     ask_for(False)
     sampling.set_rate(1.0)

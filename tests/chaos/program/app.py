@@ -81,6 +81,20 @@ def in_a_child(expected):
     sys.exit(compute(expected, 2))
 
 
+def crowded(state):
+    """Functions that are called far too often, as long as there is a budget that leaves most of it out."""
+    while not state.over.is_set():
+        times = verify.crowd()
+        total, add = 0, kinds.make(1)[2]
+        for number in range(times):
+            total += kinds.tiny(number) + kinds.Thing.fixed(0)
+        if total != times * (times - 1) // 2 + 2 * times:
+            state.wrong.append(["crowded", times, total])
+        if [add(number) for number in range(times // 10)] != [number + 3 for number in range(times // 10)]:
+            state.wrong.append(["a crowded closure", times])
+        time.sleep(0.02)
+
+
 def busy(state):
     """What takes time and is nobody's function."""
     while not state.over.is_set():
@@ -133,6 +147,9 @@ class Orders:
     def size(self):
         return verify.size()
 
+    def states(self):
+        return verify.states()
+
 
 def obey(state, loop, stop):
     orders = Orders(state, loop)
@@ -167,7 +184,7 @@ def main():
     with open(sys.argv[1]) as file:
         state = State(json.load(file))
     threads = [threading.Thread(target=state.work, args=(n, pause)) for n, pause in enumerate((0.04, 0.06, 0.08))]
-    threads.append(threading.Thread(target=busy, args=(state,)))
+    threads += [threading.Thread(target=doing, args=(state,)) for doing in (crowded, busy)]
     for thread in threads:
         thread.start()
     answered = asyncio.run(serve(state))

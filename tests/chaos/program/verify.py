@@ -78,6 +78,31 @@ def look():
     waiting = max(waiting, len(sites.records) // sites.WIDTH)
 
 
+LEAST = 0.0025
+"""The last budget there is has less, when nothing is changed any more: who has more is let go of and taken up many times a second."""
+
+
+def crowd():
+    """How often functions are to be called that are called often: as long as a budget may leave most of it out."""
+    from autoscope import bootstrap
+
+    running = bootstrap.running
+    asked_for = any(change.until is not None for change in running.weave.changes)
+    if running.steer is None or asked_for:
+        return 20
+    return 2000 if running.plan.budget_overhead < LEAST else 200
+
+
+def states():
+    """How many functions are in which state of the budget."""
+    from autoscope import bootstrap
+
+    found: dict[str, int] = {}
+    for steered in list(bootstrap.running.steer.warm.values()):
+        found[steered.state] = found.get(steered.state, 0) + 1
+    return found
+
+
 def allocated():
     """Bytes in use that were allocated past Python's own allocator, code objects for one; None where the C library does not tell."""
     import ctypes
@@ -101,9 +126,11 @@ def size():
     """What must not grow."""
     import sys
 
+    import autoscope
     from autoscope import bootstrap
     from autoscope.runtime import sites
 
+    autoscope.flush()  # what waits to be handed over is as much as was recorded in the last second, and no leak
     gc.collect()
     kinds: dict[str, int] = {}
     for thing in gc.get_objects():
