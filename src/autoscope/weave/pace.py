@@ -11,11 +11,11 @@ else is the twin's, moved by as many.
 from __future__ import annotations
 
 import sys
-from _weakref import ref
+from _weakref import getweakrefcount, ref
 from types import CodeType, FunctionType, ModuleType
 
 from autoscope.runtime.sites import Site, site_of
-from autoscope.weave import attach
+from autoscope.weave import attach, kept
 from autoscope.weave.assemble import (
     CACHES,
     EXTENDED_ARG,
@@ -76,18 +76,19 @@ def paced(site: Site, twin: CodeType, pace: Pace) -> CodeType:
 def functions_of(wanted: set[Site]) -> dict[Site, list[ref[FunctionType]]]:
     """The functions that have one of these sites' code, as modules hold them; not closures that are made for a moment.
 
-    Weakly: that a function is watched is no reason for it to live.
+    Nor those whose code the program keeps, or has made of ours (see `kept`). Weakly: that a function is watched is no reason for it to live.
     """
     found: dict[Site, list[ref[FunctionType]]] = {}
-    by_code = {id(code): site for site in wanted for code in (site.traced, site._off) if code is not None}
+    known = [(site, (site.traced, site._off, site.paced, site.counting)) for site in wanted if not kept.is_kept(site)]
+    by_code = {id(code): site for site, codes in known for code in codes if code is not None}
     for name in {site.module for site in wanted}:
         module = sys.modules.get(name)
         if type(module) is not ModuleType:
             continue
         for function in attach.functions_of(module):
             code = function.__code__
-            site = by_code.get(id(code)) or site_of(code)
-            if site in wanted:
+            site = by_code.get(id(code))
+            if site is not None and not getweakrefcount(code):
                 found.setdefault(site, []).append(ref(function))
     return found
 

@@ -14,6 +14,7 @@ from autoscope.errors import from_a_signal, notice
 from autoscope.runtime import sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
+from autoscope.weave import kept
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def reset() -> None:
     left_alone.clear()
     seen.clear()
     unsure.clear()
+    kept.reset()
 
 
 class Cost:
@@ -283,7 +285,7 @@ def forget(module: str, count: int) -> None:
 
 
 def give_back() -> int:
-    """Give every function in the process its author's own code object; returns how many there were."""
+    """Give every function in the process its author's own code object, but those whose code the program keeps; returns how many there were."""
     import gc
 
     for site in sites.sites:
@@ -294,7 +296,8 @@ def give_back() -> int:
 
     count = 0
     for thing in gc.get_objects():
-        if type(thing) is FunctionType and sites.site_of(thing.__code__) is not None:
+        site = sites.site_of(thing.__code__) if type(thing) is FunctionType else None
+        if site is not None and not kept.is_looked_for(site, thing.__code__):
             thing.__code__ = author_code(thing.__code__)
             count += 1
     return count
