@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import subprocess
 import sys
 import time
+from pathlib import Path
 from types import FunctionType
 
 import pytest
@@ -12,7 +16,7 @@ import pytest
 import autoscope
 from autoscope import bootstrap
 from autoscope.runtime import sites
-from autoscope.weave import kept, pace
+from autoscope.weave import kept, pace, weaver
 
 PROGRAM = """\
 import functools, sys, types, weakref
@@ -217,3 +221,84 @@ def test_it_costs_next_to_nothing(tmp_path, monkeypatch):
     assert set(calls) <= {"watch", "<listcomp>"}
     handle.uninstall()
     sys.modules.pop(module.__name__)
+
+
+SCRIPT = """
+def outer():
+    @keep
+    def nested(number):
+        return code_of() in KEPT
+
+    @functools.wraps(nested)
+    def ordinary(number):
+        return nested(number)
+
+    return nested, ordinary
+
+
+nested, ordinary = outer()
+
+
+def recursive(number):
+    return recursive(number - 1) + 1 if number else 0
+
+
+class Counted:
+    def __iter__(self):
+        yield from (1, 2)
+
+
+if __name__ == "__main__":
+    import json, time
+    from autoscope import bootstrap
+    from autoscope.weave import kept
+
+    end = time.monotonic() + 30
+    states = {}
+    wanted = {"strong", "nested", "recursive", "ordinary"}
+    names = {"outer.<locals>.nested": "nested", "outer.<locals>.ordinary": "ordinary"}
+    while time.monotonic() < end and not wanted <= states.keys():
+        for _ in range(1000):
+            assert finds(1) == [True] * 5
+            assert nested(1) and ordinary(1)
+            assert recursive(30) == 30
+        budget = bootstrap.running.drain.steer
+        for site, one in dict(budget.warm).items() if budget else ():
+            if one.state in ("paced", "windows", "thinned", "off"):
+                states[names.get(site.qualname, site.qualname)] = bool(one.functions)
+    print(json.dumps(states))
+"""
+
+
+def test_scripts_and_functions_defined_in_others(tmp_path):
+    """Whose code others hold too: what calls under way and their makers hold is nobody's doing."""
+    (tmp_path / "app.py").write_text(PROGRAM + SCRIPT)
+    words = ["run", "--quiet", "--no-store", "--strategy", "full_trace", "--budget", "1%", "app.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "autoscope", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "AUTOSCOPE_STRICT": "1", "PYTHONPATH": str(Path(autoscope.__file__).parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    states = json.loads(done.stdout)
+    given_other_code = {name for name, has in states.items() if has}
+    assert {"strong", "nested", "recursive", "ordinary"} <= states.keys()
+    assert given_other_code.isdisjoint([*LOOKED_FOR, "copied", "nested"])
+    assert {"recursive", "ordinary"} <= given_other_code
+
+
+def test_in_place(tmp_path, monkeypatch):
+    """What was there before us: code objects that are known weakly are left alone, and it is said why."""
+    name = f"keeper_{time.monotonic_ns()}"
+    (tmp_path / f"{name}.py").write_text(PROGRAM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module(name)
+    with autoscope.install(strategy="full_trace", include=[name], store=""):
+        assert module.weak(1) and module.copied(1)
+        assert sites.site_of(module.plain.__code__) is not None
+        alone = {function for where, function, why in weaver.left_alone if where == name and why == weaver.LOOKED_FOR}
+        assert alone == {"weak", "copied"}
+    sys.modules.pop(name)

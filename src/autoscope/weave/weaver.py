@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _weakref import getweakrefcount
 from types import CodeType, FunctionType
 
 from autoscope.errors import from_a_signal, notice
@@ -46,6 +47,7 @@ MARK = "__autoscope__"
 """Attribute of a function its author marked: `trace` or `never`."""
 OFF = "off in the plan"
 MARKED_NEVER = "marked @autoscope.never"
+LOOKED_FOR = "the program looks for its code object"
 
 unsure: set[str] = set()
 """Modules in which something failed that may not fail the next time."""
@@ -257,6 +259,9 @@ class Weaver:
         code = function.__code__
         if sites.site_of(code) is not None:
             return False
+        if getweakrefcount(code):
+            left_alone.append((module, function.__qualname__, LOOKED_FOR))
+            return False
         known = twins.get(id(code))
         if known is None:
             choose, _ = rewriter()
@@ -296,8 +301,8 @@ def give_back() -> int:
 
     count = 0
     for thing in gc.get_objects():
-        site = sites.site_of(thing.__code__) if type(thing) is FunctionType else None
-        if site is not None and not kept.is_looked_for(site, thing.__code__):
+        woven = sites.site_of(thing.__code__) if type(thing) is FunctionType else None
+        if woven is not None and not kept.is_looked_for(woven, thing.__code__):
             thing.__code__ = author_code(thing.__code__)
             count += 1
     return count
