@@ -331,7 +331,11 @@ class Suite:
         function = inspect.unwrap(fixturedef.func)
         code = getattr(function, "__code__", None)
         place = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
-        return self.stage.enter(self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place)))
+        opened = self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place))
+        if fixturedef.scope != "function":
+            # Whose calls are in whichever test comes first: readers do not count them as that test's.
+            opened.attributes = {"pytest.fixture.scope": fixturedef.scope}
+        return self.stage.enter(opened)
 
     def end_fixture(self, fixturedef: Any, opened: Open, before: int) -> None:
         self.stage.leave(opened)
