@@ -21,7 +21,7 @@ from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.calls import message_of
 from autoscope.runtime.drain import CHUNK
 from autoscope.runtime.sites import WIDTH, Site
-from autoscope.runtime.spans import Words
+from autoscope.runtime.spans import Clock, Words
 from autoscope.testing import failure
 from autoscope.testing.asserting import WAIT_SECONDS, Tape, wants_all
 from autoscope.testing.spans import Open, Stage, begin_trace, make_site
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 MOST_PARAMETERS = 16
+WAITED_SECONDS = 0.5
+"""What has waited so long is handed over when a test has ended: sooner than our thread would do it, in the middle of another."""
+MOST_WAITING = 8 * CHUNK
+"""Records that wait for a test's end."""
 NO_ERRORS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 NO_FIXTURES = ("autoscope", "get_direct_param_fixture_func")
 """Functions of fixtures that do nothing anybody wants to know: ours, and what stands for a parameter."""
@@ -107,6 +111,7 @@ class Suite:
         self.test: Test | None = None
         self.sites: dict[tuple[str, str, int], Site] = {}
         self.tape = Tape(self.running)
+        self.running.drain.enough = MOST_WAITING * WIDTH
         self.counts: dict[str, int] = {}
         self.told = 0
         """Notices that pytest has shown."""
@@ -196,9 +201,13 @@ class Suite:
             if outcome != "skipped":
                 attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
         test.span.record()
-        if len(sites.records) >= CHUNK * WIDTH:
-            # Between two tests, and at once: beside them our thread would get its turn late, and the buffer has an end.
-            self.running.drain.catch_up(WAIT_SECONDS)
+        drain = self.running.drain
+        if sites.records and (
+            len(sites.records) >= CHUNK * WIDTH or Clock.monotonic() - drain.drained >= WAITED_SECONDS
+        ):
+            # Between two tests, and at once: beside one our thread would get its turn late, and the buffer has an end. And it
+            # opens files, whose numbers a test may have closed just now, which looks whether they are closed.
+            drain.catch_up(WAIT_SECONDS)
 
     # Phases.
 
@@ -464,6 +473,7 @@ class Suite:
 
     def end(self) -> None:
         self.tape.close()
+        self.running.drain.enough = CHUNK * WIDTH
         self.stage.close()
         self.started.stop()
 
