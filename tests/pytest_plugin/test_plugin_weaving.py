@@ -151,6 +151,8 @@ def test_which_modules_are_the_projects(tmp_path):
     assert ("one", "shop.*", "space.*", "app", "tool.*") == project_modules(place, patterns)
     assert () == project_modules(place / "data", patterns)
     globs = left_to_pytest(patterns)
-    assert {"conftest", "*.conftest", "test_*", "*.test_*", "*_test", "tests.*", "*.tests.*", "*._tests.*"} <= set(globs)
+    assert {"conftest", "*.conftest", "test_*", "*.test_*", "*_test", "tests.*", "*.tests.*", "*._tests.*"} <= set(
+        globs
+    )
     assert "tests.*" not in left_to_pytest(patterns, ["tests.helpers"])
     assert "*" not in left_to_pytest(["*.py"])

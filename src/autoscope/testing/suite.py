@@ -22,7 +22,7 @@ from autoscope.runtime.calls import message_of
 from autoscope.runtime.drain import CHUNK
 from autoscope.runtime.sites import WIDTH, Site
 from autoscope.runtime.spans import Clock, Words
-from autoscope.testing import failure
+from autoscope.testing import failure, parts
 from autoscope.testing.asserting import WAIT_SECONDS, Tape, wants_all
 from autoscope.testing.spans import Open, Stage, begin_trace, make_site
 from autoscope.testing.start import Started, is_disabled, option, start
@@ -62,6 +62,8 @@ class Test:
         """A phase that has ended, and of which nothing is known yet but that."""
         self.reports: dict[str, Any] = {}
         self.exact = False
+        self.parts: list[Open] = []
+        """Subtests that have begun and of which not all is known yet, innermost last."""
         self.part_failed = False
         """Whether a subtest has, which pytest counts by itself."""
 
@@ -220,9 +222,12 @@ class Suite:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self.guarded(self.begin_phase, item, "call")
+        undo = self.guarded(parts.watch_case, self, item)
         try:
             return (yield)
         finally:
+            if undo is not None:
+                undo()
             self.guarded(self.end_phase)
 
     @pytest.hookimpl(tryfirst=True)
@@ -273,8 +278,7 @@ class Suite:
             return
         error = call.excinfo.value if call.excinfo is not None and report.failed else None
         if test.phase is not None:  # it is still going on
-            self.hear_part(test.phase, call, report, error)
-            test.part_failed = test.part_failed or report.failed
+            self.hear_part(test, call, report, error)
             return
         test.reports[call.when] = report
         if test.waiting is None:
@@ -286,17 +290,42 @@ class Suite:
         if error is not None and test.span.failed is None:
             test.span.failed = capture.type_name(type(error)), message_of(error)
         self.settle(test)
+        self.tell_failure(test, phase, report, error)
+
+    def tell_failure(self, test: Test, phase: Open, report: Any, error: BaseException | None) -> None:
+        """Have the report of what failed in `phase` show the way there."""
         if error is not None and self.show != "off":
             text = failure.describe(error, test.span, phase, self.tape, self.show, self.run_id())
             if text:
                 report.sections.append(("autoscope", text))
 
-    def hear_part(self, phase: Open, call: pytest.CallInfo[None], report: Any, error: BaseException | None) -> None:
-        """A subtest: when it began is known when it has ended, so what it called is beside it."""
-        part = phase.below(self.site("subtest"))
-        part.start = max(part.start - round(call.duration * 1e9), phase.start)
+    # Subtests.
+
+    def begin_part(self) -> Open | None:
+        """A subtest begins, in the `call` of a test."""
+        test = self.test
+        if test is None or test.phase is None:
+            return None
+        part = self.stage.enter(self.stage.open[-1].below(self.site("subtest")))
+        test.parts.append(part)
+        return part
+
+    def hear_part(self, test: Test, call: pytest.CallInfo[None], report: Any, error: BaseException | None) -> None:
+        """How a subtest ended; of one that nobody saw begin, it is known now when that was."""
+        assert test.phase is not None
+        test.part_failed = test.part_failed or report.failed
+        seen = test.parts[-1] if test.parts and test.parts[-1].end else None
+        part = seen or test.phase.below(self.site("subtest"))
         part.attributes["pytest.outcome"] = report.outcome
         part.error = error
+        if seen is None:
+            part.start = max(part.start - round(call.duration * 1e9), test.phase.start)
+            part.record()
+        self.tell_failure(test, part, report, error)
+
+    def end_part(self, part: Open) -> None:
+        if self.test is not None and part in self.test.parts:
+            self.test.parts.remove(part)
         part.record()
 
     def hear_crash(self, report: Any) -> None:
@@ -332,6 +361,8 @@ class Suite:
         finally:
             if opened is not None:
                 self.guarded(self.end_fixture, fixturedef, opened, before)
+        if fixturedef.argname == parts.FIXTURE:
+            self.guarded(parts.watch_fixture, self, result)
         return result
 
     def begin_fixture(self, fixturedef: Any, what: str) -> Open | None:
