@@ -73,6 +73,10 @@ def test_settings_that_cannot_be_used_are_said_before_any_test(project):
     assert 4 == found.code
     assert "ERROR: autoscope: " in found.err
     assert "everything" in found.err
+    for settings in (("trace", "all"), ("show", "much"), ("gate", "always"), ("durations", "many")):
+        found = session(project, "--autoscope", "-o", "autoscope_{}={}".format(*settings))
+        assert 4 == found.code, found.out
+        assert "ERROR: autoscope: autoscope_{}: '{}'".format(*settings) in found.err
 
 
 def test_disabled_by_environment_nothing_happens(project):

@@ -69,6 +69,20 @@ def option(config: pytest.Config, name: str) -> Any:
     return None if given in ("", []) else given
 
 
+CHOICES = {"trace": ("test", "session"), "show": ("short", "long", "off"), "gate": ("critical", "drifted", "never")}
+
+
+def check(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` for what is none of an option's choices, in the ini file too."""
+    for name, choices in CHOICES.items():
+        given = option(config, name)
+        if given is not None and given not in choices:
+            raise pytest.UsageError(f"autoscope: autoscope_{name}: {given!r} is none of {', '.join(choices)}")
+    count = option(config, "durations")
+    if type(count) is str and not count.isdecimal():
+        raise pytest.UsageError(f"autoscope: autoscope_durations: {count!r} is no number of functions")
+
+
 def is_disabled() -> bool:
     """Whether the environment says that nothing is to be traced."""
     environ = os.environ

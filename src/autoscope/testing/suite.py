@@ -25,14 +25,15 @@ from autoscope.runtime.spans import Clock, Words
 from autoscope.testing import failure, parts
 from autoscope.testing.asserting import WAIT_SECONDS, Tape, wants_all
 from autoscope.testing.spans import Open, Stage, begin_trace, make_site
-from autoscope.testing.start import Started, is_disabled, option, start
+from autoscope.testing.start import Started, check, is_disabled, option, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 MOST_PARAMETERS = 16
-WAITED_SECONDS = 0.5
-"""What has waited so long is handed over when a test has ended: sooner than our thread would do it, in the middle of another."""
+WAITED_SECONDS, WAITED_OF_WORKER = 0.5, 0.1
+"""What has waited so long is handed over when a test has ended: sooner than our thread would do it, in the middle of another. A worker may
+be gone with the next."""
 MOST_WAITING = 8 * CHUNK
 """Records that wait for a test's end."""
 NO_ERRORS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
@@ -44,6 +45,7 @@ def begin(config: pytest.Config, name: str, *, asked_only: bool = False) -> None
     """Trace the tests of this session; `asked_only`: those with the fixture, and nothing is stored."""
     if is_disabled():
         return
+    check(config)
     config.pluginmanager.register(Suite(config, start(config, asked_only=asked_only), asked_only), name)
 
 
@@ -98,6 +100,7 @@ class Suite:
         )
         """What the whole session is part of: a job of the CI's, or a test that has started this one."""
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self.waited = WAITED_OF_WORKER if self.worker else WAITED_SECONDS
         # Where all of pytest is traced, and only some tests want to know more, nothing is taken from it.
         self.beside = asked_only and started.joined
         self.stage = Stage(sampling.ambient if self.beside else NOTHING)
@@ -204,9 +207,7 @@ class Suite:
                 attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
         test.span.record()
         drain = self.running.drain
-        if sites.records and (
-            len(sites.records) >= CHUNK * WIDTH or Clock.monotonic() - drain.drained >= WAITED_SECONDS
-        ):
+        if sites.records and (len(sites.records) >= CHUNK * WIDTH or Clock.monotonic() - drain.drained >= self.waited):
             # Between two tests, and at once: beside one our thread would get its turn late, and the buffer has an end. And it
             # opens files, whose numbers a test may have closed just now, which looks whether they are closed.
             drain.catch_up(WAIT_SECONDS)
