@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_STRATEGY = "minimal"
-"""In force where neither a plan nor a strategy is named. No budget is: it gives functions other code while they run, which
-programs may notice that keep code objects (jinja2 does), and it counts calls that it does not record."""
+"""In force where neither a plan nor a strategy is named. No budget is: it counts calls that it does not record."""
 TESTS = tuple([form for name in ("tests", "_tests") for form in (name, f"{name}.*", f"*.{name}", f"*.{name}.*")])
 """Packages that are tests, unless they are asked for."""
 NO_PROJECT = frozenset(("benchmarks", "build", "conftest", "dist", "doc", "docs", "examples", "noxfile", "setup", "tasks", "test", "tests"))  # fmt: skip

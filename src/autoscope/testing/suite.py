@@ -207,7 +207,8 @@ class Suite:
                 attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
         test.span.record()
         drain = self.running.drain
-        if sites.records and (len(sites.records) >= CHUNK * WIDTH or Clock.monotonic() - drain.drained >= self.waited):
+        waited = drain.steer is None and sites.records and Clock.monotonic() - drain.drained >= self.waited
+        if waited or len(sites.records) >= CHUNK * WIDTH:
             # Between two tests, and at once: beside one our thread would get its turn late, and the buffer has an end. And it
             # opens files, whose numbers a test may have closed just now, which looks whether they are closed.
             drain.catch_up(WAIT_SECONDS)
