@@ -128,8 +128,8 @@ def test_unrelated():
         "  shop.cart.Cart.refuse(self=<shop.cart.Cart>, sku='ab', quantity=-2)  src/shop/cart.py:16\n"
         "    ValueError: not -2 of ab\n"
         f"autoscope view '{run}#tests/test_cart.py::test_error'\n",
-        "shop.cart.Cart.__init__(self='<shop.cart.Cart>') -> 'None'  0 ms\n"
-        "shop.cart.Cart.add(self='<shop.cart.Cart>', sku='abc', quantity=1, password='[redacted]') -> 3  0 ms\n"
+        "shop.cart.Cart.__init__(self=<shop.cart.Cart>) -> None  0 ms\n"
+        "shop.cart.Cart.add(self=<shop.cart.Cart>, sku=abc, quantity=1, password=[redacted]) -> 3  0 ms\n"
         f"autoscope view '{run}#tests/test_cart.py::test_assertion'\n",
         f"autoscope view '{run}#tests/test_cart.py::test_unrelated'\n",
     ] == times

@@ -215,7 +215,11 @@ def _tell_children(plan: Plan, store: str | None) -> dict[str, str]:
             with open(file, "w", encoding="utf-8") as stream:
                 stream.write(text)
         except (AutoscopeError, OSError) as error:
-            notice("store-unusable", f"{error}; the tests run traced, nothing is stored")
+            what = str(error).partition(";")[0]
+            notice(
+                "store-unusable",
+                f"{what}; the tests run traced, nothing is stored; name another place with --autoscope-store",
+            )
             environ["AUTOSCOPE_STORE"] = ""
         else:
             prune(directory, current=run_id)
