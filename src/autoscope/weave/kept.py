@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TRACED = attrgetter("traced")
+# As they were when we were imported: a program may replace them.
+_references, _frames = sys.getrefcount, sys._current_frames
 HOLDERS = 3
 """References to the code of a function that nobody else has: the function's, its site's, and the counter's own."""
 
@@ -43,7 +45,7 @@ def watch(code: CodeType, module: str, first: int) -> None:
     made = [site for site in sites.sites[first:] if site.traced is not None and site.module == module]
     if made:
         counts: list[int] = []
-        counting = chain(map(sys.getrefcount, map(_TRACED, made)), map(getweakrefcount, map(_TRACED, made)))
+        counting = chain(map(_references, map(_TRACED, made)), map(getweakrefcount, map(_TRACED, made)))
         # Called with the dead reference, which is `next`'s default, never needed.
         then = partial(next, map(counts.extend, (counting,)))
         _seen[module] = ref(code, then), made, counts
@@ -62,7 +64,8 @@ def verdict(site: Site) -> bool | None:
     """
     found = _seen.get(site.module)
     if found is not None and found[2]:
-        _, made, counts = _seen.pop(site.module)
+        _seen.pop(site.module, None)  # another thread may be at it too, and comes to the same
+        _, made, counts = found
         for one, strong, weak in zip(made, counts, counts[len(made) :], strict=False):
             if weak:
                 _verdicts[one] = True
@@ -91,12 +94,12 @@ def _left_over(made: Mapping[Site, int]) -> dict[Site, int]:
     known: dict[int, int] = {}
     lists: dict[int, tuple[Any, ...]] = {}
     _defined({site.module for site in made}, lists)
-    for frame in list(sys._current_frames().values()):
+    for frame in list(_frames().values()):
         _under_way(frame, known, lists)
     _count(known, lists)
     found = {}
     for site, functions in made.items():
-        references = sys.getrefcount(site.traced) - 2  # its site's, and the counter's
+        references = _references(site.traced) - 2  # its site's, and the counter's
         found[site] = references - functions - known.get(id(site.traced), 0) + getweakrefcount(site.traced)
     return found
 
