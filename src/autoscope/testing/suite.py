@@ -100,6 +100,8 @@ class Suite:
         )
         """What the whole session is part of: a job of the CI's, or a test that has started this one."""
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self.handed = 0.0
+        """When it was last seen to that what waits is handed over, by the monotonic clock."""
         self.waited = WAITED_OF_WORKER if self.worker else WAITED_SECONDS
         # Where all of pytest is traced, and only some tests want to know more, nothing is taken from it.
         self.beside = asked_only and started.joined
@@ -207,8 +209,13 @@ class Suite:
                 attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
         test.span.record()
         drain = self.running.drain
-        waited = drain.steer is None and sites.records and Clock.monotonic() - drain.drained >= self.waited
-        if waited or len(sites.records) >= CHUNK * WIDTH:
+        now = Clock.monotonic()
+        waited = False
+        if drain.steer is None:  # a budget has its own rhythm
+            waited = now - self.handed >= self.waited
+            drain.drained = now  # our thread's turn comes when the next test has taken so long by itself
+        if (waited and sites.records) or len(sites.records) >= CHUNK * WIDTH:
+            self.handed = now
             # Between two tests, and at once: beside one our thread would get its turn late, and the buffer has an end. And it
             # opens files, whose numbers a test may have closed just now, which looks whether they are closed.
             drain.catch_up(WAIT_SECONDS)
