@@ -860,6 +860,7 @@ class Running:
         if self.switch is not None:
             self.switch.after_fork_child()
         self.drain.taps.clear()
+        self.drain.tape = None
         if self._live is not None:
             self._live.after_fork()
         # Where a thread forked, the process is to end with that: a thread of ours only when there is something to hand over.

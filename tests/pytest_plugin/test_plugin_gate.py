@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from suite_kit import SHOP, session, write
 
+WORKERS = ("-p", "xdist", "-n", "2")
+
 TESTS = """\
 import pytest
 from shop.cart import Cart
@@ -43,6 +45,57 @@ def test_a_session_is_compared_with_a_baseline(project):
     assert "CRITICAL_MISS" in told.out
     assert "range(40)" not in told.out
     assert (project / "b.jsonl").read_text().count("shop.db.query") == 4
+
+
+TABLES = """\
+from shop.db import query
+
+
+def make(count):
+    return [query("name") for _ in range(count)]
+
+
+def drop(count):
+    return make(count)
+"""
+SHARED = """\
+import pytest
+from shop import tables
+from shop.cart import Cart
+
+
+@pytest.fixture(scope="session")
+def made():
+    yield tables.make(10)
+    tables.drop(10)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_number(made, number):
+    Cart().add("ab" * number)
+"""
+
+
+def test_workers_beside_a_baseline(tmp_path):
+    """Of one process and of four: what a shared fixture calls is each worker's, in whichever test comes first there."""
+    project = write(tmp_path, SHOP | {"tests/test_shared.py": SHARED, "src/shop/tables.py": TABLES})
+    for workers, others in (((), WORKERS), (WORKERS, ())):
+        saved = session(project, "--autoscope", "--autoscope-save-baseline=calls.jsonl", *workers)
+        assert saved.code == 0, saved.out + saved.err
+        assert saved.out.count("8 tests saved in calls.jsonl") == 1
+        assert (project / "calls.jsonl").read_text().count("shop.db.query") == 8
+        for options in (others, ("--deselect", "tests/test_shared.py::test_number[0]")):
+            compared = session(project, "--autoscope", "--autoscope-baseline=calls.jsonl", *options)
+            assert "ALIGNED" in compared.out, compared.out
+            assert compared.out.count("compared with calls.jsonl") == 1
+            assert compared.code == 0
+
+    changed = SHOP["src/shop/cart.py"].replace("query(sku) * quantity", "sum(query(sku) for _ in range(40))")
+    write(project, {"src/shop/cart.py": changed})
+    more = session(project, "--autoscope", "--autoscope-baseline=calls.jsonl", *WORKERS)
+    assert more.code == 1
+    assert "8 CRITICAL_MISS" in more.out
+    assert "shop.db.query: called 1 -> 40 times" in more.out
 
 
 def test_a_baseline_that_cannot_be_read(project):

@@ -73,6 +73,18 @@ def test_settings_that_cannot_be_used_are_said_before_any_test(project):
     assert 4 == found.code
     assert "ERROR: autoscope: " in found.err
     assert "everything" in found.err
+    for settings in (("trace", "all"), ("show", "much"), ("gate", "always"), ("durations", "many")):
+        found = session(project, "--autoscope", "-o", "autoscope_{}={}".format(*settings))
+        assert 4 == found.code, found.out
+        assert "ERROR: autoscope: autoscope_{}: '{}'".format(*settings) in found.err
+
+
+def test_a_store_that_cannot_be_made(project):
+    """The tests run, and it is said what to do about it in words of pytest's."""
+    (project / "file").write_text("")
+    found = session(project, "--autoscope", "--autoscope-store=file/store")
+    assert (0, "1 passed") == (found.code, found.outcomes), found.out + found.err
+    assert "nothing is stored; name another place with --autoscope-store (store-unusable)" in found.out
 
 
 def test_disabled_by_environment_nothing_happens(project):

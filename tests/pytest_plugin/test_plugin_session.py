@@ -69,6 +69,49 @@ def test_workers_add_up_to_one_process(project):
     assert ("failed", "worker crashed") == (last.attributes["pytest.outcome"], last.error_type)
 
 
+WATCHED = {
+    "conftest.py": """\
+import threading
+import pytest
+from autoscope import bootstrap
+
+seen = []
+
+
+def pytest_sessionstart():
+    drain = bootstrap.running.drain
+    tape = drain.tape
+    drain.tape = lambda records: not seen.append(threading.current_thread()) and tape(records)
+
+
+def pytest_unconfigure():
+    of_runner = sum(thread is threading.main_thread() for thread in seen)
+    with open("seen", "w") as file:
+        file.write(f"{of_runner} {len(seen)}")
+""",
+    "tests/test_short.py": """\
+import time
+import pytest
+from shop.cart import Cart
+
+
+@pytest.mark.parametrize("number", range(400))
+def test_short(number):
+    Cart().add("ab")
+    time.sleep(0.01)
+""",
+}
+
+
+def test_what_waits_is_handed_over_between_tests(project):
+    """Beside a short test our thread does not work: it would take the test's time, and open files while it looks at descriptors."""
+    done = session(write(project, WATCHED), *FULL, "tests/test_short.py")
+    assert "400 passed" == done.outcomes, done.out + done.err
+    of_runner, all_of_them = map(int, (project / "seen").read_text().split())
+    assert all_of_them >= 4
+    assert of_runner > all_of_them / 2
+
+
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from suite_kit import SHOP, session, write
 
@@ -173,8 +175,8 @@ def test_phases_fixtures_and_functions(everything):
     (broken,) = [span for span in spans.all if span.name == "fixture broken"]
     assert ["setup", "fixture broken"] == spans.above(broken)[1:]
     parts = next(one for one in spans.below(tests["test_parts"]) if one.name == "call")
-    names = [one.name for one in spans.below(parts)]
-    assert ("shop.db.query", 3) == ("shop.db.query", names.count("shop.db.query"))
+    query = "shop.db.query"
+    assert ["call", query, ["subtest", query], ["subtest", query]] == spans.tree(parts)
     assert ["passed", "failed"] == [
         one.attributes["pytest.outcome"] for one in spans.below(parts) if one.name == "subtest"
     ]
@@ -369,3 +371,74 @@ def test_event_loops_examples_and_attempts(tmp_path):
     assert [("rerun", None), ("rerun", 1), ("passed", 2)] == [
         (span.attributes["pytest.outcome"], span.attributes.get("pytest.attempt")) for span in attempts
     ]
+
+
+PARTS = {
+    "tests/test_parts.py": """\
+import unittest
+import pytest
+from shop.cart import Cart
+
+
+def test_fixture(subtests):
+    made = subtests.test(msg="held")
+    with made:
+        Cart().add("a")
+    with subtests.test(msg="fails"):
+        with subtests.test("inside", number=1):
+            Cart().add("b")
+        Cart().refuse("c", -1)
+    Cart().add("d")
+
+
+class TestCase(unittest.TestCase):
+    def test_method(self):
+        for number in (1, -1):
+            with self.subTest("of", number=number) as given:
+                assert given is None
+                Cart().add("ab", number)
+
+        @self.subTest(number=3)
+        def again():
+            Cart().add("e", -3)
+
+        again()
+        with self.subTest(skipped=True):
+            self.skipTest("not now")
+        Cart().add("f")
+
+    def tearDown(self):
+        assert "subTest" not in type(self).__dict__
+""",
+}
+
+
+def test_what_a_subtest_calls_is_below_it(tmp_path):
+    """And pytest says of it what it says without us, but for the way to what failed."""
+    if int(pytest.__version__.partition(".")[0]) < 9:
+        pytest.skip("no fixture `subtests`")
+    place = write(tmp_path, SHOP | PARTS)
+    plain = session(place, "-rA", "tests/test_parts.py")
+    done = session(place, "-rA", "--autoscope", "--autoscope-strategy=full_trace", "tests/test_parts.py")
+    assert plain.outcomes == done.outcomes
+    said = re.sub(r"-+ autoscope -+\n(?:.*\n)*?autoscope view .*\n", "", done.failures())
+    assert plain.failures() == said
+    assert "shop.cart.Cart.refuse(self=<shop.cart.Cart>, sku='c', quantity=-1)" in done.failures()
+    spans = done.spans()
+    tests = spans.tests()
+    (call,) = [one for one in spans.below(tests["tests/test_parts.py::test_fixture"]) if one.name == "call"]
+    add = ["shop.cart.Cart.add", "shop.db.query"]
+    made = "shop.cart.Cart.__init__"
+    assert [
+        "call",
+        ["subtest", made, add],
+        ["subtest", ["subtest", made, add], made, "shop.cart.Cart.refuse"],
+        made,
+        add,
+    ] == spans.tree(call)
+    (call,) = [one for one in spans.below(tests["tests/test_parts.py::TestCase::test_method"]) if one.name == "call"]
+    refused = ["shop.cart.Cart.add", "shop.cart.Cart.refuse"]
+    parts = [["subtest", made, add], ["subtest", made, refused], ["subtest", made, refused], "subtest"]
+    assert ["call", *parts, made, add] == spans.tree(call)
+    told = [one.attributes["pytest.outcome"] for one in spans.below(call) if one.name == "subtest"]
+    assert ["passed", "failed", "failed", "skipped"] == told

@@ -128,8 +128,8 @@ def test_unrelated():
         "  shop.cart.Cart.refuse(self=<shop.cart.Cart>, sku='ab', quantity=-2)  src/shop/cart.py:16\n"
         "    ValueError: not -2 of ab\n"
         f"autoscope view '{run}#tests/test_cart.py::test_error'\n",
-        "shop.cart.Cart.__init__(self='<shop.cart.Cart>') -> 'None'  0 ms\n"
-        "shop.cart.Cart.add(self='<shop.cart.Cart>', sku='abc', quantity=1, password='[redacted]') -> 3  0 ms\n"
+        "shop.cart.Cart.__init__(self=<shop.cart.Cart>) -> None  0 ms\n"
+        "shop.cart.Cart.add(self=<shop.cart.Cart>, sku=abc, quantity=1, password=[redacted]) -> 3  0 ms\n"
         f"autoscope view '{run}#tests/test_cart.py::test_assertion'\n",
         f"autoscope view '{run}#tests/test_cart.py::test_unrelated'\n",
     ] == times
@@ -151,6 +151,8 @@ def test_which_modules_are_the_projects(tmp_path):
     assert ("one", "shop.*", "space.*", "app", "tool.*") == project_modules(place, patterns)
     assert () == project_modules(place / "data", patterns)
     globs = left_to_pytest(patterns)
-    assert {"conftest", "*.conftest", "test_*", "*.test_*", "*_test", "tests.*", "*.tests.*"} <= set(globs)
+    assert {"conftest", "*.conftest", "test_*", "*.test_*", "*_test", "tests.*", "*.tests.*", "*._tests.*"} <= set(
+        globs
+    )
     assert "tests.*" not in left_to_pytest(patterns, ["tests.helpers"])
     assert "*" not in left_to_pytest(["*.py"])

@@ -21,7 +21,7 @@ from autoscope.ours import keep_builtins
 from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
-from autoscope.weave import attach, main, weaver
+from autoscope.weave import attach, kept, main, weaver
 from autoscope.weave.finder import wants_loaded
 from autoscope.weave.weaver import Weaver
 
@@ -195,7 +195,8 @@ class Live:
                     site.rate = rule.rate
                     site.get = sampling.thinned(rule.rate)
                     sites.set_share(site, sampling.own_share(site))
-                if (rule.level == "off") != (site.level == "off") and site.traced is not None and site.off is not None:
+                turned = (rule.level == "off") != (site.level == "off") and not kept.is_kept(site)
+                if turned and site.traced is not None and site.off is not None:
                     old, new = (site.traced, site.off) if rule.level == "off" else (site.off, site.traced)
                     swaps[id(old)] = old, new
                     at.add(site.module)
@@ -265,6 +266,8 @@ class Live:
         if site.path != "bytecode" or code is None:
             site.capture = capture
             return True
+        if kept.is_kept(site):
+            return True  # with what it captures now, for good
         if weaver.captured(code, capture) != site.parameters or capture.returns != site.capture.returns:
             return False
         site.capture = capture
@@ -294,7 +297,9 @@ class Live:
         spec = module.__dict__.get("__spec__")
         if getattr(spec, "_initializing", False):
             return 0  # its import goes by what holds now
-        old = [site for site in sites.sites if site.module == name and site.path == "bytecode"]
+        old = [
+            site for site in sites.sites if site.module == name and site.path == "bytecode" and not kept.is_kept(site)
+        ]
         weaver.left_alone[:] = [entry for entry in weaver.left_alone if entry[0] != name]
         count = len(sites.sites)
         self.weave.named_only = not self.selected(name)
@@ -336,6 +341,8 @@ class Live:
             if id(code) in made or "<locals>" in code.co_qualname or not choose.is_function(author):
                 continue
             site = sites.site_of(code) or off.get(id(code))
+            if site is not None and kept.is_looked_for(site, code):
+                continue
             wraps = "__wrapped__" in function.__dict__
             mark = "" if wraps else function.__dict__.get(weaver.MARK, "")
             qualname = site.qualname if site is not None else None if wraps else function.__qualname__
@@ -378,7 +385,11 @@ class Live:
         count = 0
         for function in in_slices(all_functions()):
             code = function.__code__
-            new = author_code(code) if sites.site_of(code) is not None else half.get(id(code))
+            site = sites.site_of(code)
+            if site is not None:
+                new = None if kept.is_looked_for(site, code) else author_code(code)
+            else:
+                new = half.get(id(code))
             if new is not None and new is not code:
                 function.__code__ = new
                 given[id(new)] = new, code

@@ -80,7 +80,9 @@ class Drain:
         self.each_tick = each_tick
         """Called whenever the drain's thread has woken, at least every `TICK_SECONDS`."""
         self.taps: list[Callable[[Any], bool]] = []
-        """Each is shown what is handed over, until it gives False."""
+        """Each is shown what is handed over, until it gives False. They wait for it."""
+        self.tape: Callable[[Any], bool] | None = None
+        """Is shown it too, whenever that is."""
         self.each_second = each_second
         """Called about once a second in the drain's thread."""
         self.at_end = at_end
@@ -102,6 +104,10 @@ class Drain:
         self.closed = False
         self.gone = allocate_lock()
         """Held for as long as the thread lives."""
+        self.drained = 0.0
+        """When records were last handed over, by the monotonic clock."""
+        self.enough = CHUNK * WIDTH
+        """Parts of records in the buffer from which on the thread hands them over, however short a while they have waited."""
         self.cpu_ns = 0
         """CPU time the drain's thread has used..."""
         self.aside_ns = 0
@@ -149,7 +155,7 @@ class Drain:
         context.set_current(context.Unsampled())
         self.native = get_native_id()
         try:
-            looked = drained = ticked = Clock.monotonic()
+            looked = self.drained = ticked = Clock.monotonic()
             if self.make_steer is not None:
                 self.steer, self.make_steer = self.make_steer(), None
             elif self.steer is not None:
@@ -172,20 +178,20 @@ class Drain:
                         continue
                     now = Clock.monotonic()
                     pause = min(self.interval, TICK_SECONDS) if self.busy else self.interval
-                    late = now - drained >= pause - TICK_SECONDS / 2 or len(sites.records) >= CHUNK * WIDTH
+                    late = now - self.drained >= pause - TICK_SECONDS / 2 or len(sites.records) >= self.enough
                     if self.steer is not None:
                         self.steer.turn()
                         # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
                         hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
                         if self.steer.is_open or (hurried and now - ticked < IDLE_SECONDS):
                             continue
-                        late = not hurried and (now - drained >= self.steer.rhythm or self.steer.hurried)
+                        late = not hurried and (now - self.drained >= self.steer.rhythm or self.steer.hurried)
                         more = more and not hurried
                     if rung:
-                        drained = now
+                        self.drained = now
                         continue  # the first record in a while: more will come, and whoever made it is not to be disturbed
                     if more or late:
-                        drained = now
+                        self.drained = now
                         more = self.drain()
                     if now - ticked < (TICK_SECONDS / 2 if self.steer is None or self.busy else IDLE_SECONDS * 0.9):
                         continue
@@ -297,6 +303,8 @@ class Drain:
                 if not chunk:
                     continue
             counters.taken += len(chunk)
+            if self.tape is not None:
+                _shown(self.tape, chunk)
             if self.taps:
                 self.taps[:] = [tap for tap in self.taps if _shown(tap, chunk)]
             if self.late is not None:
@@ -324,6 +332,7 @@ class Drain:
             self._drain()
             return True
         finally:
+            self.drained = Clock.monotonic()
             self._give_back(*before)
 
     def flush(self, seconds: float, last: bool = False) -> bool:

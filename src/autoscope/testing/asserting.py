@@ -44,10 +44,7 @@ class Tape:
         self.thinned: list[tuple[Site, Any, Any]] = []
         self.lost = 0
         """Records lost before it was to be exact."""
-        self.tap()
-
-    def tap(self) -> None:
-        self.running.drain.taps.append(self.take)
+        running.drain.tape = self.take
 
     def take(self, records: Any) -> bool:
         self.batches.append(records)
@@ -88,8 +85,8 @@ class Tape:
         return [record for record in chain.from_iterable(self.batches) if record[2].trace_id == trace_id]
 
     def close(self) -> None:
-        if self.take in self.running.drain.taps:
-            self.running.drain.taps.remove(self.take)
+        if self.running.drain.tape == self.take:
+            self.running.drain.tape = None
 
 
 class Seen:

@@ -75,10 +75,12 @@ def _arguments(frame: FrameType) -> str:
 
 
 def _shown(value: Any) -> str:
-    if type(value) is str:
-        text = repr(value[: capture.MOST_CHARACTERS])
-    else:
-        text = str(capture.render(value))
+    return _short(repr(value[: capture.MOST_CHARACTERS]) if type(value) is str else capture.render(value))
+
+
+def _short(rendered: Any) -> str:
+    """What was captured: of text that stood for something else and of text itself nobody can tell which it was."""
+    text = str(rendered)
     return text if len(text) <= 40 else text[:39] + "…"
 
 
@@ -90,8 +92,8 @@ def _first_line(error: BaseException) -> str:
 
 def _line(seen: Seen) -> str:
     told = [(key[14:], value) for key, value in seen.attributes.items() if key.startswith("autoscope.arg.")]
-    arguments = ", ".join([f"{name}={_shown(value)}" for name, value in told]) if told else "…"
-    result = f" -> {_shown(seen.attributes['autoscope.return'])}" if "autoscope.return" in seen.attributes else ""
+    arguments = ", ".join([f"{name}={_short(value)}" for name, value in told]) if told else "…"
+    result = f" -> {_short(seen.attributes['autoscope.return'])}" if "autoscope.return" in seen.attributes else ""
     failed = f" raised {seen.error}" if seen.error else ""
     return _cut(f"{seen.name}({arguments}){result}{failed}", f"  {seen.duration_ns / 1e6:.2f} ms")
 

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFAULT_STRATEGY = "minimal"
-"""In force where neither a plan nor a strategy is named. No budget is: it gives functions other code while they run, which
-programs may notice that keep code objects (jinja2 does), and it counts calls that it does not record."""
-TESTS = ("tests", "tests.*", "*.tests", "*.tests.*")
+"""In force where neither a plan nor a strategy is named. No budget is: it counts calls that it does not record."""
+TESTS = tuple([form for name in ("tests", "_tests") for form in (name, f"{name}.*", f"*.{name}", f"*.{name}.*")])
 """Packages that are tests, unless they are asked for."""
 NO_PROJECT = frozenset(("benchmarks", "build", "conftest", "dist", "doc", "docs", "examples", "noxfile", "setup", "tasks", "test", "tests"))  # fmt: skip
 """What lies in a project's directory and is not what it is about."""
@@ -70,6 +69,20 @@ def option(config: pytest.Config, name: str) -> Any:
     if given is None or given == []:
         given = config.getini("autoscope_" + name)
     return None if given in ("", []) else given
+
+
+CHOICES = {"trace": ("test", "session"), "show": ("short", "long", "off"), "gate": ("critical", "drifted", "never")}
+
+
+def check(config: pytest.Config) -> None:
+    """Raise `pytest.UsageError` for what is none of an option's choices, in the ini file too."""
+    for name, choices in CHOICES.items():
+        given = option(config, name)
+        if given is not None and given not in choices:
+            raise pytest.UsageError(f"autoscope: autoscope_{name}: {given!r} is none of {', '.join(choices)}")
+    count = option(config, "durations")
+    if type(count) is str and not count.isdecimal():
+        raise pytest.UsageError(f"autoscope: autoscope_durations: {count!r} is no number of functions")
 
 
 def is_disabled() -> bool:
@@ -205,7 +218,11 @@ def _tell_children(plan: Plan, store: str | None) -> dict[str, str]:
             with open(file, "w", encoding="utf-8") as stream:
                 stream.write(text)
         except (AutoscopeError, OSError) as error:
-            notice("store-unusable", f"{error}; the tests run traced, nothing is stored")
+            what = str(error).partition(";")[0]
+            notice(
+                "store-unusable",
+                f"{what}; the tests run traced, nothing is stored; name another place with --autoscope-store",
+            )
             environ["AUTOSCOPE_STORE"] = ""
         else:
             prune(directory, current=run_id)

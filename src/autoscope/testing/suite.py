@@ -22,11 +22,11 @@ from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.calls import message_of
 from autoscope.runtime.drain import CHUNK
 from autoscope.runtime.sites import WIDTH, Site
-from autoscope.runtime.spans import Words
-from autoscope.testing import failure
+from autoscope.runtime.spans import Clock, Words
+from autoscope.testing import failure, parts
 from autoscope.testing.asserting import WAIT_SECONDS, Tape, wants_all
 from autoscope.testing.spans import Open, Stage, begin_trace, make_site
-from autoscope.testing.start import Started, is_disabled, option, start
+from autoscope.testing.start import Started, check, is_disabled, option, start
 
 keep_builtins(globals())
 
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 MOST_PARAMETERS = 16
+WAITED_SECONDS, WAITED_OF_WORKER = 0.5, 0.1
+"""What has waited so long is handed over when a test has ended: sooner than our thread would do it, in the middle of another. A worker may
+be gone with the next."""
+MOST_WAITING = 8 * CHUNK
+"""Records that wait for a test's end."""
 NO_ERRORS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 NO_FIXTURES = ("autoscope", "get_direct_param_fixture_func")
 """Functions of fixtures that do nothing anybody wants to know: ours, and what stands for a parameter."""
@@ -43,6 +48,7 @@ def begin(config: pytest.Config, name: str, *, asked_only: bool = False) -> None
     """Trace the tests of this session; `asked_only`: those with the fixture, and nothing is stored."""
     if is_disabled():
         return
+    check(config)
     config.pluginmanager.register(Suite(config, start(config, asked_only=asked_only), asked_only), name)
 
 
@@ -61,6 +67,8 @@ class Test:
         """A phase that has ended, and of which nothing is known yet but that."""
         self.reports: dict[str, Any] = {}
         self.exact = False
+        self.parts: list[Open] = []
+        """Subtests that have begun and of which not all is known yet, innermost last."""
         self.part_failed = False
         """Whether a subtest has, which pytest counts by itself."""
 
@@ -95,6 +103,9 @@ class Suite:
         )
         """What the whole session is part of: a job of the CI's, or a test that has started this one."""
         self.worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+        self.handed = 0.0
+        """When it was last seen to that what waits is handed over, by the monotonic clock."""
+        self.waited = WAITED_OF_WORKER if self.worker else WAITED_SECONDS
         # Where all of pytest is traced, and only some tests want to know more, nothing is taken from it.
         self.beside = asked_only and started.joined
         self.stage = Stage(sampling.ambient if self.beside else NOTHING)
@@ -110,6 +121,7 @@ class Suite:
         self.test: Test | None = None
         self.sites: dict[tuple[str, str, int], Site] = {}
         self.tape = Tape(self.running)
+        self.running.drain.enough = MOST_WAITING * WIDTH
         self.counts: dict[str, int] = {}
         self.told = 0
         """Notices that pytest has shown."""
@@ -199,9 +211,17 @@ class Suite:
             if outcome != "skipped":
                 attributes["test.case.result.status"] = "fail" if outcome in ("failed", "error", "rerun") else "pass"
         test.span.record()
-        if len(sites.records) >= CHUNK * WIDTH:
-            # Between two tests, and at once: beside them our thread would get its turn late, and the buffer has an end.
-            self.running.drain.catch_up(WAIT_SECONDS)
+        drain = self.running.drain
+        now = Clock.monotonic()
+        waited = False
+        if drain.steer is None:  # a budget has its own rhythm
+            waited = now - self.handed >= self.waited
+            drain.drained = now  # our thread's turn comes when the next test has taken so long by itself
+        if (waited and sites.records) or len(sites.records) >= CHUNK * WIDTH:
+            self.handed = now
+            # Between two tests, and at once: beside one our thread would get its turn late, and the buffer has an end. And it
+            # opens files, whose numbers a test may have closed just now, which looks whether they are closed.
+            drain.catch_up(WAIT_SECONDS)
 
     # Phases.
 
@@ -214,9 +234,12 @@ class Suite:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         self.guarded(self.begin_phase, item, "call")
+        undo = self.guarded(parts.watch_case, self, item)
         try:
             return (yield)
         finally:
+            if undo is not None:
+                undo()
             self.guarded(self.end_phase)
 
     @pytest.hookimpl(tryfirst=True)
@@ -267,8 +290,7 @@ class Suite:
             return
         error = call.excinfo.value if call.excinfo is not None and report.failed else None
         if test.phase is not None:  # it is still going on
-            self.hear_part(test.phase, call, report, error)
-            test.part_failed = test.part_failed or report.failed
+            self.hear_part(test, call, report, error)
             return
         test.reports[call.when] = report
         if test.waiting is None:
@@ -280,17 +302,42 @@ class Suite:
         if error is not None and test.span.failed is None:
             test.span.failed = capture.type_name(type(error)), message_of(error)
         self.settle(test)
+        self.tell_failure(test, phase, report, error)
+
+    def tell_failure(self, test: Test, phase: Open, report: Any, error: BaseException | None) -> None:
+        """Have the report of what failed in `phase` show the way there."""
         if error is not None and self.show != "off":
             text = failure.describe(error, test.span, phase, self.tape, self.show, self.run_id())
             if text:
                 report.sections.append(("autoscope", text))
 
-    def hear_part(self, phase: Open, call: pytest.CallInfo[None], report: Any, error: BaseException | None) -> None:
-        """A subtest: when it began is known when it has ended, so what it called is beside it."""
-        part = phase.below(self.site("subtest"))
-        part.start = max(part.start - round(call.duration * 1e9), phase.start)
+    # Subtests.
+
+    def begin_part(self) -> Open | None:
+        """A subtest begins, in the `call` of a test."""
+        test = self.test
+        if test is None or test.phase is None:
+            return None
+        part = self.stage.enter(self.stage.open[-1].below(self.site("subtest")))
+        test.parts.append(part)
+        return part
+
+    def hear_part(self, test: Test, call: pytest.CallInfo[None], report: Any, error: BaseException | None) -> None:
+        """How a subtest ended; of one that nobody saw begin, it is known now when that was."""
+        assert test.phase is not None
+        test.part_failed = test.part_failed or report.failed
+        seen = test.parts[-1] if test.parts and test.parts[-1].end else None
+        part = seen or test.phase.below(self.site("subtest"))
         part.attributes["pytest.outcome"] = report.outcome
         part.error = error
+        if seen is None:
+            part.start = max(part.start - round(call.duration * 1e9), test.phase.start)
+            part.record()
+        self.tell_failure(test, part, report, error)
+
+    def end_part(self, part: Open) -> None:
+        if self.test is not None and part in self.test.parts:
+            self.test.parts.remove(part)
         part.record()
 
     def hear_crash(self, report: Any) -> None:
@@ -326,6 +373,8 @@ class Suite:
         finally:
             if opened is not None:
                 self.guarded(self.end_fixture, fixturedef, opened, before)
+        if fixturedef.argname == parts.FIXTURE:
+            self.guarded(parts.watch_fixture, self, result)
         return result
 
     def begin_fixture(self, fixturedef: Any, what: str) -> Open | None:
@@ -334,7 +383,11 @@ class Suite:
         function = inspect.unwrap(fixturedef.func)
         code = getattr(function, "__code__", None)
         place = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
-        return self.stage.enter(self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place)))
+        opened = self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place))
+        if fixturedef.scope != "function":
+            # Whose calls are in whichever test comes first: readers do not count them as that test's.
+            opened.attributes = {"pytest.fixture.scope": fixturedef.scope}
+        return self.stage.enter(opened)
 
     def end_fixture(self, fixturedef: Any, opened: Open, before: int) -> None:
         self.stage.leave(opened)
@@ -463,6 +516,7 @@ class Suite:
 
     def end(self) -> None:
         self.tape.close()
+        self.running.drain.enough = CHUNK * WIDTH
         self.stage.close()
         self.started.stop()
 

@@ -17,7 +17,8 @@ from types import CodeType, FunctionType, ModuleType
 
 from autoscope.errors import from_a_signal, notice
 from autoscope.ours import keep_builtins
-from autoscope.weave import attach, weaver
+from autoscope.runtime import sites
+from autoscope.weave import attach, kept, weaver
 from autoscope.weave.weaver import Weaver, own
 
 keep_builtins(globals())
@@ -201,17 +202,20 @@ def _replace_get_code(weave: Weaver, loader: Any, name: str) -> None:
 
     def cached(load: Any) -> CodeType | None:
         loader.__dict__.pop("get_code", None)
+        first = len(sites.sites)
         code: CodeType | None = load.before()
+        if code is not None:
+            kept.watch(code, name, first)
         return code
 
     def woven(code: CodeType | None) -> CodeType | None:
         loader.__dict__.pop("get_code", None)
         if code is None:
             return code
-        if load is not None:
-            after: CodeType = load.after(code)
-            return after
-        return weave.module_code(code, name, lambda: _source(loader, name))
+        first = len(sites.sites)
+        code = load.after(code) if load is not None else weave.module_code(code, name, lambda: _source(loader, name))
+        kept.watch(code, name, first)
+        return code
 
     # One call after the other without a Python frame around Python's own, whose failure `runpy` would show with ours in it.
     # The name asked for is `next`'s default, never needed: this loader knows one module.
@@ -232,7 +236,10 @@ def _for_archive(weave: Weaver, loader: Any, name: str, original: Any) -> Any:
             loader.__dict__.pop("get_code", None)
         if code is None:
             return code
-        return weave.module_code(code, fullname, lambda: _source(loader, fullname))
+        first = len(sites.sites)
+        code = weave.module_code(code, fullname, lambda: _source(loader, fullname))
+        kept.watch(code, fullname, first)
+        return code
 
     get_code.names = names  # type: ignore[attr-defined]
     return _as_importlib(get_code)

@@ -11,12 +11,12 @@ else is the twin's, moved by as many.
 from __future__ import annotations
 
 import sys
-from _weakref import ref
+from _weakref import getweakrefcount, ref
 from types import CodeType, FunctionType, ModuleType
 
 from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import Site, site_of
-from autoscope.weave import attach
+from autoscope.weave import attach, kept
 from autoscope.weave.assemble import (
     CACHES,
     EXTENDED_ARG,
@@ -79,20 +79,31 @@ def paced(site: Site, twin: CodeType, pace: Pace) -> CodeType:
 def functions_of(wanted: set[Site]) -> dict[Site, list[ref[FunctionType]]]:
     """The functions that have one of these sites' code, as modules hold them; not closures that are made for a moment.
 
-    Weakly: that a function is watched is no reason for it to live.
+    Nor those whose code the program keeps, or has made of ours (see `kept`). Weakly: that a function is watched is no reason for it to live.
     """
     found: dict[Site, list[ref[FunctionType]]] = {}
-    by_code = {id(code): site for site in wanted for code in (site.traced, site._off) if code is not None}
+    # Of whose code somebody else has nothing is looked for; and nothing of ours may hold a code while that is found out.
+    by_code = {
+        id(code): site
+        for site in wanted
+        if not kept.is_kept(site)
+        for code in (site.traced, site._off, site.paced, site.counting)
+        if code is not None
+    }
     for name in {site.module for site in wanted}:
         module = sys.modules.get(name)
         if type(module) is not ModuleType:
             continue
         for function in attach.functions_of(module):
-            code = function.__code__
-            site = by_code.get(id(code)) or site_of(code)
-            if site in wanted:
+            site = by_code.get(id(function.__code__))
+            if site is not None and not getweakrefcount(function.__code__):
                 found.setdefault(site, []).append(ref(function))
-    return found
+    unknown = {
+        site: len({id(one()) for one in functions}) for site, functions in found.items() if kept.verdict(site) is None
+    }
+    if unknown:
+        kept.ask(unknown)
+    return {site: functions for site, functions in found.items() if not kept.is_kept(site)}
 
 
 def give(site: Site, functions: Iterable[ref[FunctionType]], code: CodeType) -> int:

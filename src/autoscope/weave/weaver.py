@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _weakref import getweakrefcount
 from types import CodeType, FunctionType
 
 from autoscope.errors import from_a_signal, notice
@@ -15,6 +16,7 @@ from autoscope.ours import keep_builtins
 from autoscope.runtime import sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
+from autoscope.weave import kept
 
 keep_builtins(globals())
 
@@ -48,6 +50,7 @@ MARK = "__autoscope__"
 """Attribute of a function its author marked: `trace` or `never`."""
 OFF = "off in the plan"
 MARKED_NEVER = "marked @autoscope.never"
+LOOKED_FOR = "the program looks for its code object"
 
 unsure: set[str] = set()
 """Modules in which something failed that may not fail the next time."""
@@ -58,6 +61,7 @@ def reset() -> None:
     left_alone.clear()
     seen.clear()
     unsure.clear()
+    kept.reset()
 
 
 class Cost:
@@ -258,6 +262,9 @@ class Weaver:
         code = function.__code__
         if sites.site_of(code) is not None:
             return False
+        if getweakrefcount(code):
+            left_alone.append((module, function.__qualname__, LOOKED_FOR))
+            return False
         known = twins.get(id(code))
         if known is None:
             choose, _ = rewriter()
@@ -286,7 +293,7 @@ def forget(module: str, count: int) -> None:
 
 
 def give_back() -> int:
-    """Give every function in the process its author's own code object; returns how many there were."""
+    """Give every function in the process its author's own code object, but those whose code the program keeps; returns how many there were."""
     import gc
 
     for site in sites.sites:
@@ -297,7 +304,8 @@ def give_back() -> int:
 
     count = 0
     for thing in gc.get_objects():
-        if type(thing) is FunctionType and sites.site_of(thing.__code__) is not None:
+        woven = sites.site_of(thing.__code__) if type(thing) is FunctionType else None
+        if woven is not None and not kept.is_looked_for(woven, thing.__code__):
             thing.__code__ = author_code(thing.__code__)
             count += 1
     return count
