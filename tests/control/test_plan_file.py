@@ -201,24 +201,28 @@ def test_a_yaml_of_the_programs_own_is_not_executed(tmp_path):
         [sys.executable, "-m", "autoscope", "run", "--quiet", "--plan", "../plan.yaml", "../app.py"],
         cwd=tmp_path / "elsewhere", env=environment(tmp_path / "store", plain=True), stdin=-1, stdout=-1, stderr=-1, text=True,
     )  # fmt: skip
-    assert process.stdout.readline() == "ready\n"
-    process.stdin.write("round\n")
-    process.stdin.flush()
-    assert process.stdout.readline() == "20\n"
-    (tmp_path / "plan.yaml").write_text(PLAN + "exclude: [helper]\n")
-    told = ""
-    while told != "10\n":
+    try:
+        assert process.stdout.readline() == "ready\n"
         process.stdin.write("round\n")
         process.stdin.flush()
-        told = process.stdout.readline()
-    (tmp_path / "plan.yaml").write_text(PLAN + "strategie: balanced\n")
-    program = Program.__new__(Program)
-    program.process, program.said = process, ""
-    assert program.refused("did you mean")
-    process.stdin.close()
-    process.stdin = None
-    out, err = process.communicate(timeout=30)
-    assert "executed" not in out + err and process.returncode == 0
+        assert process.stdout.readline() == "20\n"
+        (tmp_path / "plan.yaml").write_text(PLAN + "exclude: [helper]\n")
+        told = ""
+        while told != "10\n":
+            process.stdin.write("round\n")
+            process.stdin.flush()
+            told = process.stdout.readline()
+        (tmp_path / "plan.yaml").write_text(PLAN + "strategie: balanced\n")
+        program = Program.__new__(Program)
+        program.process, program.said = process, ""
+        assert program.refused("did you mean")
+        process.stdin.close()
+        process.stdin = None
+        out, err = process.communicate(timeout=30)
+        assert "executed" not in out + err and process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_plan_that_is_extended(tmp_path):

@@ -177,6 +177,27 @@ def test_with_a_budget_they_are_found(tmp_path, monkeypatch):
         sys.modules.pop(module.__name__)
 
 
+def test_what_only_looks_kept_gets_the_authors_code(tmp_path, monkeypatch):
+    """Woven in place nothing was counted: a generator that is suspended holds its code as a program would, and only a budget goes by that."""
+    (tmp_path / "suspended.py").write_text("def steps():\n    yield 1\n    yield 2\ndef plain():\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("suspended")
+    authors = module.steps.__code__
+    handle = autoscope.install(strategy="full_trace", include=["suspended"], store="")
+    try:
+        suspended = module.steps()
+        next(suspended)
+        assert module.steps.__code__ is not authors
+        mine = {site for site in sites.sites if site.module == "suspended"}
+        assert {site.qualname for site in pace.functions_of(mine)} == {"plain"}
+        bootstrap.running.live.off()
+        assert module.steps.__code__.co_code == authors.co_code
+        assert list(suspended) == [2]
+    finally:
+        handle.uninstall()
+        sys.modules.pop("suspended")
+
+
 @pytest.mark.parametrize("way", ["off", "update", "anew", "uninstall"])
 def test_whatever_is_asked_for(program, way):
     """They stay as they are, and nothing is recorded where nothing is to be."""

@@ -175,7 +175,7 @@ NETWORK = (
     "ssl",
     "urllib.request",
 )
-FOLLOWING = ("autoscope.plan.near", "autoscope.plan.resolve")
+FOLLOWING = ("autoscope.plan.load", "autoscope.plan.near", "autoscope.plan.resolve")
 SUMMARY = ("autoscope.read.report", "autoscope.read.runs")
 
 

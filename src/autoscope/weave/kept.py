@@ -41,6 +41,8 @@ _seen: dict[str, tuple[object, list[Site], list[int]]] = {}
 """Module -> (what waits for its execution to end, its functions, what was counted then: references to each, weak references to each)."""
 _verdicts: dict[Site, bool] = {}
 """Whether the program has it."""
+_guesses: dict[Site, bool] = {}
+"""Whether it may have it, where that was not counted."""
 
 
 def watch(code: CodeType, module: str, first: int) -> None:
@@ -57,6 +59,16 @@ def watch(code: CodeType, module: str, first: int) -> None:
 def is_kept(site: Site) -> bool:
     """Whether the program is known to hold this function's code."""
     return verdict(site) is True
+
+
+def may_be_kept(site: Site) -> bool:
+    """Whether the program holds it, or looks as if it did: then a budget leaves it alone, but not who asks for the author's code."""
+    return verdict(site) is True or _guesses.get(site, False)
+
+
+def is_unknown(site: Site) -> bool:
+    """Whether nobody has found out."""
+    return verdict(site) is None and site not in _guesses
 
 
 def verdict(site: Site) -> bool | None:
@@ -78,14 +90,14 @@ def verdict(site: Site) -> bool | None:
 
 
 def ask(made: Mapping[Site, int]) -> None:
-    """Find a verdict on functions of which there is none, given how many there are of each.
+    """Guess at functions of which nobody has found out, given how many there are of each.
 
     Now, and by what can be seen from outside: calls under way have a function's code too, and code that defines it does. Where something
-    is left over that was not found it may be the program's. Twice, because the program goes on meanwhile.
+    is left over that was not found it may be the program's, or a call that is suspended. Twice, because the program goes on meanwhile.
     """
     first, second = _left_over(made), _left_over(made)
     for site in made:
-        _verdicts[site] = not first[site] == second[site] == 0
+        _guesses[site] = not first[site] == second[site] == 0
 
 
 def _left_over(made: Mapping[Site, int]) -> dict[Site, int]:
@@ -155,3 +167,4 @@ def reset() -> None:
     """Forget everything."""
     _seen.clear()
     _verdicts.clear()
+    _guesses.clear()

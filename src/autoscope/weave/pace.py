@@ -86,7 +86,7 @@ def functions_of(wanted: set[Site]) -> dict[Site, list[ref[FunctionType]]]:
     by_code = {
         id(code): site
         for site in wanted
-        if not kept.is_kept(site)
+        if not kept.may_be_kept(site)
         for code in (site.traced, site._off, site.paced, site.counting)
         if code is not None
     }
@@ -99,11 +99,11 @@ def functions_of(wanted: set[Site]) -> dict[Site, list[ref[FunctionType]]]:
             if site is not None and not getweakrefcount(function.__code__):
                 found.setdefault(site, []).append(ref(function))
     unknown = {
-        site: len({id(one()) for one in functions}) for site, functions in found.items() if kept.verdict(site) is None
+        site: len({id(one()) for one in functions}) for site, functions in found.items() if kept.is_unknown(site)
     }
     if unknown:
         kept.ask(unknown)
-    return {site: functions for site, functions in found.items() if not kept.is_kept(site)}
+    return {site: functions for site, functions in found.items() if not kept.may_be_kept(site)}
 
 
 def give(site: Site, functions: Iterable[ref[FunctionType]], code: CodeType) -> int:
