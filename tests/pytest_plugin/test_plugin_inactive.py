@@ -23,10 +23,10 @@ def project(tmp_path):
 
 
 def test_inactive_it_imports_nothing_of_what_it_does_when_active(project):
-    """Three small modules, and the suite is as it was; nothing is stored."""
+    """Four small modules, and the suite is as it was; nothing is stored."""
     found = session(project, "-s")
     assert (0, "1 passed") == (found.code, found.outcomes), found.out + found.err
-    assert "loaded: autoscope autoscope.errors autoscope.pytest_plugin\n" in found.out
+    assert "loaded: autoscope autoscope.errors autoscope.ours autoscope.pytest_plugin\n" in found.out
     assert not (project / ".autoscope").exists()
 
 
