@@ -32,9 +32,9 @@ for version in $(echo "$found" | cut -d' ' -f1); do
             "$bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]' &&
             cp pyproject.toml ".venv/$version/done" || { failed="$failed setup-$version"; continue; }
     fi
-    # Once is enough for what the benchmarks print and for other packages' own tests.
+    # Once is enough for what the benchmarks print, for other packages' own tests, for the planner's command line and for type checkers.
     once=""
-    [ "$bin" = "$first" ] || once="--ignore=tests/test_benchmarks.py --ignore=tests/foreign"
+    [ "$bin" = "$first" ] || once="--ignore=tests/test_benchmarks.py --ignore=tests/foreign --ignore=tests/cli/test_plan_cli.py --ignore=tests/interplay/test_type_checkers.py"
     rm -f ".venv/$version/status"
     # All at once: a test waits for processes and sockets more than it computes.
     { "$bin/python" -m pytest $once "$@" >".venv/$version/log" 2>&1; echo $? >".venv/$version/status"; } &
