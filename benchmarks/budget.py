@@ -1,15 +1,16 @@
 """Whether the budget is kept, and whether what it tells is true: whole programs under it beside plain, by turns.
 
-    python benchmarks/budget.py [--json] [--each] [--seconds S] [--budget SHARE ...] [PROGRAM ...]
+    python benchmarks/budget.py [--json] [--each] [--seconds S] [--processes N] [--budget SHARE ...] [PROGRAM ...]
 
 Each program of `macro.py` runs in two processes, plain and with every function of its own and its packages watched under a budget, into a local
 store. They take turns, one run of the program at a time, the first of the two changing; what each run takes is its process's CPU time, our threads'
-included. The first three seconds of the watched one are left out, then it goes on for `--seconds` of the plain one. Printed are
-watched / plain - 1, of the sums and of the medians of pairs, and beside them the same for two plain processes: what the machine's
-noise makes of nothing.
+included. The first three seconds of the watched one are left out. Where things come to lie in memory makes two processes differ by several per cent for as
+long as they live, so there are `--processes` such pairs, which go on for `--seconds` of the plain ones together. Printed are the medians over them of
+watched / plain - 1, of the sums and of the medians of turns, and beside them the same for plain processes only: what the machine's
+noise makes of nothing; and how far apart the pairs are.
 
 Then what the report says, beside further processes that count calls (`sys.setprofile`) and time them (a stopwatch round one function at a time,
-less what it shows for one that does nothing): how far its calls are off, at most, of the five functions called most often; and its total
+less what it shows for one that does nothing): how far its calls are off, at most and in the median of the pairs, of the five functions called most often; and its total
 times, as parts of the program's time, of the five that took most (`times`) and of those five (`often`). `--each` prints each of them.
 """
 
@@ -170,6 +171,16 @@ def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> tuple[dict[A
     return often, most
 
 
+def middle(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def ends(values: list[float | None]) -> tuple[float, float]:
+    known = [value for value in values if value is not None]
+    return min(known), max(known)
+
+
 def farthest(errors: list[float]) -> float | None:
     return max(errors, key=abs) if errors else None
 
@@ -179,6 +190,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--budget", action="append")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
     arguments = parser.parse_args()
@@ -197,30 +209,37 @@ def main() -> None:
         try:
             with tempfile.TemporaryDirectory() as place:
                 counts = true_counts(folder, name, place)
-                sums, pairs, *_ = by_turns(folder, name, None, arguments.seconds / 3, place)
-                row["plain"] = {"sums": sums - 1, "pairs": pairs - 1}
-            for share in arguments.budget or ["1%", "3%"]:
-                with tempfile.TemporaryDirectory() as place:
-                    sums, pairs, runs, each = by_turns(folder, name, share, arguments.seconds, place)
-                    often, most = hottest(place, counts)
-                    errors = {}
-                    for key, one in {**often, **most}.items():
-                        if key not in shares:
-                            shares[key] = true_share(folder, name, place, key, counts[key])
-                        true = shares[key]
-                        if true is not None and true > 0:
-                            errors[key] = one.total_ns / (runs * each * 1e9) / true - 1
-                        if arguments.each and not arguments.json:
-                            off = f", {errors[key]:+.1%}" if key in errors else ""
-                            took = (true or 0.0) * each / counts[key]
-                            print(f"  {share} {key[0]}: {counts[key]:,} calls of {took * 1e9:,.0f} ns{off}", flush=True)
-                    row[share] = {
-                        "sums": sums - 1,
-                        "pairs": pairs - 1,
-                        "calls": farthest([one.calls / (counts[key] * runs) - 1 for key, one in often.items()]),
-                        "times": farthest([errors[key] for key in most if key in errors]),
-                        "often": farthest([errors[key] for key in often if key in errors]),
-                    }
+            for share in [None, *(arguments.budget or ["1%", "3%"])]:
+                told: list[dict[str, float | None]] = []
+                for _ in range(arguments.processes):
+                    with tempfile.TemporaryDirectory() as place:
+                        seconds = arguments.seconds / arguments.processes
+                        sums, pairs, runs, each = by_turns(folder, name, share, seconds, place)
+                        told.append({"sums": sums - 1, "pairs": pairs - 1})
+                        if share is None:
+                            continue
+                        often, most = hottest(place, counts)
+                        errors = {}
+                        for key, one in {**often, **most}.items():
+                            if key not in shares:
+                                shares[key] = true_share(folder, name, place, key, counts[key])
+                            true = shares[key]
+                            if true is not None and true > 0:
+                                errors[key] = one.total_ns / (runs * each * 1e9) / true - 1
+                            if arguments.each and not arguments.json:
+                                off = f", {errors[key]:+.1%}" if key in errors else ""
+                                took = (true or 0.0) * each / counts[key]
+                                print(
+                                    f"  {share} {key[0]}: {counts[key]:,} calls of {took * 1e9:,.0f} ns{off}",
+                                    flush=True,
+                                )
+                        told[-1] |= {
+                            "calls": farthest([one.calls / (counts[key] * runs) - 1 for key, one in often.items()]),
+                            "times": farthest([errors[key] for key in most if key in errors]),
+                            "often": farthest([errors[key] for key in often if key in errors]),
+                        }
+                row[share or "plain"] = {what: middle([one[what] for one in told]) for what in told[0]}
+                row[share or "plain"]["from"], row[share or "plain"]["to"] = ends([one["sums"] for one in told])
         except (RuntimeError, subprocess.SubprocessError, ValueError) as error:
             print(f"{name}: could not be run: {error}", file=sys.stderr)
             continue
@@ -228,10 +247,11 @@ def main() -> None:
         if not arguments.json:
             cells = []
             for state, cell in row.items():
-                told = [
+                off_by = [
                     f", {what} {cell[what]:+.1%}" for what in ("calls", "times", "often") if cell.get(what) is not None
                 ]
-                cells.append(f"{state} {cell['sums']:+.1%} ({cell['pairs']:+.1%}{''.join(told)})")
+                spread = f"{cell['from']:+.1%} to {cell['to']:+.1%}"
+                cells.append(f"{state} {cell['sums']:+.1%} ({cell['pairs']:+.1%}, {spread}{''.join(off_by)})")
             print(f"{name:17}" + "   ".join(cells), flush=True)
     if arguments.json:
         print(json.dumps({"python": sys.version.split()[0], "programs": result}, indent=2))
