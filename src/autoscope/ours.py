@@ -8,6 +8,7 @@ its first function.
 from __future__ import annotations
 
 import builtins
+from _operator import is_
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def keep_builtins(module: dict[str, Any]) -> None:
 keep_builtins(globals())
 
 _NEEDED = ("BaseException", "Exception", "AttributeError", "KeyError", "RuntimeError", "getattr", "isinstance", "len")
+_KEPT = [_BUILTINS[name] for name in _NEEDED]
 
 
 def intact() -> bool:
     """Whether Python's own library, which we use too, has what it needs."""
-    now = vars(builtins)
-    return all(now.get(name) is _BUILTINS[name] for name in _NEEDED)
+    return all(map(is_, map(vars(builtins).get, _NEEDED), _KEPT))

@@ -23,7 +23,7 @@ from autoscope.plan.model import CapturePatch, FunctionRule
 from autoscope.read.report import build_report
 from autoscope.read.runs import open_run
 from autoscope.runtime import context, sites
-from autoscope.runtime.budget import Budget
+from autoscope.runtime.budget import Budget, in_turns
 from autoscope.runtime.dealing import (
     COUNTING,
     DEPTH,
@@ -646,6 +646,20 @@ def test_turns_of_our_thread_are_noted(unbudgeted):
     assert told[rare]["autoscope.interrupted_ns"] == 5000
     assert 2000 in told[rare].values(), "what was captured is told still"
     assert "autoscope.interrupted_ns" not in told[hot]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12), st.integers(-5, 120), st.integers(0, 130)
+)
+def test_how_much_of_a_call_our_turns_took(apart, start, length):
+    """Compared with each turn looked at by itself."""
+    turns, now = [], 0
+    for gap, took in apart:
+        turns.append((now + gap, now + gap + took))
+        now += gap + took
+    end = start + length
+    expected = sum([max(min(end, to) - max(start, since), 0) for since, to in turns])
+    assert in_turns(turns)(start, end) == expected
 
 
 def test_what_an_empty_call_shows_is_told(told):

@@ -11,7 +11,9 @@ Everything here runs in the drain's thread. How it is dealt out is `dealing.deal
 
 from __future__ import annotations
 
+from _bisect import bisect_left, bisect_right
 from _thread import RLock, get_ident
+from itertools import accumulate
 
 from autoscope.ours import keep_builtins
 from autoscope.runtime import calls, capture, sampling, sites
@@ -283,7 +285,7 @@ class Budget:
         While it has one no other runs: a call of 60 ns shows milliseconds then.
         """
         took: dict[Site, list[int]] = {}
-        active, turns = self.active, self.turns
+        active, within = self.active, in_turns(self.turns)
         columns = [records[part:length:WIDTH] for part in (0, 4, 5)]
         for number, (site, start, end) in enumerate(zip(*columns, strict=True)):
             if site in active:
@@ -292,9 +294,7 @@ class Budget:
                 else:
                     took[site] = [end - start]
                 if end - start > LEAST_TURN_NS:
-                    inside = sum(
-                        [min(end, to) - max(start, since) for since, to in turns if start < to and since < end]
-                    )
+                    inside = within(start, end)
                     details = records[number * WIDTH + 6]
                     if inside and (details is None or type(details) is tuple):
                         names, *values = details or ((),)
@@ -865,6 +865,21 @@ def _usual(values: list[int]) -> float:
 def _taken() -> tuple[int, int, int, int]:
     recorded = counters.taken + len(sites.records) // WIDTH
     return recorded, counters.entered, counters.roots, counters.capture_ns
+
+
+def in_turns(turns: list[tuple[int, int]]) -> Callable[[int, int], int]:
+    """What tells how much of a time, from a start to an end, lay in these turns, which come one after the other."""
+    since, to = [turn[0] for turn in turns], [turn[1] for turn in turns]
+    before = [0, *accumulate([turn[1] - turn[0] for turn in turns])]
+
+    def within(start: int, end: int) -> int:
+        # A call that waits, as coroutines do, may last for hundreds of turns.
+        first, last = bisect_right(to, start), bisect_left(since, end)
+        if first >= last:
+            return 0
+        return before[last] - before[first] - max(start - since[first], 0) - max(to[last - 1] - end, 0)
+
+    return within
 
 
 def _counted_ns(steered: Steered) -> float:
