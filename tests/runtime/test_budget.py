@@ -346,6 +346,42 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
     assert site.get is context.get
 
 
+def compute(seconds):
+    """In a thread of its own: what this one does is taken for ours."""
+
+    def until(end):
+        while time.thread_time() < end:
+            pass
+
+    thread = threading.Thread(target=until, args=(seconds,))
+    thread.start()
+    thread.join()
+
+
+def test_a_window_in_which_the_program_waits_tells_nothing(unbudgeted):
+    """What was called since the last one that told something is not taken for nothing, as servers wait most of the time."""
+    site, inner = found("make.<locals>.inner"), unbudgeted.make(1)
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steered = steering.warm[site] = Steered()
+    steered.calls = 1e6
+    steering.find([site])
+    steering.change(site, steered, Share(WINDOWS, 0.5, 0.1), in_buffer(), "")
+    stratum = steered.stratum
+    compute(0.05)
+    for computes in (False, True):
+        steering.open_window(time.monotonic())
+        steering.begin_counting(time.monotonic())
+        if computes:
+            for _ in range(100):
+                inner(1)
+            compute(0.002)
+        steering.close_window(time.monotonic())
+        assert (steered.stratum > stratum, steered.owed > 0) == (computes, computes)
+        assert steering.turn_at > time.monotonic()
+    assert steered.owed > 500, "the time in which it was not counted is the last window's to tell"
+    steering.let_go()
+
+
 def test_a_closure_in_windows(unbudgeted):
     """In a window its calls are looked at, then counted; outside of it nothing is asked."""
     site, inner = found("make.<locals>.inner"), unbudgeted.make(1)
@@ -369,6 +405,7 @@ def test_a_closure_in_windows(unbudgeted):
     assert counted == 100
     steering.begin_counting(time.monotonic())
     assert call(200) == (0, 300)
+    compute(0.002)
     steering.close_window(time.monotonic())
     assert call(100) == (0, 300)
     assert steered.owed >= 200, "more, for the time in which it was not counted"

@@ -73,6 +73,8 @@ MARGIN = 0.7
 """And it has to be so much that this share of it would do."""
 WINDOW_SECONDS = 0.002
 """A window is open at least so long; in a program that computes, the interpreter's switch interval longer; see `WINDOW_NET_NS`."""
+LEAST_WINDOW_NET_NS = 300_000
+"""One in which it has used less tells nothing: the program waited, and did what it does at other times."""
 LONGEST_WINDOW_SECONDS = 0.25
 MOST_CHECKS = 60
 LEAST_CHECKED = 500
@@ -451,7 +453,12 @@ class Budget:
             if steered.silent is not None:
                 called.append((site, steered, steered.silent.count() - steered.counted))
         self.is_counting = False
-        if not known:
+        apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS * self.calm)
+        # What a window takes beside what it counts, and how often that may be spent.
+        took = Clock.thread_cpu() - own + len(self.windows) * 2 * SWAP_NS + WINDOW_NS
+        apart = max(apart, took * self.calm / (WINDOWING * self.share * 1e9))
+        self.turn_at = now + apart * (0.5 + sites.random.random())
+        if not known or spent < LEAST_WINDOW_NET_NS:
             return
         spent = max(spent - sum([count * _counted_ns(steered) for _, steered, count in called]) * self.slowness, 1e5)
         total = self.net_now()
@@ -465,11 +472,6 @@ class Budget:
             steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / steered.seen)
             if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
                 self.set_pace(site, steered, WINDOWS)
-        apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS * self.calm)
-        # What a window takes beside what it counts, and how often that may be spent.
-        took = Clock.thread_cpu() - own + len(self.windows) * 2 * SWAP_NS + WINDOW_NS
-        apart = max(apart, took * self.calm / (WINDOWING * self.share * 1e9))
-        self.turn_at = now + apart * (0.5 + sites.random.random())
 
     recorded_ns = 1000.0
     """What a recorded call takes in its own thread."""
