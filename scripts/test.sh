@@ -11,14 +11,19 @@ echo "$found" | sed 's/^/found CPython /'
 failed=""
 # Receivers with pins of their own, which some tests send to.
 agents="ddapm-test-agent==1.69.1"
+agent=""
 if [ "$(cat .venv/agent/done 2>/dev/null)" != "$agents" ]; then
     echo "== setting up .venv/agent"
     rm -rf .venv/agent
-    "$(echo "$found" | head -n 1 | cut -d' ' -f2-)" -m venv .venv/agent &&
+    # Beside the first of those below.
+    { "$(echo "$found" | head -n 1 | cut -d' ' -f2-)" -m venv .venv/agent &&
         .venv/agent/bin/python -m pip install --quiet --disable-pip-version-check $agents &&
-        echo "$agents" >.venv/agent/done || failed=" setup-agent"
+        echo "$agents" >.venv/agent/done; } &
+    agent=$!
 fi
 first=""
+lint=""
+rm -f .venv/lint
 closing=""
 running=""
 for version in $(echo "$found" | cut -d' ' -f1); do
@@ -31,6 +36,19 @@ for version in $(echo "$found" | cut -d' ' -f1); do
         "$python" -m venv ".venv/$version" &&
             "$bin/python" -m pip install --quiet --disable-pip-version-check -e '.[dev]' &&
             cp pyproject.toml ".venv/$version/done" || { failed="$failed setup-$version"; continue; }
+    fi
+    if [ -n "$agent" ]; then
+        wait "$agent" || failed="$failed setup-agent"
+        agent=""
+    fi
+    if [ "$bin" = "$first" ]; then
+        # Beside the tests, which wait more than they compute.
+        {
+            "$first/ruff" check . || echo ruff >>.venv/lint
+            "$first/ruff" format --check . || echo format >>.venv/lint
+            "$first/mypy" || echo mypy >>.venv/lint
+        } >.venv/lint.log 2>&1 &
+        lint=$!
     fi
     # Once is enough for what the benchmarks print, for other packages' own tests, for the planner's command line and for type checkers.
     once=""
@@ -49,9 +67,11 @@ for version in $running; do
 "
 done
 echo "== lint and types"
-"$first/ruff" check . || failed="$failed ruff"
-"$first/ruff" format --check . || failed="$failed format"
-"$first/mypy" || failed="$failed mypy"
+if [ -n "$lint" ]; then
+    wait "$lint"
+    cat .venv/lint.log
+fi
+[ ! -s .venv/lint ] || failed="$failed $(tr '\n' ' ' <.venv/lint)"
 printf '%s' "$closing"
 if [ -n "$failed" ]; then
     echo "FAILED:$failed"
