@@ -159,11 +159,16 @@ def true_share(folder: Path, name: str, place: str, function: tuple[str, str, in
     )
 
 
-def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> tuple[dict[Any, Any], dict[Any, Any]]:
-    """What the report says of the functions called most often, and of those that took most time."""
+def reported(store: str) -> dict[tuple[str, int, str], Any]:
+    """(file, line, name) -> what the report of the last run says of each function."""
     from autoscope.read.runs import open_run
 
-    told = {(one.file, one.line, one.name.rpartition(".")[2]): one for one in open_run(f"{place}/store").functions()}
+    return {(one.file, one.line, one.name.rpartition(".")[2]): one for one in open_run(store).functions()}
+
+
+def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What the report says of the functions called most often, and of those that took most time."""
+    told = reported(f"{place}/store")
     known = {key: (key[1], key[2], key[0].rpartition(".")[2]) for key in counts}
     watched = [key for key in sorted(counts, key=lambda key: -counts[key]) if known[key] in told]
     longest = sorted(watched, key=lambda key: -told[known[key]].total_ns)
@@ -174,11 +179,6 @@ def hottest(place: str, counts: dict[tuple[str, str, int], int]) -> tuple[dict[A
 def middle(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else None
-
-
-def ends(values: list[float | None]) -> tuple[float, float]:
-    known = [value for value in values if value is not None]
-    return min(known), max(known)
 
 
 def farthest(errors: list[float]) -> float | None:
@@ -238,8 +238,11 @@ def main() -> None:
                             "times": farthest([errors[key] for key in most if key in errors]),
                             "often": farthest([errors[key] for key in often if key in errors]),
                         }
-                row[share or "plain"] = {what: middle([one[what] for one in told]) for what in told[0]}
-                row[share or "plain"]["from"], row[share or "plain"]["to"] = ends([one["sums"] for one in told])
+                all_sums = [one["sums"] for one in told if one["sums"] is not None]
+                row[share or "plain"] = {what: middle([one[what] for one in told]) for what in told[0]} | {
+                    "from": min(all_sums),
+                    "to": max(all_sums),
+                }
         except (RuntimeError, subprocess.SubprocessError, ValueError) as error:
             print(f"{name}: could not be run: {error}", file=sys.stderr)
             continue

@@ -1,6 +1,6 @@
 """Servers under a budget: `examples/shop` beside itself plain, by turns, under the same load over real sockets.
 
-    python benchmarks/serving.py [--json] [--seconds S] [--budget SHARE ...] [--clients N] [SERVER ...]
+    python benchmarks/serving.py [--json] [--each] [--seconds S] [--budget SHARE ...] [--clients N] [SERVER ...]
 
 `shop` is Flask's own threaded server with the shop's functions watched, `gunicorn` one worker with those of Flask and Werkzeug too. Both are woven
 with `full_trace` and arguments, into a local store. A turn is the same requests to each of the two, sent by one process through N connections, the first
@@ -29,11 +29,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from budget import FIRST_SECONDS, HOT, farthest, reported
 from processes import ROOT, environment
 
 SHOP = ROOT / "examples/shop"
-FIRST_SECONDS = 3.0
-HOT = 5
 VISITS = 20
 TICK = os.sysconf("SC_CLK_TCK")
 INCLUDE = {"shop": "shop,shop.*", "gunicorn": "shop,shop.*,flask,flask.*,werkzeug,werkzeug.*"}
@@ -185,11 +184,7 @@ def true_counts(kind: str, turns: int, clients: int, place: Path) -> dict[tuple[
 
 def calls_off(place: Path, counts: dict[tuple[str, int, str], int]) -> list[tuple[str, int, float]]:
     """(name, true calls, reported / true - 1) of the functions called most often that the report knows."""
-    from autoscope.read.runs import open_run
-
-    told = {
-        (one.file, one.line, one.name.rpartition(".")[2]): one for one in open_run(str(place / "store")).functions()
-    }
+    told = reported(str(place / "store"))
     hot = sorted((key for key in counts if key in told), key=lambda key: -counts[key])[:HOT]
     return [(told[key].name, counts[key], told[key].calls / counts[key] - 1) for key in hot]
 
@@ -216,7 +211,7 @@ def main() -> None:
                 row[share or "plain"], turns = by_turns(kind, share, seconds, arguments.clients, place)
                 if share is not None:
                     off = calls_off(place, true_counts(kind, turns, arguments.clients, place))
-                    row[share]["calls"] = max((error for *_, error in off), key=abs)
+                    row[share]["calls"] = farthest([error for *_, error in off])
                     if arguments.each and not arguments.json:
                         for name, calls, error in off:
                             print(f"  {share} {name}: {calls:,} calls, {error:+.1%}", flush=True)

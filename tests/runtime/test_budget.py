@@ -358,14 +358,20 @@ def compute(seconds):
     thread.join()
 
 
-def test_a_window_in_which_the_program_waits_tells_nothing(unbudgeted):
-    """What was called since the last one that told something is not taken for nothing, as servers wait most of the time."""
-    site, inner = found("make.<locals>.inner"), unbudgeted.make(1)
-    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+def in_windows(name):
+    """(site, budget, what it knows of it) of a function that is in windows, of which none is open."""
+    site, steering = found(name), Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
     steered = steering.warm[site] = Steered()
     steered.calls = 1e6
     steering.find([site])
     steering.change(site, steered, Share(WINDOWS, 0.5, 0.1), in_buffer(), "")
+    return site, steering, steered
+
+
+def test_a_window_in_which_the_program_waits_tells_nothing(unbudgeted):
+    """What was called since the last one that told something is not taken for nothing, as servers wait most of the time."""
+    inner = unbudgeted.make(1)
+    _, steering, steered = in_windows("make.<locals>.inner")
     stratum = steered.stratum
     compute(0.05)
     for computes in (False, True):
@@ -384,12 +390,8 @@ def test_a_window_in_which_the_program_waits_tells_nothing(unbudgeted):
 
 def test_a_closure_in_windows(unbudgeted):
     """In a window its calls are looked at, then counted; outside of it nothing is asked."""
-    site, inner = found("make.<locals>.inner"), unbudgeted.make(1)
-    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
-    steered = steering.warm[site] = Steered()
-    steered.calls = 1e6
-    steering.find([site])
-    steering.change(site, steered, Share(WINDOWS, 0.5, 0.1), in_buffer(), "")
+    inner = unbudgeted.make(1)
+    site, steering, steered = in_windows("make.<locals>.inner")
 
     def call(times):
         before = len(sites.recorded())

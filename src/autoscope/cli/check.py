@@ -26,15 +26,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="packages, projects or scripts (default: as the plan was written for)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="(default: text)")
-    parser.add_argument(
-        "--profile",
-        metavar="RUN",
-        type=output.name,
-        help="a stored run, or a cProfile or speedscope file, to estimate the overhead with",
-    )
-    parser.add_argument(
-        "--store", metavar="DIR", type=output.name, help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)"
-    )
+    planning.add_profile(parser, ", to estimate the overhead with")
     planning.add_reading(parser)
     parser.set_defaults(command=run, plan=None, strategy=None, include=[], exclude=[], rate=None, budget=None, goal=[])
 

@@ -49,16 +49,21 @@ def add_planning(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="slow:TARGET, errors:TARGET, request:ROUTE or diff:RANGE (repeatable)",
     )
+    add_profile(parser, ": measured calls instead of estimates")
+    add_reading(parser)
+
+
+def add_profile(parser: argparse.ArgumentParser, what_for: str) -> None:
+    """What was measured, and where runs are."""
     parser.add_argument(
         "--profile",
         metavar="RUN",
         type=output.name,
-        help="a stored run, or a cProfile or speedscope file: measured calls instead of estimates",
+        help=f"a stored run, or a cProfile or speedscope file{what_for}",
     )
     parser.add_argument(
         "--store", metavar="DIR", type=output.name, help="where runs are kept (default: AUTOSCOPE_STORE or .autoscope)"
     )
-    add_reading(parser)
 
 
 def directory() -> str | None:

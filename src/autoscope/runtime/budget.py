@@ -453,13 +453,18 @@ class Budget:
             if steered.silent is not None:
                 called.append((site, steered, steered.silent.count() - steered.counted))
         self.is_counting = False
+        if not known:
+            return
+        if spent >= LEAST_WINDOW_NET_NS:
+            self.estimate(called, spent)
         apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS * self.calm)
         # What a window takes beside what it counts, and how often that may be spent.
         took = Clock.thread_cpu() - own + len(self.windows) * 2 * SWAP_NS + WINDOW_NS
         apart = max(apart, took * self.calm / (WINDOWING * self.share * 1e9))
         self.turn_at = now + apart * (0.5 + sites.random.random())
-        if not known or spent < LEAST_WINDOW_NET_NS:
-            return
+
+    def estimate(self, called: list[tuple[Site, Steered, int]], spent: float) -> None:
+        """How often functions are called since the window before, by their calls in this one and the CPU time the program used in it."""
         spent = max(spent - sum([count * _counted_ns(steered) for _, steered, count in called]) * self.slowness, 1e5)
         total = self.net_now()
         progress = self.progress(spent, total - self.closed_at)
