@@ -99,6 +99,14 @@ def test_ps_has_room_for_its_figures(tmp_path):
     assert line.split()[2:4] == ["full_trace", "3"], line
 
 
+def test_a_command_is_shown_as_it_is(tmp_path):
+    """Also where it looks like markup, to what lays the table out."""
+    odd = Program(tmp_path, flags=("-X", "a[bold]b"))
+    done = autoscope("ps")
+    odd.stop()
+    assert "a[bold]b" in done.stdout.decode()
+
+
 def test_what_the_budget_left_is_told(tmp_path):
     """In percent, as it was given; a function in windows is not off."""
     found = Program(tmp_path, env={"AUTOSCOPE_BUDGET": "0.1%"})

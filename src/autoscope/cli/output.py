@@ -16,11 +16,11 @@ NAME = 20
 """The same for the names of functions on a narrow terminal, where they go on in the next line."""
 
 
-def console() -> Console:
-    """Where tables are laid out: as wide as the terminal, and where there is none, as wide as they are."""
+def console(widest: int = WIDEST) -> Console:
+    """Where tables are laid out: as wide as the terminal, and where there is none, as wide as they are, up to so many characters."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else WIDEST, highlight=False, markup=False)
+    return Console(width=None if sys.stdout.isatty() else widest, highlight=False, markup=False)
 
 
 def write(text: str) -> None:

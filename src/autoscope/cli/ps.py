@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
-import sys
 from typing import Any
 
 from autoscope.cli import output
@@ -36,10 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif not found:
         output.write("no traced process\n")
     else:
-        from rich.console import Console
         from rich.table import Table
 
-        console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+        console = output.console(200)
         rows = [_cells(process) for process in found]
         # A command is of any length, and would leave no room for the rest.
         taken = sum(max(map(len, cells)) + 2 for cells in list(zip(COLUMNS, *rows, strict=True))[:-1])

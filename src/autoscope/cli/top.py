@@ -50,10 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format == "json":
             output.write(json.dumps(found, indent=2) + "\n")
         else:
-            from rich.console import Console
-
-            console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-            console.print(table(found, arguments.sort, arguments.filter))
+            output.console(200).print(table(found, arguments.sort, arguments.filter))
         return 0 if any(process["sites"] for process in found) else 1
     return watch(arguments, processes)
 
