@@ -446,6 +446,7 @@ class Running:
         spans = self.plan.budget_spans or float("inf")
         found = Budget(share, spans, self.own_cpu, pace if pace.KNOWN else None, self.tell_decisions)
         found.is_exempt = self.is_asked_for
+        found.handed = lambda: self.drain.handed_ns
         if self.exact:
             found.hold("exact")
         if self._live is not None and self._live.is_off:

@@ -42,6 +42,7 @@ from autoscope.runtime.tallying import (
     Sums,
     Tally,
     in_buffer,
+    limits_of,
     place_of,
 )
 
@@ -59,8 +60,14 @@ FIXED = 0.2
 WINDOWING = 0.15
 """... and what windows may beside what is counted in them."""
 MOST_CALM = 4.0
-FIRST_STEP_SECONDS, LONGEST_STEP_SECONDS = 0.02, 2.0
-"""Between two looks whether it is kept: the first while it is exceeded by far, as at the start, when nothing is known of any function."""
+LONGEST_STEP_SECONDS = 2.0
+"""Between two steps."""
+FIRST_GLANCE_SECONDS, LONGEST_GLANCE_SECONDS = 0.02, 0.1
+"""Between two glances at how much was recorded since the last step: a program begins something new at any time."""
+LEAST_ALARMING = 200
+"""Records from which on a step is taken at once, where they cost more than..."""
+ALARM = 2.0
+"""... so many times what may be spent."""
 HURRY_SECONDS = 2.0
 """No longer than this at a time."""
 AIM = 0.8
@@ -71,6 +78,10 @@ PATIENCE_SECONDS = 3.0
 """There has to be room so long before a function gets more."""
 MARGIN = 0.7
 """And it has to be so much that this share of it would do."""
+SAVED_SECONDS = 2.0
+"""Of the program's CPU time: what may be handed over in it can be saved up."""
+LEAST_HANDED = 500
+"""Records that may be handed over at a time in any case."""
 WINDOW_SECONDS = 0.002
 """A window is open at least so long; in a program that computes, the interpreter's switch interval longer; see `WINDOW_NET_NS`."""
 LEAST_WINDOW_NET_NS = 300_000
@@ -113,8 +124,6 @@ INTERRUPTED = "autoscope.interrupted_ns"
 
 # At the speed at which a recorded call takes 500 ns in the thread that makes it, in nanoseconds.
 SPEED_NS = 500
-STEP_NS = 2_000_000
-"""What our thread does in a step beside handing over records: looking round, a transaction, dealing out."""
 LEAST_EXPORTED = 50
 """Records of a step from which on it tells what one costs."""
 EXPORTED_NS = 1800
@@ -148,6 +157,14 @@ class Budget:
         paced twins (`weave.pace`), None where nobody can. `tell` is given decisions, some at a time."""
         self.lock = RLock()
         """Held while anything is looked at or changed: other threads change what holds for functions too."""
+        self.handed: Callable[[], int] = _nothing
+        """CPU time, in nanoseconds, that exporting took."""
+        self.weighed_ns = self.looked_ns = 0
+        """What saying took what records stand for, and what steps did."""
+        self.left = 0
+        """Records that were handed over since the last step."""
+        self.saved = float(LEAST_HANDED)
+        """Records that may be handed over now."""
         self.share = share
         self.most_spans = most_spans
         self.own_cpu = own_cpu
@@ -194,6 +211,7 @@ class Budget:
         self.at = self.hurried_at = self.room_since = self.window_at = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
+        self.spent = self.spent_ns()
         for steered in self.active.values():
             if steered.pacer is not None:
                 steered.observed = steered.pacer.count()
@@ -222,14 +240,18 @@ class Budget:
         self.began = self.at
         self.hurried = not self.held
         self.idle = False
-        self.sums.callers = set()
+        self.over = 0
+        """How often it was exceeded, one time after the other."""
+        self.glance = FIRST_GLANCE_SECONDS
+        """Seconds to the next glance."""
+        self.sums.needed = set()
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
 
     # What the drain asks.
 
     def step_seconds(self) -> float:
-        return FIRST_STEP_SECONDS if self.hurried else self.rhythm
+        return STEP_SECONDS if self.hurried else self.rhythm
 
     def due(self) -> float:
         """Seconds until `turn` is to be called. The thread sleeps until then."""
@@ -237,10 +259,24 @@ class Budget:
             self.turns.append((self.woken, Clock.now()))
             del self.turns[:-MOST_TURNS]
             self.woken = 0
+        now = Clock.monotonic()
         at = self.at + self.step_seconds()
         if self.windows and not (self.idle and not self.is_open):
             at = min(at, self.turn_at)
-        return max(at - Clock.monotonic(), 0.0)
+        if not self.idle and not self.held:
+            at = min(at, now + self.glance)
+        return max(at - now, 0.0)
+
+    def is_alarming(self) -> bool:
+        """Whether so much was recorded since the last step that the next one cannot wait."""
+        recorded = _taken()[0] - self.taken[0]
+        if recorded >= LEAST_ALARMING:
+            net = Clock.process_cpu() - self.cpu
+            if net >= LEAST_NET_NS and recorded * (self.recorded_ns + self.exported_ns) > ALARM * self.share * net:
+                self.glance = FIRST_GLANCE_SECONDS
+                return True
+        self.glance = min(self.glance * 1.5, LONGEST_GLANCE_SECONDS)
+        return False
 
     def turn(self) -> None:
         """Open or close windows, or take a step, if it is time."""
@@ -259,9 +295,11 @@ class Budget:
                     self.begin_counting(now)
                 else:
                     self.close_window(now)
-            if self.is_open or now - self.at < self.step_seconds() - 0.001:
+            if self.is_open or (now - self.at < self.step_seconds() - 0.001 and not self.is_alarming()):
                 return
+            began = Clock.thread_cpu()
             self.step()
+            self.looked_ns += Clock.thread_cpu() - began
         if self.hurried:
             return
         # Now, because who is told may have a store to open first.
@@ -275,11 +313,25 @@ class Budget:
         `records` is the buffer, of which so many parts are handed over next (`length`). Of functions that were found to be called far
         too often meanwhile only a few are left in it. How many parts that are now.
         """
+        began = Clock.thread_cpu()
         with self.lock:
             there = Tally(records[:length:WIDTH])
+            limits: dict[Site, int] = {}
             if not self.held:
                 self.since.add(there)
-            return self.sums.weigh(records, length, there, self.look_at)
+                limits = limits_of(there, max(self.saved, LEAST_HANDED), self.is_exempt)
+                for site in limits:
+                    if site not in self.active:
+                        self.active[site] = self.warm.setdefault(site, Steered())
+            left = self.sums.weigh(records, length, there, self.look_at, limits)
+            self.left += left // WIDTH
+            self.saved = max(self.saved - left // WIDTH, 0.0)
+        self.weighed_ns += Clock.thread_cpu() - began
+        return left
+
+    def spent_ns(self) -> tuple[int, int]:
+        """CPU time that what was recorded has taken in our threads, and that steps have."""
+        return self.handed() + self.weighed_ns, self.looked_ns
 
     def look_at(self, records: list[Any], length: int) -> None:
         """Learn how long calls take of functions that are not recorded in full, and note in which our own thread had a turn.
@@ -495,6 +547,8 @@ class Budget:
             self.observe(buffered)
         allowed = self.share * AIM * self.scale * 1e9
         self.allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
+        each = self.exported_ns * 1e9
+        self.saved = min(self.saved + self.allowed * net / each, max(self.allowed * SAVED_SECONDS * 1e9 / each, LEAST_HANDED))
         self.allowed_spans = self.most_spans * seconds * 1e9 / net
         self.settle(now, buffered)
         self.refill()
@@ -512,7 +566,8 @@ class Budget:
         self.recorded_ns = lean
         entered = min(entered, recorded)
         inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
-        inside += self.counted() * self.slowness
+        self.cc = self.counted() * self.slowness
+        inside += self.cc
         windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
         self.swaps = self.opened = 0
         threads = own - self.own
@@ -527,21 +582,24 @@ class Budget:
         self.history = [entry for entry in self.history if entry[0] > now - 1.0]
         self.history.append((now, ours, base))
         self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
-        by_itself = min(STEP_NS * self.slowness, threads)
+        spent = self.spent_ns()
+        for_records, looking = [max(new - old, 0) for new, old in zip(spent, self.spent, strict=True)]
+        self.spent = spent
         if not self.hurried:
-            self.learn(recorded, threads - by_itself, by_itself, base, seconds)
-        of_records = threads - by_itself + inside
+            self.learn(for_records, looking, max(threads - for_records, 0), base, seconds)
+        self.left = 0
+        of_records = for_records + inside
         self.correct(now, inside / base, recorded, of_records / ours if ours > 0 else 0.0)
         return net, base
 
-    def learn(self, recorded: int, for_records: float, by_itself: float, base: float, seconds: float) -> None:
-        """What our thread takes for a record, and for looking; and how often it may look therefore."""
-        if recorded > LEAST_EXPORTED:
+    def learn(self, for_records: float, looking: float, by_itself: float, base: float, seconds: float) -> None:
+        """What our thread takes for a record, for steps, and beside records; and how often it may look therefore."""
+        if self.left > LEAST_EXPORTED:
             # Each costs more where there are few: nothing of it is at hand in the processor any more.
-            each = min(max(for_records / recorded, EXPORTED_NS / 2), 10 * EXPORTED_NS)
+            each = min(max(for_records / self.left, EXPORTED_NS / 2), 10 * EXPORTED_NS)
             self.exported_ns += (each - self.exported_ns) * 0.3
         self.fixed += (by_itself * 1e9 / base - self.fixed) * 0.2
-        rhythm = by_itself * seconds / (FIXED * self.share * base)
+        rhythm = looking * seconds / (FIXED * self.share * base)
         rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
         self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)
 
@@ -570,7 +628,11 @@ class Budget:
             self.history.clear()
             self.room_since = now
         elif self.measured > self.share * 0.95:
-            if of_records > 0.4:
+            # Once may be the program's doing, or that of a garbage collection that came in our thread.
+            self.over += 1
+            if self.over == 1:
+                pass
+            elif of_records > 0.4:
                 self.scale = max(self.scale * max(self.share * AIM / self.measured, 0.7), LEAST_SCALE)
             else:
                 # It is the looking that is too dear.
@@ -578,9 +640,11 @@ class Budget:
             self.history.clear()
             self.room_since = now
         elif self.measured > self.share * AIM * 0.9:
+            self.over = 0
             self.room_since = now
         elif now - self.room_since > PATIENCE_SECONDS:
-            self.scale = min(self.scale * 1.1, MOST_SCALE)
+            self.over = 0
+            self.scale = min(self.scale * (1.5 if self.measured < self.share * AIM * 0.5 else 1.1), MOST_SCALE)
             self.calm = max(self.calm / 1.1, 1.0)
             self.room_since = now
 
@@ -631,31 +695,35 @@ class Budget:
 
     # Dealing out.
 
-    def load(self, site: Site, steered: Steered) -> Load:
-        full = _is_full(site)
+    def loads(self) -> dict[Site, Load]:
+        """What is known of the functions that are the budget's business."""
         lean, whole, _ = calls.costs()
         share = sampling.rate
-        captured = steered.capture or site.capture
-        values = len(site.parameters) + captured.returns
-        recorded = (whole if full else lean) + self.exported_ns
-        paceable = self.pace is not None and not steered.lost and site.path == "bytecode"
-        return Load(
-            steered.calls,
-            share * recorded + (1.0 - share) * ARMED_NS * self.slowness,
-            (COUNTED_NS if paceable else FLAGGED_NS) * self.slowness,
-            captured=share * values * CAPTURED_NS * self.slowness,
-            paceable=paceable,
-            most=site.rate,
-        )
+        beside = (1.0 - share) * ARMED_NS * self.slowness
+        paths = [share * (cost + self.exported_ns) + beside for cost in (lean, whole)]
+        counted = COUNTED_NS * self.slowness, FLAGGED_NS * self.slowness
+        value = share * CAPTURED_NS * self.slowness
+        is_exempt, is_retired, has_pace = self.is_exempt, sites.is_retired, self.pace is not None
+        found = {}
+        for site, steered in self.warm.items():
+            if site.level == "off" or is_exempt(site) or is_retired(site):
+                continue
+            paceable = has_pace and not steered.lost and site.path == "bytecode"
+            captured = steered.capture or site.capture
+            found[site] = Load(
+                steered.calls,
+                paths[_is_full(site)],
+                counted[not paceable],
+                captured=value * (len(site.parameters) + captured.returns),
+                paceable=paceable,
+                most=site.rate,
+            )
+        return found
 
     def settle(self, now: float, buffered: Tally) -> None:
         """Deal out, and have it in force: less at once, more when there has been room for a while."""
         self.forget_retired(buffered)
-        loads = {
-            site: self.load(site, steered)
-            for site, steered in self.warm.items()
-            if site.level != "off" and not self.is_exempt(site) and not sites.is_retired(site)
-        }
+        loads = self.loads()
         for site, steered in self.warm.items():
             if site not in loads and steered.state != EVERY:
                 self.change(site, steered, Share(EVERY), buffered, "somebody asked for it")
@@ -892,6 +960,10 @@ def in_turns(turns: list[tuple[int, int]]) -> Callable[[int, int], int]:
 def _counted_ns(steered: Steered) -> float:
     """What counting a call takes that is not looked at."""
     return FLAGGED_NS if steered.lost else COUNTED_NS
+
+
+def _nothing() -> int:
+    return 0
 
 
 def _differ(one: float, other: float, factor: float) -> bool:

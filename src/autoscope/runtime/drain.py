@@ -264,23 +264,20 @@ class Drain:
         if not self.lock.acquire(blocking=False):
             return False
         try:
-            # Where there is a budget it has to be looked at in between.
-            self._drain(Clock.monotonic() + TICK_SECONDS, None if self.steer is None else CHUNK)
+            # Where there is a budget it says how much is handed over, and what that stands for.
+            self._drain(None if self.steer is not None else Clock.monotonic() + TICK_SECONDS)
             return len(sites.records) > CHUNK * WIDTH
         finally:
             self.lock.release()
 
-    def _drain(self, until: float | None = None, most: int | None = None) -> None:
+    def _drain(self, until: float | None = None) -> None:
         """What is buffered now, and no more: other threads may record as fast as this hands over.
 
         `until`: by the monotonic clock; what takes longer is gone on with when others who wait for our thread were seen to.
-        `most`: no more records than that.
         """
         records = sites.records
         began = Clock.now()
         left = len(records)
-        if most is not None:
-            left = min(left, most * WIDTH)
         if self.steer is not None and left:
             left = self.steer.weigh(records, left)
         while True:

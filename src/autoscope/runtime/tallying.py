@@ -10,7 +10,7 @@ from _collections import _count_elements  # type: ignore[import-not-found]
 
 from autoscope.ours import keep_builtins
 from autoscope.runtime import sampling, sites
-from autoscope.runtime.dealing import DEPTH, EVERY, MOST_SPANS, PACED, PLAIN, WINDOWS
+from autoscope.runtime.dealing import DEPTH, EVERY, MOST_SPANS, PACED, PLAIN, WINDOWS, even
 from autoscope.runtime.sites import WIDTH, Site, counters
 from autoscope.runtime.spans import error_of
 
@@ -41,6 +41,8 @@ SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
+MOST_NEEDED = 100_000
+"""Callers that are waited for. More of them will not come."""
 
 
 class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
@@ -166,23 +168,29 @@ class Sums:
         """Functions whose records may stand for more than one call."""
         self.left: dict[Place, float] = {}
         """Calls for which no record stands, of functions that have other sites by now."""
-        self.callers: set[int] = set()
-        """Spans that are parents of what was handed over last."""
+        self.needed: set[int] = set()
+        """Spans that are parents of what was handed over, and have not come yet."""
 
-    def weigh(self, records: list[Any], length: int, there: Tally, look_at: Callable[[list[Any], int], None]) -> int:
+    def weigh(
+        self, records: list[Any], length: int, there: Tally, look_at: Callable[[list[Any], int], None], limits: dict[Site, int]
+    ) -> int:
         """Say what the records of the buffer's first so many parts stand for (`length`); how many parts of these are left.
 
-        `there`: how many records of each function these are. `look_at` is shown those that are left.
+        `there`: how many records of each function these are. `look_at` is shown those that are left. `limits`: functions, which are among the
+        active ones, of which only so many may be left; see `limit`.
         """
-        crowd = {
-            site: there[site]
-            for site, steered in self.active.items()
-            if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst())
-        }
+        for site, steered in self.active.items():
+            if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst()):
+                limits[site] = min(limits.get(site, CROWD), CROWD)
         before = self.of_before(records, length)
-        kept, kept_before = self.shed(records, length, crowd) if crowd else (there, before)
-        if not crowd:
-            self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+        if limits:
+            kept, kept_before = self.shed(records, length, there, limits)
+        else:
+            kept, kept_before = there, before
+            self.needed.update([parent[1] for parent in records[3:length:WIDTH] if parent])
+            self.needed.difference_update(records[1:length:WIDTH])
+        if len(self.needed) > MOST_NEEDED:
+            self.needed.clear()
         length = sum(kept.values()) * WIDTH
         if self.active:
             look_at(records, length)
@@ -231,8 +239,13 @@ class Sums:
                     steered.owed += here / past.share
         self.owe(site, steered, there)
         share = 1.0
+        is_known = known_share(site, steered) is not None
         if kept > 0:
-            waiting = max(later - sum([past.waiting for past in steered.past if past.share is not None]), 0)
+            # Those that are owed already, because they were counted.
+            if is_known:
+                waiting = min(later, sum([past.waiting for past in steered.past if past.share is None]))
+            else:
+                waiting = max(later - sum([past.waiting for past in steered.past if past.share is not None]), 0)
             share = min((kept + waiting) / steered.owed, 1.0) if steered.owed > 0 else 1.0
         before: list[tuple[int, float]] = []
         for past, here, left in zip(steered.past, *of_before, strict=True):
@@ -240,7 +253,6 @@ class Sums:
                 before.append((past.until, share))
             else:
                 before.append((past.until, past.share * left / here if left else past.share))
-        is_known = known_share(site, steered) is not None
         # What was being called when the last one ended may come at any time, and must not stand for a thousand calls.
         steered.past = [past for past in steered.past if past.waiting or (past is steered.past[-1] and not is_known)]
         if steered.state in (EVERY, PLAIN) and not steered.past and abs(steered.owed - kept) < 1.0:
@@ -259,7 +271,9 @@ class Sums:
         elif steered.state == PACED:
             steered.count()
 
-    def shed(self, records: list[Any], length: int, crowd: dict[Site, int]) -> tuple[Tally, dict[Site, list[int]]]:
+    def shed(
+        self, records: list[Any], length: int, there: Tally, limits: dict[Site, int]
+    ) -> tuple[Tally, dict[Site, list[int]]]:
         """Leave out most of what was recorded before a function was found to be called so often: what is handed over costs most.
 
         Not the callers of what is handed over, or was before: their callees' records come first. What is left, by site, and how many of that
@@ -268,20 +282,23 @@ class Sums:
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
         parts = iter(records[:length])
-        callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+        needed = self.needed
         before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
-        each = {site: count // CROWD + 1 for site, count in crowd.items()}
+        each = {site: there[site] // limit + 1 for site, limit in limits.items()}
         for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
             site, span, details = record[0], record[1], record[6]
-            if site in each and not (details is not None and error_of(details)):
+            if span in needed:
+                needed.discard(span)
+            elif site in each and not (details is not None and error_of(details)):
                 seen[site] += 1
-                if seen[site] % each[site] and span not in callers and span not in self.callers:
+                if seen[site] % each[site]:
                     continue
+            if record[3]:
+                needed.add(record[3][1])
             tally[site] += 1
             if site in before:
                 self.find_past(site, record[4], before[site])
             kept += record
-        self.callers = callers
         left_out = (length - len(kept)) // WIDTH
         records[:length] = kept
         counters.left_out += left_out
@@ -313,6 +330,17 @@ class Sums:
             steered.past.clear()
             if steered.pacer is not None:
                 steered.counted = steered.pacer.count()
+
+
+def limits_of(there: Tally, most: float, exempt: Callable[[Site], object]) -> dict[Site, int]:
+    """How many records of which functions may be left, so that of all there are no more than so many, but for callers and errors.
+
+    Functions of which there are few are left alone.
+    """
+    if sum(there.values()) <= most:
+        return {}
+    level = max(int(even(list(there.values()), most)), 1)
+    return {site: level for site, count in there.items() if count > level and not exempt(site)}
 
 
 def known_share(site: Site, steered: Steered) -> float | None:
