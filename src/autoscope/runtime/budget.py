@@ -98,6 +98,8 @@ MOST_APART_SECONDS = 0.5
 """Windows come at least so often, or what they are to tell would be chance."""
 RATE_STEP = 1.6
 """A rate is changed when it is wrong by more than this factor."""
+TRIFLE = 0.002
+"""But not where it makes a difference of less than this share of what is dealt out: each change costs as much as several spans."""
 TOLD_STEP = 4.0
 """And told when it is another by more than this."""
 FORGOTTEN = 0.97
@@ -184,7 +186,9 @@ class Budget:
         self.is_exempt: Callable[[Site], object] = _never
         """Whether a function is none of the budget's business, because somebody asked for it."""
         self.net_total = 0.0
-        """CPU time of the program's up to the last step, in nanoseconds."""
+        """CPU time of the program's up to the last step, in nanoseconds..."""
+        self.total = 0.0
+        """... and up to the moment at which is dealt out."""
         self.held: set[str] = set()
         """Why all functions are somebody else's for now, if they are."""
         self.allowed, self.allowed_spans = share * AIM * 1e9, most_spans
@@ -244,6 +248,8 @@ class Budget:
         """How often it was exceeded, one time after the other."""
         self.glance = FIRST_GLANCE_SECONDS
         """Seconds to the next glance."""
+        self.alarmed = False
+        """Whether the last step was taken because of what was recorded: it tells little of what steps cost."""
         self.sums.needed = set()
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
@@ -295,8 +301,10 @@ class Budget:
                     self.begin_counting(now)
                 else:
                     self.close_window(now)
-            if self.is_open or (now - self.at < self.step_seconds() - 0.001 and not self.is_alarming()):
+            is_due = now - self.at >= self.step_seconds() - 0.001
+            if self.is_open or not (is_due or self.is_alarming()):
                 return
+            self.alarmed = not is_due
             began = Clock.thread_cpu()
             self.step()
             self.looked_ns += Clock.thread_cpu() - began
@@ -542,6 +550,7 @@ class Budget:
         net, base = self.measure(now)
         self.net += net
         self.net_total += net
+        self.total = self.net_total
         buffered = in_buffer()
         if self.net >= LEAST_NET_NS or self.hurried:
             self.observe(buffered)
@@ -585,7 +594,7 @@ class Budget:
         spent = self.spent_ns()
         for_records, looking = [max(new - old, 0) for new, old in zip(spent, self.spent, strict=True)]
         self.spent = spent
-        if not self.hurried:
+        if not self.hurried and not self.alarmed:
             self.learn(for_records, looking, max(threads - for_records, 0), base, seconds)
         self.left = 0
         of_records = for_records + inside
@@ -722,6 +731,7 @@ class Budget:
 
     def settle(self, now: float, buffered: Tally) -> None:
         """Deal out, and have it in force: less at once, more when there has been room for a while."""
+        self.total = self.net_now()
         self.forget_retired(buffered)
         loads = self.loads()
         for site, steered in self.warm.items():
@@ -735,8 +745,13 @@ class Budget:
             deeper = DEPTH[share.state] - DEPTH[steered.state]
             if deeper >= 0:
                 steered.room_since = 0.0
-                if deeper or (share.state not in (EVERY, PLAIN, OFF) and _differ(share.rate, steered.rate, RATE_STEP)):
-                    load = loads[site]
+                load = loads[site]
+                if deeper or (
+                    share.state in (PACED, WINDOWS)
+                    and _differ(share.rate, steered.rate, RATE_STEP)
+                    and abs(share.rate - steered.rate) * share.duty * load.calls * load.recorded
+                    > TRIFLE * self.allowed
+                ):
                     taken = load.every(load.recorded + load.captured) / 1e9
                     changes.append((site, share, f"{load.calls:,.0f} calls a second: {taken:.0%} of the CPU time"))
                 continue
@@ -776,8 +791,7 @@ class Budget:
 
     def change(self, site: Site, steered: Steered, share: Share, buffered: Tally, why: str) -> None:
         """Have a function's share in force."""
-        before, state = steered.state, share.state
-        was = _described(before, steered.told, self.duty)
+        before, state, told = steered.state, share.state, steered.told
         old = steered.pacer if before == PACED != state else None
         self.leave(site, steered, state, buffered)
         counted = steered.counted
@@ -797,7 +811,7 @@ class Budget:
         if state == WINDOWS:
             self.windows[site] = steered
             if before != WINDOWS:
-                steered.stratum = self.net_now()
+                steered.stratum = self.total
                 steered.seen = 0
         elif state == OFF:
             sites.disarm(site)
@@ -815,7 +829,7 @@ class Budget:
                     {
                         "time_ns": Clock.now() + epoch_offset(),
                         "site": site.name,
-                        "from": was,
+                        "from": _described(before, told, self.duty),
                         "to": _described(state, share.rate, share.duty),
                         "why": why,
                     }
