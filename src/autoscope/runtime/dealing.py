@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 COUNTING = 0.4
 """Share of what is dealt out that is for counting calls; the rest is for spans."""
+WINDOWED = 0.5
+"""Share of that which is for windows, where not all can be counted all the time: few windows tell little."""
 MOST_SPANS = 1000.0
 """Spans a second of one function that is called more often."""
 LEAST_DUTY, MOST_DUTY = 0.002, 0.5
@@ -109,10 +111,11 @@ def deal(loads: Mapping[Any, Load], allowed: float, spans: float = inf) -> dict[
     rest = sum([loads[key].calls * loads[key].counted for key in hot])
     # Not of what is left: then others that need no windows any more would turn off those that do.
     is_hopeless = counting < rest * LEAST_DUTY
+    windowed = counting * WINDOWED
     for place, key in enumerate(hot):
         load = loads[key]
         cost = load.calls * load.counted
-        if rest > counting and cost > counting * 0.6:
+        if rest > counting and cost > (counting - windowed) * 0.6:
             hot = hot[place:]
             break
         dealt[key] = Share(PACED, min(level / load.calls, load.most))
