@@ -520,7 +520,7 @@ def test_a_budget_in_a_hurry_does_not_fill_the_buffer():
             self.exported += len(records)
 
     class Hurried:
-        is_open, hurried, rhythm = False, True, 0.2
+        hurried, rhythm = True, 0.2
         turns = 0
 
         def due(self):

@@ -21,7 +21,6 @@ from autoscope.runtime.context import get as read_current
 from autoscope.runtime.dealing import (
     DEPTH,
     EVERY,
-    MOST_DUTY,
     OFF,
     PACED,
     PLAIN,
@@ -35,9 +34,8 @@ from autoscope.runtime.sites import WIDTH, Site, counters
 from autoscope.runtime.spans import Clock, epoch_offset
 from autoscope.runtime.tallying import (
     CROWD,
-    PARTS,
+    IN_WINDOW,
     STEP_SECONDS,
-    WINDOW_NET_NS,
     Steered,
     Sums,
     Tally,
@@ -45,6 +43,7 @@ from autoscope.runtime.tallying import (
     limits_of,
     place_of,
 )
+from autoscope.runtime.windows import COUNTED_NS, FLAGGED_NS, SWAP_NS, WINDOW_NS, Windows, counted_ns
 
 keep_builtins(globals())
 
@@ -57,8 +56,6 @@ if TYPE_CHECKING:
 
 FIXED = 0.2
 """Share of the budget that looking may take..."""
-WINDOWING = 0.15
-"""... and what windows may beside what is counted in them."""
 MOST_CALM = 4.0
 LONGEST_STEP_SECONDS = 2.0
 """Between two steps."""
@@ -82,20 +79,9 @@ SAVED_SECONDS = 2.0
 """Of the program's CPU time: what may be handed over in it can be saved up."""
 LEAST_HANDED = 500
 """Records that may be handed over at a time in any case."""
-WINDOW_SECONDS = 0.002
-"""A window is open at least so long; in a program that computes, the interpreter's switch interval longer; see `WINDOW_NET_NS`."""
-LEAST_WINDOW_NET_NS = 300_000
-"""One in which it has used less tells nothing: the program waited, and did what it does at other times."""
-LONGEST_WINDOW_SECONDS = 0.25
-MOST_CHECKS = 60
-LEAST_CHECKED = 500
-MOST_ERROR = 0.1
-"""What windows tell is corrected by functions counted all the time if that can be done as well as this."""
 MOST_TURNS = 256
 """Turns of our thread that are remembered."""
 MOST_SHOWN = 200
-MOST_APART_SECONDS = 0.5
-"""Windows come at least so often, or what they are to tell would be chance."""
 RATE_STEP = 1.6
 """A rate is changed when it is wrong by more than this factor."""
 TRIFLE = 0.002
@@ -130,18 +116,10 @@ LEAST_EXPORTED = 50
 """Records of a step from which on it tells what one costs."""
 EXPORTED_NS = 1800
 """A record's way from the buffer to the disk."""
-COUNTED_NS = 14.0
-"""A call that is counted and not looked at."""
 ARMED_NS = 60.0
 """A call in a trace that is not recorded."""
-FLAGGED_NS = 130.0
-"""A call that is counted and not looked at where its function has no code of its own for that."""
 CAPTURED_NS = 2500
 """Each captured value, exported."""
-SWAP_NS = 1500
-"""Giving a function other code, and what its callers take to get used to that."""
-WINDOW_NS = 120_000
-"""Opening and closing a window beside that: two changes of thread."""
 
 
 class Budget:
@@ -194,11 +172,7 @@ class Budget:
         self.allowed, self.allowed_spans = share * AIM * 1e9, most_spans
         """Nanoseconds a second of the program's CPU time that were dealt out last."""
         self.slowness = 1.0
-        self.windows: dict[Site, Steered] = {}
-        self.is_open = self.is_counting = False
-        self.duty = MOST_DUTY
-        self.turn_at = 0.0
-        self.swaps = self.opened = 0
+        self.swaps = 0
         self.woken = 0
         """Since when our thread has been at it, by the clock of records; 0: it sleeps."""
         self.turns: list[tuple[int, int]] = []
@@ -207,12 +181,13 @@ class Budget:
         """Functions whose calls were not all recorded, at some time, and whether they make a `Call`."""
         self.shown: tuple[list[int], list[int]] = [], []
         """What a call of a function that does nothing showed, of late: lean, and with a `Call`."""
+        self.windows = Windows(self)
         self.begin()
 
     def begin(self) -> None:
         """Measure from now on, in this process and thread."""
         self.thread = get_ident()
-        self.at = self.hurried_at = self.room_since = self.window_at = Clock.monotonic()
+        self.at = self.hurried_at = self.room_since = Clock.monotonic()
         self.cpu, self.own = Clock.process_cpu(), self.own_cpu()
         self.taken = _taken()
         self.spent = self.spent_ns()
@@ -221,12 +196,7 @@ class Budget:
                 steered.observed = steered.pacer.count()
                 steered.looked_at = steered.pacer.looked_at
                 steered.stepped = steered.in_all()
-        for steered in self.windows.values():
-            steered.stratum = self.net_total
-        self.closed_at = self.net_total
-        self.control_closed = self.control()
-        self.checks: list[tuple[float, float, float, float]] = []
-        """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
+        self.windows.begin()
         self.since: Tally = Tally()
         """Records of each function that were handed over since calls were last observed."""
         self.buffered: Tally = in_buffer()
@@ -267,8 +237,8 @@ class Budget:
             self.woken = 0
         now = Clock.monotonic()
         at = self.at + self.step_seconds()
-        if self.windows and not (self.idle and not self.is_open):
-            at = min(at, self.turn_at)
+        if self.windows.functions and not (self.idle and not self.windows.is_open):
+            at = min(at, self.windows.at)
         if not self.idle and not self.held:
             at = min(at, now + self.glance)
         return max(at - now, 0.0)
@@ -292,17 +262,9 @@ class Budget:
             if self.held:
                 self.at = now
                 return
-            if self.windows and now >= self.turn_at:
-                if not self.is_open:
-                    self.open_window(now)
-                elif not self.seen_enough(now):
-                    self.turn_at = now + WINDOW_SECONDS
-                elif not self.is_counting:
-                    self.begin_counting(now)
-                else:
-                    self.close_window(now)
+            self.windows.turn(now)
             is_due = now - self.at >= self.step_seconds() - 0.001
-            if self.is_open or not (is_due or self.is_alarming()):
+            if not (is_due or self.is_alarming()):
                 return
             self.alarmed = not is_due
             began = Clock.thread_cpu()
@@ -377,7 +339,7 @@ class Budget:
             if steered.state == PACED:
                 steered.count()
                 owed = steered.owed
-            elif site in self.windows and steered.silent is not None:
+            elif site in self.windows.functions and steered.silent is not None:
                 owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
             if owed >= 1.0:
                 place = place_of(site)
@@ -387,16 +349,12 @@ class Budget:
     def rest(self) -> None:
         """The thread ends, for a fork or for good: no window stays open without it."""
         with self.lock:
-            if self.is_open:
-                self.is_counting = (
-                    False  # it was cut short: what is called as a program ends or forks is not what it calls
-                )
-                self.close_window(Clock.monotonic())
+            self.windows.cut_short()
 
     def state_of(self, site: Site) -> str:
         """What is recorded of a function now, in words."""
         steered = self.warm.get(site)
-        return EVERY if steered is None else _described(steered.state, steered.rate, self.duty)
+        return EVERY if steered is None else _described(steered.state, steered.rate, self.windows.duty)
 
     def describe(self) -> dict[str, Any]:
         """What a run's report needs of it."""
@@ -415,32 +373,6 @@ class Budget:
         shows = [_usual(shown) for shown in self.shown]
         return [[*place, shows[is_full]] for place, is_full in self.thinned.items()]
 
-    # Windows.
-
-    def open_window(self, now: float) -> None:
-        self.is_open, self.is_counting = True, False
-        self.window_at = now
-        self.opened += 1
-        for site, steered in self.windows.items():
-            if steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
-                steered.waited = 0
-                self.give(site, steered, steered.pacer)
-            else:
-                steered.waited += 1
-        self.begin_measuring(now)
-
-    def begin_counting(self, now: float) -> None:
-        """What is called from now on is counted and tells how often that is; calls were looked at until now.
-
-        Not both at once: among others a recorded call takes several times what it does among its like, and nobody knows how many times.
-        """
-        self.is_counting = True
-        for site, steered in self.windows.items():
-            if steered.silent is not None:
-                self.give(site, steered, steered.silent)
-                steered.counted = steered.silent.count()
-        self.begin_measuring(now)
-
     def give(self, site: Site, steered: Steered, pacer: Pacer | None) -> None:
         """Have this pacer asked about each call of a function; None: nobody is, and none is looked at."""
         if steered.lost:
@@ -453,38 +385,13 @@ class Budget:
         code = site.off if pacer is None else site.paced if pacer is steered.pacer else site.counting
         self.swaps += self.pace.give(site, steered.functions, code)
 
-    def begin_measuring(self, now: float) -> None:
-        self.turn_at = now + WINDOW_SECONDS
-        self.opened_at = now, Clock.process_cpu(), Clock.thread_cpu(), _taken()[0]
-        self.control_opened = self.control()
+    def renew(self, site: Site, steered: Steered) -> None:
+        """Give a function another pacer: no more can be prepared of the one it has."""
+        self.set_pace(site, steered, steered.state)
 
-    def control(self) -> tuple[int, int]:
-        """(which functions are counted all the time, how many calls those had)."""
-        count = names = 0
-        for steered in self.active.values():
-            if steered.state == PACED and steered.pacer is not None:
-                names ^= id(steered.pacer)
-                count += steered.pacer.count()
-        return names, count
-
-    def progress(self, spent: float, since: float) -> float:
-        """How much more the program gets done in windows than outside them, for the CPU time it has there.
-
-        Told by functions that are counted all the time, where they are called often enough in windows: a processor that is shared is
-        not always as fast, and a program goes on more slowly when its functions have just been given other code.
-        """
-        now, (names, opened), (before, closed) = self.control(), self.control_opened, self.control_closed
-        self.control_closed = now
-        if names == before == now[0]:
-            self.checks.append((now[1] - opened, now[1] - closed, spent, since))
-            del self.checks[:-MOST_CHECKS]
-        within, all_of_them, spent, since = [sum(column) for column in zip(*self.checks, strict=True)] or [0.0] * 4
-        if within < LEAST_CHECKED or not spent or not since:
-            return 1.0
-        each = within / spent
-        error = sum([(check[0] - each * check[2]) ** 2 for check in self.checks]) ** 0.5 / within
-        found = each / (all_of_them / since)
-        return min(max(found, 0.5), 1.5) if error < MOST_ERROR else 1.0
+    def recorded(self) -> int:
+        """Calls recorded so far."""
+        return _taken()[0]
 
     def net_now(self) -> float:
         """CPU time of the program's own, in nanoseconds."""
@@ -492,51 +399,6 @@ class Budget:
         ours = self.own_cpu() - self.own + recorded * self.recorded_ns
         since = Clock.process_cpu() - self.cpu
         return self.net_total + max(since - ours, since * 0.02)
-
-    def seen_enough(self, now: float) -> bool:
-        """Whether the program has run since the window was opened, and was not waiting for the processor all the while."""
-        began, cpu, own, _ = self.opened_at
-        spent = Clock.process_cpu() - cpu - (Clock.thread_cpu() - own)
-        return spent >= WINDOW_NET_NS or now - began >= LONGEST_WINDOW_SECONDS
-
-    def close_window(self, now: float) -> None:
-        """Each window stands for the time since the one before."""
-        self.is_open = False
-        began, cpu, own, recorded = self.opened_at
-        end = Clock.process_cpu()
-        # By another thread's clock nothing can be told.
-        known = self.is_counting and get_ident() == self.thread
-        spent = end - cpu - (Clock.thread_cpu() - own) - (_taken()[0] - recorded) * self.recorded_ns
-        called: list[tuple[Site, Steered, int]] = []
-        for site, steered in self.windows.items():
-            self.give(site, steered, None)
-            if steered.silent is not None:
-                called.append((site, steered, steered.silent.count() - steered.counted))
-        self.is_counting = False
-        if not known:
-            return
-        if spent >= LEAST_WINDOW_NET_NS:
-            self.estimate(called, spent)
-        apart = min((now - began) * (1.0 / self.duty - 1.0), MOST_APART_SECONDS * self.calm)
-        # What a window takes beside what it counts, and how often that may be spent.
-        took = Clock.thread_cpu() - own + len(self.windows) * 2 * SWAP_NS + WINDOW_NS
-        apart = max(apart, took * self.calm / (WINDOWING * self.share * 1e9))
-        self.turn_at = now + apart * (0.5 + sites.random.random())
-
-    def estimate(self, called: list[tuple[Site, Steered, int]], spent: float) -> None:
-        """How often functions are called since the window before, by their calls in this one and the CPU time the program used in it."""
-        spent = max(spent - sum([count * _counted_ns(steered) for _, steered, count in called]) * self.slowness, 1e5)
-        total = self.net_now()
-        progress = self.progress(spent, total - self.closed_at)
-        self.closed_at = total
-        for site, steered, count in called:
-            stretch = (total - steered.stratum) / spent / progress
-            steered.owed += count * max(stretch, 1.0)
-            steered.stratum = total
-            steered.seen += 1
-            steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / steered.seen)
-            if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
-                self.set_pace(site, steered, WINDOWS)
 
     recorded_ns = 1000.0
     """What a recorded call takes in its own thread."""
@@ -557,7 +419,9 @@ class Budget:
         allowed = self.share * AIM * self.scale * 1e9
         self.allowed = max(allowed - self.fixed, allowed * LEAST_DEALT) * base / net
         each = self.exported_ns * 1e9
-        self.saved = min(self.saved + self.allowed * net / each, max(self.allowed * SAVED_SECONDS * 1e9 / each, LEAST_HANDED))
+        self.saved = min(
+            self.saved + self.allowed * net / each, max(self.allowed * SAVED_SECONDS * 1e9 / each, LEAST_HANDED)
+        )
         self.allowed_spans = self.most_spans * seconds * 1e9 / net
         self.settle(now, buffered)
         self.refill()
@@ -577,8 +441,8 @@ class Budget:
         inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
         self.cc = self.counted() * self.slowness
         inside += self.cc
-        windows = (self.swaps * SWAP_NS + self.opened * WINDOW_NS) * self.slowness
-        self.swaps = self.opened = 0
+        windows = (self.swaps * SWAP_NS + self.windows.opened * WINDOW_NS) * self.slowness
+        self.swaps = self.windows.opened = 0
         threads = own - self.own
         ours = threads + inside + windows
         all_of_it = max(cpu - self.cpu, 1)
@@ -618,7 +482,7 @@ class Budget:
         for steered in self.active.values():
             if steered.pacer is not None:
                 counted = steered.in_all()
-                took += (counted - steered.stepped) * _counted_ns(steered)
+                took += (counted - steered.stepped) * counted_ns(steered)
                 steered.stepped = counted
         return took
 
@@ -749,8 +613,7 @@ class Budget:
                 if deeper or (
                     share.state in (PACED, WINDOWS)
                     and _differ(share.rate, steered.rate, RATE_STEP)
-                    and abs(share.rate - steered.rate) * share.duty * load.calls * load.recorded
-                    > TRIFLE * self.allowed
+                    and abs(share.rate - steered.rate) * share.duty * load.calls * load.recorded > TRIFLE * self.allowed
                 ):
                     taken = load.every(load.recorded + load.captured) / 1e9
                     changes.append((site, share, f"{load.calls:,.0f} calls a second: {taken:.0%} of the CPU time"))
@@ -768,7 +631,7 @@ class Budget:
             self.change(site, self.warm[site], share, buffered, why)
         duties = [share.duty for share in dealt.values() if share.state == WINDOWS]
         if duties:
-            self.duty = duties[0]
+            self.windows.duty = duties[0]
 
     def forget_retired(self, buffered: Tally) -> None:
         """Functions that were woven anew have other sites by now. Of the old ones what they are owed remains, when no record of theirs waits."""
@@ -809,10 +672,7 @@ class Budget:
         if state in (PACED, WINDOWS):
             self.set_pace(site, steered, before)
         if state == WINDOWS:
-            self.windows[site] = steered
-            if before != WINDOWS:
-                steered.stratum = self.total
-                steered.seen = 0
+            self.windows.add(site, steered, self.total)
         elif state == OFF:
             sites.disarm(site)
             if steered.functions and site.off is not None:
@@ -829,7 +689,7 @@ class Budget:
                     {
                         "time_ns": Clock.now() + epoch_offset(),
                         "site": site.name,
-                        "from": _described(before, told, self.duty),
+                        "from": _described(before, told, self.windows.duty),
                         "to": _described(state, share.rate, share.duty),
                         "why": why,
                     }
@@ -841,7 +701,7 @@ class Budget:
         before = steered.state
         self.sums.end_state(site, steered, buffered[site])
         if before == WINDOWS:
-            del self.windows[site]
+            self.windows.drop(site)
             if state != WINDOWS and steered.silent is not None:
                 if steered.pacer is not None:
                     steered.stepped -= steered.silent.count()
@@ -862,7 +722,8 @@ class Budget:
         if steered.lost:
             in_site = IN_SITE if site.path == "bytecode" else (sampling.leave_out, read_current)
         if steered.state == WINDOWS:
-            rate *= 2.0 * PARTS  # calls are looked at in the first half of some of them
+            rate *= IN_WINDOW
+            self.windows.here.pop(site, None)  # what was counted in the one that is open is not all
             if steered.silent is None:
                 steered.silent = Pacer(NEVER, 0, in_site=in_site)
                 if not steered.lost:
@@ -969,11 +830,6 @@ def in_turns(turns: list[tuple[int, int]]) -> Callable[[int, int], int]:
         return before[last] - before[first] - max(start - since[first], 0) - max(to[last - 1] - end, 0)
 
     return within
-
-
-def _counted_ns(steered: Steered) -> float:
-    """What counting a call takes that is not looked at."""
-    return FLAGGED_NS if steered.lost else COUNTED_NS
 
 
 def _nothing() -> int:

@@ -181,9 +181,9 @@ class Drain:
                     late = now - self.drained >= pause - TICK_SECONDS / 2 or len(sites.records) >= self.enough
                     if self.steer is not None:
                         self.steer.turn()
-                        # What follows takes longer than a window may be open, or far too much be recorded; but the buffer has an end.
+                        # What follows takes longer than far too much may be recorded; but the buffer has an end.
                         hurried = self.steer.hurried and len(sites.records) < self.queue * WIDTH // 2
-                        if self.steer.is_open or (hurried and now - ticked < IDLE_SECONDS):
+                        if hurried and now - ticked < IDLE_SECONDS:
                             continue
                         late = not hurried and (now - self.drained >= self.steer.rhythm or self.steer.hurried)
                         more = more and not hurried

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.2
 """So often it is looked whether the budget is kept, or more seldom."""
-USUAL_WINDOW_SECONDS = 0.014
-"""So long a window is open in a program that computes: twice the least and twice the interpreter's switch interval."""
-WINDOW_NET_NS = 1_500_000
-"""And at least until the program has used so much CPU time in it."""
+WINDOW_NET_NS = 10_000_000
+"""In a window calls are counted until the program has used so much CPU time at least..."""
+LOOKING = 0.5
+"""... and before that looked at, for so much of it."""
 PARTS = 4
-"""In each window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
+"""In a window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
 down the calls of them that are part of those looked at."""
+IN_WINDOW = PARTS * (1.0 + LOOKING) / LOOKING
+"""So many times as many of a function's calls are looked at then."""
 BURST = 32
 """Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
 SHORT_NS = 10_000
@@ -136,9 +138,14 @@ class Steered:
         """Windows since its calls were looked at in one."""
 
     def ahead(self) -> int:
-        """How many calls are to be prepared that are looked at: those of two steps, or of a window in which they are and two others."""
-        seconds = (PARTS + 2) * USUAL_WINDOW_SECONDS if self.state == WINDOWS else 2 * STEP_SECONDS
-        return int(min(max(4.0, self.rate * self.calls * seconds), MOST_SPANS))
+        """How many calls are to be prepared that are looked at: those of two steps, or of three windows in which they are."""
+        if self.state == WINDOWS:
+            return int(min(max(4.0, 3.0 * self.looked_at_in_one()), MOST_SPANS))
+        return int(min(max(4.0, self.rate * self.calls * 2 * STEP_SECONDS), MOST_SPANS))
+
+    def looked_at_in_one(self) -> float:
+        """How many of its calls are to be looked at in a window in which they are."""
+        return self.rate * IN_WINDOW * self.calls * WINDOW_NET_NS * LOOKING / 1e9
 
     def burst(self) -> int:
         """How many calls are looked at one after the other: no more than a window has, or whole windows would go by without one."""
@@ -146,7 +153,7 @@ class Steered:
             return 1
         if self.state != WINDOWS:
             return BURST
-        return int(min(max(self.rate * 2 * PARTS * self.calls * WINDOW_NET_NS / 1e9, 1.0), BURST))
+        return int(min(max(self.looked_at_in_one(), 1.0), BURST))
 
     def in_all(self) -> int:
         """Calls its pacers have counted."""
@@ -172,7 +179,12 @@ class Sums:
         """Spans that are parents of what was handed over, and have not come yet."""
 
     def weigh(
-        self, records: list[Any], length: int, there: Tally, look_at: Callable[[list[Any], int], None], limits: dict[Site, int]
+        self,
+        records: list[Any],
+        length: int,
+        there: Tally,
+        look_at: Callable[[list[Any], int], None],
+        limits: dict[Site, int],
     ) -> int:
         """Say what the records of the buffer's first so many parts stand for (`length`); how many parts of these are left.
 
