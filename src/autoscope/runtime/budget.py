@@ -59,7 +59,7 @@ FIXED = 0.2
 MOST_CALM = 4.0
 LONGEST_STEP_SECONDS = 2.0
 """Between two steps."""
-FIRST_GLANCE_SECONDS, LONGEST_GLANCE_SECONDS = 0.02, 0.1
+FIRST_GLANCE_SECONDS, LONGEST_GLANCE_SECONDS = 0.02, 0.3
 """Between two glances at how much was recorded since the last step: a program begins something new at any time."""
 LEAST_ALARMING = 200
 """Records from which on a step is taken at once, where they cost more than..."""
@@ -471,7 +471,7 @@ class Budget:
             # Each costs more where there are few: nothing of it is at hand in the processor any more.
             each = min(max(for_records / self.left, EXPORTED_NS / 2), 10 * EXPORTED_NS)
             self.exported_ns += (each - self.exported_ns) * 0.3
-        self.fixed += (by_itself * 1e9 / base - self.fixed) * 0.2
+        self.fixed += (by_itself * 1e9 / base - self.fixed) * 0.4
         rhythm = looking * seconds / (FIXED * self.share * base)
         rhythm = self.rhythm * 0.7 + rhythm * self.calm * 0.3
         self.rhythm = min(max(rhythm, STEP_SECONDS), LONGEST_STEP_SECONDS)

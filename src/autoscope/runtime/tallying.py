@@ -293,18 +293,18 @@ class Sums:
         """
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
-        parts = iter(records[:length])
         needed = self.needed
         before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
         each = {site: there[site] // limit + 1 for site, limit in limits.items()}
-        for record in zip(parts, parts, parts, parts, parts, parts, parts, strict=True):
-            site, span, details = record[0], record[1], record[6]
+        columns = [records[part:length:WIDTH] for part in (0, 1, 6)]
+        for number, (site, span, details) in enumerate(zip(*columns, strict=True)):
             if span in needed:
                 needed.discard(span)
-            elif site in each and not (details is not None and error_of(details)):
+            elif site in each and (details is None or not error_of(details)):
                 seen[site] += 1
                 if seen[site] % each[site]:
                     continue
+            record = records[number * WIDTH : (number + 1) * WIDTH]
             if record[3]:
                 needed.add(record[3][1])
             tally[site] += 1

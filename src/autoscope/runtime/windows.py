@@ -167,7 +167,7 @@ class Windows:
 
     def apart_ns(self) -> float:
         """CPU time of the program's from one to the next, at least."""
-        return max(self.cost_ns * self.budget.calm / (SHARE * self.budget.share), 1.0)
+        return max(self.cost_ns / (SHARE * self.budget.share), 1.0)
 
     def open_share(self) -> float:
         """Share of the time in which one is open."""
@@ -239,7 +239,7 @@ class Windows:
         apart = self.apart_ns()
         pause = max(used / self.duty * self.part, apart) - used
         each = (now - began) / used
-        seconds = min(max(pause, 0.0) * each, max(MOST_APART_SECONDS * self.budget.calm, apart * each))
+        seconds = min(max(pause, 0.0) * each, max(MOST_APART_SECONDS, apart * each))
         self.at = now + seconds * (0.5 + sites.random.random())
 
     def cut_short(self) -> None:
