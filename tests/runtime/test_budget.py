@@ -375,15 +375,16 @@ def test_a_window_in_which_the_program_waits_tells_nothing(unbudgeted):
     stratum = steered.stratum
     compute(0.05)
     for computes in (False, True):
-        steering.open_window(time.monotonic())
-        steering.begin_counting(time.monotonic())
+        steering.windows.open(time.monotonic())
+        steering.windows.count(time.monotonic())
         if computes:
             for _ in range(100):
                 inner(1)
             compute(0.002)
-        steering.close_window(time.monotonic())
+        steering.windows.close(time.monotonic())
         assert (steered.stratum > stratum, steered.owed > 0) == (computes, computes)
-        assert steering.turn_at > time.monotonic()
+        steering.windows.wait(time.monotonic())
+        assert steering.windows.at > time.monotonic()
     assert steered.owed > 500, "the time in which it was not counted is the last window's to tell"
     steering.let_go()
 
@@ -401,14 +402,14 @@ def test_a_closure_in_windows(unbudgeted):
 
     assert not site.armed
     assert call(100) == (0, 0)
-    steering.open_window(time.monotonic())
+    steering.windows.open(time.monotonic())
     recorded, counted = call(100)
     assert 0 < recorded <= 100
     assert counted == 100
-    steering.begin_counting(time.monotonic())
+    steering.windows.count(time.monotonic())
     assert call(200) == (0, 300)
     compute(0.002)
-    steering.close_window(time.monotonic())
+    steering.windows.close(time.monotonic())
     assert call(100) == (0, 300)
     assert steered.owed >= 200, "more, for the time in which it was not counted"
     steering.let_go()
@@ -877,7 +878,7 @@ def test_what_is_woven_anew_is_let_go_of(app, state):
         assert bootstrap.running.drain.catch_up(10)
         steering.take_up()
     gone = [
-        site for site in (*steering.warm, *steering.active, *steering.windows, *sites.shares) if sites.is_retired(site)
+        site for site in (*steering.warm, *steering.active, *steering.windows.functions, *sites.shares) if sites.is_retired(site)
     ]
     assert gone == []
     bootstrap.stop()

@@ -220,7 +220,7 @@ class Budget:
         """Seconds to the next glance."""
         self.alarmed = False
         """Whether the last step was taken because of what was recorded: it tells little of what steps cost."""
-        self.sums.needed = set()
+        self.sums.callers = set()
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
 
@@ -424,6 +424,7 @@ class Budget:
         )
         self.allowed_spans = self.most_spans * seconds * 1e9 / net
         self.settle(now, buffered)
+        self.windows.choose()
         self.refill()
         if self.active:
             for shown, new in zip(self.shown, calls.empty(), strict=True):
@@ -700,9 +701,9 @@ class Budget:
         self.thinned[place_of(site)] = _is_full(site)
         before = steered.state
         self.sums.end_state(site, steered, buffered[site])
-        if before == WINDOWS:
-            self.windows.drop(site)
-            if state != WINDOWS and steered.silent is not None:
+        if before == WINDOWS != state:
+            self.windows.drop(site, self.net_now())
+            if steered.silent is not None:
                 if steered.pacer is not None:
                     steered.stepped -= steered.silent.count()
                     steered.counted = steered.pacer.count()

@@ -43,7 +43,7 @@ SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
-MOST_NEEDED = 100_000
+MOST_CALLERS = 16_384
 """Callers that are waited for. More of them will not come."""
 
 
@@ -79,6 +79,7 @@ class Steered:
     """One function the budget knows, whether all of its calls are recorded or not."""
 
     __slots__ = (
+        "begun",
         "calls",
         "capture",
         "counted",
@@ -122,6 +123,8 @@ class Steered:
         """Calls, counted or estimated, that no recorded one stands for yet."""
         self.seen = 0
         """Windows of its so far."""
+        self.begun = 0
+        """Calls its pacers had counted when the last one was opened."""
         self.past: list[Past] = []
         """Of records in the buffer from before its state changed, oldest first."""
         self.calls = 0.0
@@ -175,7 +178,7 @@ class Sums:
         """Functions whose records may stand for more than one call."""
         self.left: dict[Place, float] = {}
         """Calls for which no record stands, of functions that have other sites by now."""
-        self.needed: set[int] = set()
+        self.callers: set[int] = set()
         """Spans that are parents of what was handed over, and have not come yet."""
 
     def weigh(
@@ -199,10 +202,10 @@ class Sums:
             kept, kept_before = self.shed(records, length, there, limits)
         else:
             kept, kept_before = there, before
-            self.needed.update([parent[1] for parent in records[3:length:WIDTH] if parent])
-            self.needed.difference_update(records[1:length:WIDTH])
-        if len(self.needed) > MOST_NEEDED:
-            self.needed.clear()
+            self.callers.update([parent[1] for parent in records[3:length:WIDTH] if parent])
+            self.callers.difference_update(records[1:length:WIDTH])
+        if len(self.callers) > MOST_CALLERS:
+            self.callers.clear()
         length = sum(kept.values()) * WIDTH
         if self.active:
             look_at(records, length)
@@ -293,7 +296,7 @@ class Sums:
         """
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
-        needed = self.needed
+        needed = self.callers
         before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
         each = {site: there[site] // limit + 1 for site, limit in limits.items()}
         columns = [records[part:length:WIDTH] for part in (0, 1, 6)]

@@ -21,6 +21,7 @@ keep_builtins(globals())
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from autoscope.runtime.budget import Budget
+    from autoscope.runtime.pacing import Pacer
 
 SHARE = 0.15
 """Of the budget, that windows may take beside what is counted in them."""
@@ -38,10 +39,11 @@ LONGEST_NET_NS = 100_000_000
 """CPU time of the program's in the longest, of which there are so few that each has to tell more."""
 MOST_APART_SECONDS = 0.5
 """They come at least so often, if the budget allows it."""
+CONTROLS = 8
 MOST_CHECKS = 60
 LEAST_CHECKED = 500
 MOST_ERROR = 0.1
-"""What windows tell is corrected by functions counted all the time if that can be done as well as this."""
+"""What windows tell is corrected by so many functions that are counted all the time, if that can be done as well as this."""
 
 # At the speed at which a recorded call takes 500 ns in the thread that makes it, in nanoseconds.
 SWAP_NS = 1500
@@ -74,6 +76,8 @@ class Windows:
         """Windows since somebody last asked for what they cost."""
         self.cost_ns = float(WINDOW_NS)
         """What one takes in all."""
+        self.controls: list[Pacer] = []
+        """Of the functions that are called most of those that are counted all the time."""
         self.begin()
 
     def begin(self) -> None:
@@ -96,9 +100,13 @@ class Windows:
             self.waiting.append(site)
         self.functions[site] = steered
 
-    def drop(self, site: Site) -> None:
-        self.functions.pop(site, None)
-        self.here.pop(site, None)
+    def drop(self, site: Site, total: float) -> None:
+        """Count this function no more: what it was called since its last window is owed as far as is known."""
+        steered = self.functions.pop(site)
+        known = steered.calls * max(total - steered.stratum, 0.0) / 1e9
+        if self.here.pop(site, None) is not None:
+            known = max(known, steered.in_all() - steered.begun)
+        steered.owed += known
 
     def turn(self, now: float) -> None:
         """Open or close one, if it is time."""
@@ -127,6 +135,7 @@ class Windows:
         self.here = self.next_ones()
         is_looked_at = False
         for site, steered in self.here.items():
+            steered.begun = steered.in_all()
             if steered.waited >= 2 * PARTS or sites.random.random() * PARTS < 1.0:
                 steered.waited = 0
                 self.budget.give(site, steered, steered.pacer)
@@ -264,13 +273,19 @@ class Windows:
             if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
                 self.budget.renew(site, steered)
 
+    def choose(self) -> None:
+        """Choose by which functions windows are compared with what is between them."""
+        if self.functions:
+            paced = [one for one in self.budget.active.values() if one.state == PACED and one.pacer is not None]
+            paced.sort(key=_calls)
+            self.controls = [one.pacer for one in paced[-CONTROLS:]]  # type: ignore[misc]
+
     def control(self) -> tuple[int, int]:
-        """(which functions are counted all the time, how many calls those had)."""
+        """(which functions these are, how many calls they had)."""
         count = names = 0
-        for steered in self.budget.active.values():
-            if steered.state == PACED and steered.pacer is not None:
-                names ^= id(steered.pacer)
-                count += steered.pacer.count()
+        for pacer in self.controls:
+            names ^= id(pacer)
+            count += pacer.count()
         return names, count
 
     def progress(self, spent: float, since: float) -> float:
@@ -300,6 +315,10 @@ def counted_ns(steered: Steered) -> float:
 
 def _load(steered: Steered) -> float:
     return steered.calls * counted_ns(steered)
+
+
+def _calls(steered: Steered) -> float:
+    return steered.calls
 
 
 def _drawn(site: Site) -> float:
