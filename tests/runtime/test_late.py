@@ -213,6 +213,75 @@ def test_what_is_folded_below_a_long_call_is_told_meanwhile():
     assert counters.folded == 12
 
 
+def outlived(folder, places, numbers, trace):
+    """A call that is folded, into one that is sent, and has ended; what a thread or task begun in it has as its parent."""
+    main, caller = next(numbers), next(numbers)
+    folder.take(Batch([places[1], caller, trace, (trace, main), 5, 15, None]), 0)
+    folder.take(Batch([places[0], main, trace, None, 0, 100, None]), 0)
+    return (trace, main), (trace, caller)
+
+
+def test_how_long_a_folded_call_is_remembered():
+    """For 16,384 calls of the process at least: what outlives it for longer names it, though it was not sent."""
+    places, numbers = functions(3), ids()
+    folder = Late()
+    folder.follow(False, None, 50 * US)
+    trace = Trace(1)
+    main, caller = outlived(folder, places, numbers, trace)
+
+    def parent_of_a_late_one():
+        (sent,) = flat(folder.take(Batch([places[2], next(numbers), trace, caller, 200, 210, None]), 0))
+        return sent[3]
+
+    for _ in range(fold.REMEMBERED - 1):
+        assert len(folder.take(Batch([places[0], next(numbers), Trace(2), None, 0, 10, None]), 0)) == 1
+    assert parent_of_a_late_one() == main
+    for _ in range(2 * fold.REMEMBERED):
+        folder.take(Batch([places[0], next(numbers), Trace(2), None, 0, 10, None]), 0)
+    # It may as well not have ended yet: what is below it waits for it, and is told at the end.
+    assert not len(folder.take(Batch([places[2], next(numbers), trace, caller, 200, 210, None]), 0))
+    (told,) = flat(folder.settle(True))
+    assert told[3] == caller
+
+
+def test_who_outlives_a_folded_call_when_nothing_is_folded_any_more():
+    """A change of the plan file: its caller was not sent all the same."""
+    places, numbers = functions(3), ids()
+    folder = Late()
+    folder.follow(False, None, 50 * US)
+    trace = Trace(1)
+    main, caller = outlived(folder, places, numbers, trace)
+    folder.follow(False, None, None)
+    (sent,) = flat(folder.take(Batch([places[2], next(numbers), trace, caller, 200, 210, None]), 0))
+    assert sent[3] == main
+    # After a while nobody looks any more.
+    for _ in range(2 * fold.REMEMBERED + 2):
+        folder.take(Batch([places[0], next(numbers), Trace(2), None, 0, 10, None]), 0)
+    assert not folder.fold.folding and not folder.fold.open
+    batch = Batch([places[0], next(numbers), Trace(2), None, 0, 10, None])
+    assert folder.take(batch, 0).parts is batch.parts
+
+
+def test_a_call_with_a_span_below_it_is_sent_however_long_ago_that_was():
+    """Folded calls below it were told of after half a minute, on a span that names it; then it ends, and is short by the plan."""
+    places, numbers = functions(3), ids()
+    trace = Trace(1)
+    main, caller, failed = next(numbers), next(numbers), next(numbers)
+    folder = Late()
+    folder.follow(False, None, 3600 * 10**9)
+    for _ in range(2):
+        folder.take(Batch([places[2], next(numbers), trace, (trace, caller), 5, 15, None]), 0)
+    (failure_sent,) = flat(folder.take(Batch([places[2], failed, trace, (trace, main), 5, 15, failure()]), 0))
+    (told,) = flat(folder.due(fold.OPEN_NS))
+    assert (told[3], failure_sent[3]) == ((trace, caller), (trace, main))
+    assert not len(folder.due(3 * fold.OPEN_NS))
+    ended = 4 * fold.OPEN_NS
+    sent = flat(folder.take(Batch([places[1], caller, trace, (trace, main), 0, ended, None]), ended))
+    assert [record[1] for record in sent] == [caller]
+    sent = flat(folder.take(Batch([places[0], main, trace, (trace, next(numbers)), 0, ended, None]), ended))
+    assert [record[1] for record in sent] == [main]
+
+
 def test_more_functions_than_there_is_room_for():
     """They are counted as others, and no call is lost."""
     places, numbers = functions(fold.MOST_FUNCTIONS + 50), ids()
@@ -344,6 +413,19 @@ def test_too_old_is_decided_by_rate_and_kept_from_its_first_error_on(keeper):
         assert sent[2].tracestate == "ot=th:0"
         assert len(keeper.take(one(trace, site, 1), 0)) == 1
         assert counters.sampled_out == 0
+
+
+def test_who_outlives_a_call_that_was_left_out_early(keeper):
+    """Kept from the error on: what was begun in a call from before names that, which is not there; the process says it decided early."""
+    keeper.follow(True, None, None)
+    (site,) = functions(1)
+    trace = trace_that(False)
+    keeper.take(one(trace, site, 2, (trace, 1)), 0)
+    keeper.before_fork()
+    assert not len(keeper.due(0)) and counters.early == 1
+    keeper.take(one(trace, site, 3, (trace, 1), details=failure()), 0)
+    (sent,) = flat(keeper.take(one(trace, site, 4, (trace, 2)), 0))
+    assert sent[3][1] == 2 and sent[2].tracestate == late.ALL_KEPT
 
 
 def test_too_much_is_decided_early(keeper, monkeypatch):
@@ -676,6 +758,37 @@ def test_a_fork_in_the_middle(tmp_path):
     assert len(ran.processes) == 2
     calls = totals(tmp_path)
     assert (calls["leaf"], calls["work"], calls["fails"], calls["main"]) == (130, 3, 3, 1)
+
+
+def test_a_fork_in_a_short_call(tmp_path):
+    """The child's spans name it, so it is sent. What had been folded by then is known in the child, too."""
+    ran = traced(
+        tmp_path,
+        """
+        import autoscope, contextvars, os
+        def leaf(): return 1
+        def fails(): raise ValueError("on purpose")
+        def spawn(): return contextvars.copy_context()
+        def forks(context):
+            child = os.fork()
+            if child:
+                os.waitpid(child, 0)
+            else:
+                try: fails()
+                except ValueError: pass
+                context.run(leaf)
+                os._exit(0)
+        def main():
+            context = spawn()
+            autoscope.flush()
+            forks(context)
+        main()
+        """,
+        "{fold_under: 1h}",
+    )
+    ran.whole()
+    assert ran.names == {"main": 1, "forks": 1, "fails": 1, "leaf": 1}
+    assert (ran.parent_name(ran.one("fails")), ran.parent_name(ran.one("leaf"))) == ("forks", "main")
 
 
 def test_sampled_out_and_kept_add_up(tmp_path):
