@@ -38,8 +38,9 @@ from autoscope.runtime.dealing import (
     deal,
 )
 from autoscope.runtime.pacing import IN_SITE, Pacer
-from autoscope.runtime.sites import site_of
-from autoscope.runtime.tallying import Steered, in_buffer, place_of
+from autoscope.runtime.sites import WIDTH, site_of
+from autoscope.runtime.spans import Trace
+from autoscope.runtime.tallying import CROWD, MOST_CALLERS, Steered, Sums, Tally, in_buffer, place_of
 from autoscope.weave import pace
 
 LOADS = st.dictionaries(
@@ -67,7 +68,7 @@ def cost(load, share):
     return looked_at + load.calls * share.duty * load.counted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9))
 def test_no_more_is_dealt_out_than_there_is(loads, allowed):
     """But for the least that windows are open."""
@@ -78,7 +79,7 @@ def test_no_more_is_dealt_out_than_there_is(loads, allowed):
     assert sum(cost(loads[key], share) for key, share in dealt.items()) <= allowed * 1.001 + least
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9))
 def test_who_is_called_less_is_told_of_more(loads, allowed):
     """Of functions that are alike but for their calls, a rarer one has no smaller a share recorded."""
@@ -90,7 +91,7 @@ def test_who_is_called_less_is_told_of_more(loads, allowed):
     assert all(one >= other * 0.999 for one, other in zip(shares, shares[1:], strict=False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(
     {
         0: Load(4_905_716.0, 500.0, 180.0, paceable=False),
@@ -115,7 +116,7 @@ def test_a_larger_budget_gives_nobody_less(loads, allowed, more):
         assert DEPTH[large[key].state] <= DEPTH[small[key].state]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9), st.floats(1.0, 1e5), st.floats(1.0, 100.0))
 def test_spans_have_a_bound_too(loads, allowed, most, more):
     """No more than that in all, and a larger bound gives nobody less."""
@@ -344,6 +345,33 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
     steering.let_go()
     assert told == pytest.approx(called, abs=1)
     assert site.get is context.get
+
+
+def test_callers_of_what_was_handed_over_are_handed_over():
+    """However long they went on, and however many of their like are left out."""
+    crowded, callee = (
+        sites.new_site("app", name, "/app.py", 1, "function", "bytecode", ()) for name in ("many", "few")
+    )
+    trace, sums = Trace(1), Sums()
+    steered = sums.active[crowded] = Steered()
+    steered.state, steered.rate = PACED, 0.001
+    handed_over = []
+
+    def weigh(*records):
+        parts = [part for site, span, parent in records for part in (site, span, trace, parent, 0, 10, None)]
+        length = sums.weigh(parts, len(parts), Tally(parts[::WIDTH]), lambda records, length: None, {})
+        handed_over.append(parts[1:length:WIDTH])
+
+    crowd = [(crowded, number, None) for number in range(1000, 1000 + 20 * CROWD)]
+    weigh((callee, 1, (trace, 2)), (callee, 3, (trace, 2)))
+    weigh((callee, 4, None))
+    weigh(*crowd[:300], (crowded, 2, None), *crowd[300:])
+    assert 2 in handed_over[-1] and 0 < len(handed_over[-1]) < 2 * CROWD
+    assert not sums.callers
+    # Those of tasks that outlive them come no more, and are not remembered for ever.
+    for number in range(MOST_CALLERS + 10):
+        weigh((callee, 5, (trace, 10_000 + number)))
+    assert len(sums.callers) < 20
 
 
 def compute(seconds):
@@ -878,7 +906,9 @@ def test_what_is_woven_anew_is_let_go_of(app, state):
         assert bootstrap.running.drain.catch_up(10)
         steering.take_up()
     gone = [
-        site for site in (*steering.warm, *steering.active, *steering.windows.functions, *sites.shares) if sites.is_retired(site)
+        site
+        for site in (*steering.warm, *steering.active, *steering.windows.functions, *sites.shares)
+        if sites.is_retired(site)
     ]
     assert gone == []
     bootstrap.stop()

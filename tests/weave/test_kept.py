@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -123,8 +124,6 @@ def program(tmp_path, monkeypatch):
 
 def functions(module):
     """Function's qualified name -> itself, of those the module's author wrote."""
-    import gc
-
     return {
         one.__qualname__: one
         for one in gc.get_objects()
@@ -242,6 +241,24 @@ def test_it_costs_next_to_nothing(tmp_path, monkeypatch):
     assert set(calls) <= {"watch", "<listcomp>"}
     handle.uninstall()
     sys.modules.pop(module.__name__)
+
+
+def test_functions_that_were_woven_anew_are_forgotten(tmp_path, monkeypatch):
+    """Changed thousands of times, as a long-running program's may be, with a budget that asks about each of them."""
+    (tmp_path / "changing.py").write_text("def one(x): return x\ndef two():\n    def inner(): pass\n    return inner\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    handle = autoscope.install(strategy="full_trace", include=["changing"], store="")
+    try:
+        importlib.import_module("changing")
+        for number in range(150):
+            autoscope.update("changing.*", capture={"args": number % 2 == 0, "return": False})
+            pace.functions_of({site for site in sites.sites if site.module == "changing"})
+        ours = [site for site in gc.get_objects() if type(site) is sites.Site and site.module == "changing"]
+        # Twice as many as there are, and a hundred, in each of two rooms.
+        assert len(ours) < 2 * (2 * 3 + 100) + 10
+    finally:
+        handle.uninstall()
+        sys.modules.pop("changing")
 
 
 SCRIPT = """

@@ -72,12 +72,16 @@ class Folder:
         self.gone: dict[int, Any] = {}
         """Calls that have ended -> the span they were counted under, None where they were sent."""
         self.gone_before: dict[int, Any] = {}
+        self.folding = 0
+        """Of these two so many may have folded calls in them, though none is folded any more."""
         self.shown: set[int] = set()
         """Spans of ours that OpenTelemetry code has asked for."""
 
     def take(self, parts: list[Any], now: int) -> list[Any]:
         """The parts of the records that are sent, in order."""
         under, opened, gone, shown = self.under, self.open, self.gone, self.shown
+        if under:
+            self.folding = 2
         out: list[Any] = []
         append = out.extend
         folded = 0
@@ -123,7 +127,7 @@ class Folder:
                 counted = target = None
                 above = self.sent_above(parent)
                 # Where the caller's record has come already, nothing can be counted in it any more.
-                if above[1] not in gone and above[1] not in self.gone_before:
+                if under and above[1] not in gone and above[1] not in self.gone_before:
                     target = opened.get(above[1])
                     if target is None:
                         target = opened[above[1]] = Fold(now)
@@ -171,6 +175,7 @@ class Folder:
             shown.difference_update(parts[1::WIDTH])
         if len(gone) > REMEMBERED:
             self.gone_before, self.gone = gone, {}
+            self.folding -= 1
         return out
 
     def sent_above(self, parent: Any) -> Any:
@@ -193,6 +198,10 @@ class Folder:
                 break
             del opened[span]
             out += beside(fold)
+            if self.under and len(opened) < MOST_OPEN:
+                # By now there is a span below it: it must not be folded itself, however long a call may be for that.
+                opened[span] = Fold(now)
+                opened[span].sent = True
         if len(self.shown) > MOST_SHOWN:
             self.shown.clear()
         return out
@@ -202,8 +211,17 @@ class Folder:
         opened, self.open = self.open, {}
         return [part for fold in opened.values() for part in beside(fold)]
 
-    def forget(self) -> None:
-        self.open, self.gone, self.gone_before = {}, {}, {}
+    def hold(self, span: int, now: int) -> None:
+        """Have a call that has not ended sent: spans of another process name it."""
+        if self.under and span not in self.gone and span not in self.gone_before:
+            fold = self.open.get(span)
+            if fold is None:
+                fold = self.open[span] = Fold(now)
+            fold.sent = True
+
+    def after_fork(self) -> None:
+        """In a new child: what has not ended is the parent's to tell. What it has folded already, calls here may outlive."""
+        self.open = {}
         self.shown.clear()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from itertools import chain
 
 from autoscope.ours import keep_builtins
-from autoscope.runtime import sampling
+from autoscope.runtime import context, sampling
 from autoscope.runtime.sites import WIDTH, Batch, counters
 from autoscope.runtime.spans import Clock, Trace, Undecided, error_of
 
@@ -71,7 +71,7 @@ class Late:
     def take(self, records: Any, now: int) -> Batch:
         """What is sent of these, and what is decided by them. `now`: all records made before have come."""
         parts = records.parts if type(records) is Batch else list(chain.from_iterable(records))
-        if self.fold is not None and (self.fold.under or self.fold.open):
+        if self.fold is not None and (self.fold.under or self.fold.open or self.fold.folding > 0):
             parts = self.fold.take(parts, now)
         out = self.keep(parts, now)
         if self.held > MOST_WAITING:
@@ -100,7 +100,10 @@ class Late:
         return Batch(out)
 
     def before_fork(self) -> None:
-        """Decide what waits: the child goes on with these traces, and is to decide alike."""
+        """Decide what waits: the child goes on with these traces, and is to decide alike. Its spans name the call that is current now."""
+        current = context.get()
+        if current and self.fold is not None:
+            self.fold.hold(current[1], Clock.now())
         for trace in list(self.waiting):
             self.decide_early(trace, Clock.now(), self.decided)
 
@@ -110,9 +113,7 @@ class Late:
             trace.waiting = None
         self.waiting, self.held, self.decided = {}, 0, []
         if self.fold is not None:
-            self.fold.forget()
-            if sampling.shown is not None:
-                sampling.shown = self.fold.shown.add
+            self.fold.after_fork()
 
     # Traces.
 

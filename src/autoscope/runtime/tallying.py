@@ -41,10 +41,10 @@ BURST = 32
 """Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
 SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
+MOST_CALLERS = 16_384
+"""Remembered because something below them was handed over."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
-MOST_CALLERS = 16_384
-"""Callers that are waited for. More of them will not come."""
 
 
 class Tally(dict["Site", int] if TYPE_CHECKING else dict):  # type: ignore[misc]
@@ -192,7 +192,7 @@ class Sums:
         """Say what the records of the buffer's first so many parts stand for (`length`); how many parts of these are left.
 
         `there`: how many records of each function these are. `look_at` is shown those that are left. `limits`: functions, which are among the
-        active ones, of which only so many may be left; see `limit`.
+        active ones, of which only so many may be left; see `limits_of`.
         """
         for site, steered in self.active.items():
             if DEPTH[steered.state] > 1 and there[site] > max(CROWD, 4 * steered.ahead(), 4 * steered.burst()):
@@ -205,7 +205,7 @@ class Sums:
             self.callers.update([parent[1] for parent in records[3:length:WIDTH] if parent])
             self.callers.difference_update(records[1:length:WIDTH])
         if len(self.callers) > MOST_CALLERS:
-            self.callers.clear()
+            self.callers.clear()  # most have come before what tasks of theirs recorded, or do not come at all
         length = sum(kept.values()) * WIDTH
         if self.active:
             look_at(records, length)

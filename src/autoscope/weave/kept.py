@@ -86,6 +86,7 @@ def verdict(site: Site) -> bool | None:
                 _verdicts[one] = True
             elif "<locals>" not in one.qualname:
                 _verdicts[one] = strong > HOLDERS
+        _forget_retired(_verdicts, False)
     return _verdicts.get(site)
 
 
@@ -98,6 +99,15 @@ def ask(made: Mapping[Site, int]) -> None:
     first, second = _left_over(made), _left_over(made)
     for site in made:
         _guesses[site] = not first[site] == second[site] == 0
+    _forget_retired(_guesses, True)
+
+
+def _forget_retired(found: dict[Site, bool], held: bool) -> None:
+    """Functions that were woven anew have other sites by now; the old ones would live for nobody else. `held`: also those said to be kept."""
+    if len(found) > 2 * len(sites.sites) + 100:
+        for site, is_held in list(found.items()):
+            if sites.is_retired(site) and (held or not is_held):
+                found.pop(site, None)
 
 
 def _left_over(made: Mapping[Site, int]) -> dict[Site, int]:
