@@ -40,7 +40,8 @@ from autoscope.runtime.dealing import (
 from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, site_of
 from autoscope.runtime.spans import Trace
-from autoscope.runtime.tallying import CROWD, MOST_CALLERS, Steered, Sums, Tally, in_buffer, place_of
+from autoscope.runtime.tallying import CROWD, MOST_CALLERS, Steered, Sums, Tally, in_buffer, limits_of, place_of
+from autoscope.runtime.windows import LONGEST_NET_NS, MOST_TOGETHER
 from autoscope.weave import pace
 
 LOADS = st.dictionaries(
@@ -394,6 +395,102 @@ def in_windows(name):
     steering.find([site])
     steering.change(site, steered, Share(WINDOWS, 0.5, 0.1), in_buffer(), "")
     return site, steering, steered
+
+
+def test_each_function_has_its_windows():
+    """A few at a time, the dearest alone; all once before one comes again; who is new is next."""
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    windows = steering.windows
+    windows.duty = 0.01
+    many = [sites.new_site("app", f"of{number}", "/app.py", 1, "function", "bytecode", ()) for number in range(100)]
+    for number, site in enumerate(many):
+        windows.functions[site] = Steered()
+        windows.functions[site].calls = 1e6 if number == 50 else 1e3
+    for _ in range(3):
+        seen = []
+        while len(seen) < len(many):
+            together = windows.next_ones()
+            assert len(together) == 1 if many[50] in together else len(together) <= MOST_TOGETHER
+            assert 10_000_000 <= windows.length <= LONGEST_NET_NS
+            seen += together
+        assert len(seen) == len(set(seen)) == len(many)
+    windows.next_ones()
+    new = sites.new_site("app", "new", "/app.py", 1, "function", "bytecode", ())
+    windows.add(new, Steered(), 0.0)
+    assert new in windows.next_ones()
+
+
+def test_what_leaves_a_window_that_is_open_is_owed(unbudgeted):
+    """What was counted in it at least, for which there may be records."""
+    inner = unbudgeted.make(1)
+    site, steering, steered = in_windows("make.<locals>.inner")
+    steered.calls = 0.0
+    steering.windows.open(time.monotonic())
+    for number in range(50):
+        inner(number)
+    steering.change(site, steered, Share(EVERY), in_buffer(), "")
+    assert steered.owed >= 50
+    assert stands_for(steering, site) == pytest.approx(50)
+    assert not steering.windows.here
+
+
+def test_a_window_is_cut_short(unbudgeted):
+    """Its functions have their author's code again, and it tells nothing."""
+    inner = unbudgeted.make(1)
+    site, steering, steered = in_windows("make.<locals>.inner")
+    steering.windows.open(time.monotonic())
+    steering.windows.count(time.monotonic())
+    inner(1)
+    compute(0.002)
+    steering.rest()
+    assert not site.armed and steered.owed == 0.0 and not steering.windows.is_open
+
+
+def test_what_is_recorded_all_at_once_is_looked_at_at_once(unbudgeted):
+    """Long before the next step is due."""
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    steering.hurried, steering.rhythm = False, 60.0
+    steering.turn()
+    assert not steering.warm
+    compute(0.01)
+    steering.turn()
+    assert not steering.warm, "nothing was recorded"
+    unbudgeted.rare(2000)
+    steering.turn()
+    hot = found("Thing.hot")
+    assert steering.warm[hot].state != EVERY
+    assert steering.due() < 1.0
+    steering.let_go()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.integers(0, 30), st.integers(1, 5000), max_size=12), st.integers(1, 3000))
+def test_how_many_may_be_left(counts, most):
+    """No more than so many in all, or one of each; who has few keeps them, and who is asked for all."""
+    there = Tally()
+    there.update(counts)
+    limits = limits_of(there, most, lambda site: site == 7)
+    left = {site: min(count, limits.get(site, count)) for site, count in counts.items()}
+    assert 7 not in limits
+    assert sum(left.values()) <= max(most, len(counts)) + counts.get(7, 0)
+    assert all(left[one] >= left[other] for one in limits for other in left if other != 7)
+
+
+def test_what_is_left_out_is_stood_for(unbudgeted):
+    """Far more is recorded than may be handed over: callers stay, and the sums hold."""
+    steering = Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
+    for _ in range(20):
+        unbudgeted.rare(200)
+    hot, half, rare = found("Thing.hot"), found("Thing.half"), found("rare")
+    told = dict.fromkeys((hot, half, rare), 0.0)
+    length = steering.weigh(sites.records, len(sites.records))
+    left = length // WIDTH
+    assert left < 1500
+    spans = set(sites.records[1:length:WIDTH])
+    assert all(parent[1] in spans for parent in sites.records[3:length:WIDTH] if parent)
+    for one in sites.recorded():
+        told[one[0]] = told.get(one[0], 0.0) + 1 / (sites.share_of(one[0], one[4]) or 1)
+    assert (told[hot], told[half], told[rare]) == pytest.approx((4000, 4000, 20))
 
 
 def test_a_window_in_which_the_program_waits_tells_nothing(unbudgeted):

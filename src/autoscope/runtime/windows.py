@@ -269,7 +269,7 @@ class Windows:
             steered.owed += count * max(stretch, 1.0)
             steered.stratum = total
             steered.seen += 1
-            steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / steered.seen)
+            steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / (steered.seen + 1))
             if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
                 self.budget.renew(site, steered)
 
