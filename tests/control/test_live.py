@@ -283,6 +283,8 @@ def test_changes_while_threads_call(installed):
         ends.append(1)
 
     threads = [threading.Thread(target=work) for _ in range(2)]
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.0002)  # more often under a call, and whoever makes the changes need not wait as long
     for thread in threads:
         thread.start()
     for turn in range(3):
@@ -295,6 +297,7 @@ def test_changes_while_threads_call(installed):
     stop.set()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(usual)
     assert (wrong, len(ends)) == ([], 2)
 
 

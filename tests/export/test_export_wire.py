@@ -150,7 +150,7 @@ def batches(draw):
     return batch
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches())
 def test_the_official_encoder_says_the_same(batch):
     """Any records: every field equal, the envelope included."""

@@ -302,7 +302,7 @@ words = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     content=st.one_of(st.binary(max_size=80), st.lists(words, max_size=25).map(lambda each: " ".join(each).encode()))
 )
@@ -329,7 +329,7 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(mapping=st.dictionaries(st.sampled_from("modules capture sampling include redact provenance".split()), trees))
 def test_whatever_a_mapping_holds_it_is_a_plan_or_refused_in_one_line(mapping):
     """No other exception leaves the reader, and a plan it becomes can be handed on."""

@@ -730,7 +730,7 @@ def test_frequencies_are_bounded() -> None:
 GRAPHS = st.lists(st.lists(st.tuples(st.integers(0, 11), st.booleans()), max_size=5), min_size=12, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(GRAPHS)
 def test_any_graph_is_spread_over(graph: list[list[tuple[int, bool]]]) -> None:
     """Who has callers has the sum of what they bring; what calls in a circle is marked, and nothing else; all is finite."""

@@ -66,7 +66,7 @@ def forests(draw):
     return rows, running
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(forests())
 def test_figures_are_those_of_the_definition(forest):
     """One pass gives what counting every nanosecond gives; nothing is ever negative."""

@@ -67,7 +67,7 @@ def cost(load, share):
     return looked_at + load.calls * share.duty * load.counted
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9))
 def test_no_more_is_dealt_out_than_there_is(loads, allowed):
     """But for the least that windows are open."""
@@ -78,7 +78,7 @@ def test_no_more_is_dealt_out_than_there_is(loads, allowed):
     assert sum(cost(loads[key], share) for key, share in dealt.items()) <= allowed * 1.001 + least
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9))
 def test_who_is_called_less_is_told_of_more(loads, allowed):
     """Of functions that are alike but for their calls, a rarer one has no smaller a share recorded."""
@@ -90,7 +90,7 @@ def test_who_is_called_less_is_told_of_more(loads, allowed):
     assert all(one >= other * 0.999 for one, other in zip(shares, shares[1:], strict=False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @example(
     {
         0: Load(4_905_716.0, 500.0, 180.0, paceable=False),
@@ -115,7 +115,7 @@ def test_a_larger_budget_gives_nobody_less(loads, allowed, more):
         assert DEPTH[large[key].state] <= DEPTH[small[key].state]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOADS, st.floats(1e3, 1e9), st.floats(1.0, 1e5), st.floats(1.0, 100.0))
 def test_spans_have_a_bound_too(loads, allowed, most, more):
     """No more than that in all, and a larger bound gives nobody less."""

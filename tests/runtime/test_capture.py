@@ -85,7 +85,7 @@ def nested():
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(nested())
 def test_any_value_of_the_built_in_types(value):
     """Whatever is in it: no exception, the same text twice, so long and no longer, and the value is what it was."""

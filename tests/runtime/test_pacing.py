@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autoscope.runtime.pacing import MOST_LAID, Pacer
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.floats(1.0, 30.0),
     st.lists(

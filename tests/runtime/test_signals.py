@@ -97,7 +97,7 @@ def test_timeouts_by_alarm_happen(tmp_path):
 def test_every_entry_of_a_traceback_has_a_line(tmp_path, strategy):
     """Wherever the alarm comes, while an exception of the program's is being recorded too: pytest's reports compute with lines."""
     source = """
-        import signal, time
+        import signal
         class Timeout(Exception): pass
         def alarm(*_): raise Timeout
         signal.signal(signal.SIGALRM, alarm)
@@ -111,8 +111,8 @@ def test_every_entry_of_a_traceback_has_a_line(tmp_path, strategy):
                 for i in steps():
                     try: failing(i)
                     except ValueError: pass
-        without, until, tries = {}, time.time() + 2, 0
-        while time.time() < until:
+        without, tries = {}, 0
+        while tries < 800:
             tries += 1
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.0005 + tries % 97 * 1e-5)
@@ -123,10 +123,10 @@ def test_every_entry_of_a_traceback_has_a_line(tmp_path, strategy):
                     if entry.tb_lineno is None and "app.py" in entry.tb_frame.f_code.co_filename:
                         without[entry.tb_frame.f_code.co_name] = without.get(entry.tb_frame.f_code.co_name, 0) + 1
                     entry = entry.tb_next
-        print(tries > 100, without)
+        print(without)
     """
     ran = run(tmp_path, source, strategy=strategy, env={"AUTOSCOPE_STRICT": None, "OTEL_BSP_MAX_QUEUE_SIZE": "1000"})
-    assert (ran.out, ran.err) == ("True {}\n", "")
+    assert (ran.out, ran.err) == ("{}\n", "")
 
 
 WAKING = """
