@@ -1,4 +1,4 @@
-"""The plan file of a running process: what is saved holds within a second, what cannot be used changes nothing."""
+"""The plan file of a running process: what is saved holds soon, what cannot be used changes nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ for line in sys.stdin:
 """
 HELPER = "def help(x):\n    return len([x, x])\n"
 PLAN = "version: 1\nstrategy: full_trace\n"
-SECONDS = 1.0
 
 
 class Program:
@@ -58,13 +57,12 @@ class Program:
                 connection.sendall(b'{"verb": "info"}\n')
                 assert b"".join(iter(lambda: connection.recv(65536), b""))
 
-    def becomes(self, expected, within=SECONDS):
-        """How many seconds it took until ten rounds make so many spans."""
-        began = time.monotonic()
-        while self.spans() != expected:
-            assert time.monotonic() - began < within + 2.0, f"still {self.spans()} spans instead of {expected}"
+    def becomes(self, expected):
+        """Waits until ten rounds make so many spans."""
+        deadline = time.monotonic() + 20
+        while (found := self.spans()) != expected:
+            assert time.monotonic() < deadline, f"still {found} spans instead of {expected}"
             time.sleep(0.02)
-        return time.monotonic() - began
 
     def refused(self, word):
         """Whether a refusal with that word in it is said."""

@@ -62,10 +62,11 @@ def test_djangos_autoreloader(tmp_path):
             print(watched.__file__ in files, os.path.abspath(sys.argv[0]) in files, os.environ[autoreload.DJANGO_AUTORELOAD_ENV], flush=True)
             if watched.VALUE: os._exit(7)
             def change():
-                time.sleep(1.2)
-                with open(watched.__file__, "w") as file: file.write("VALUE = 1  # changed\\ndef f(): return len('again')\\n")
-                future = time.time() + 5
-                os.utime(watched.__file__, (future, future))
+                for turn in range(1, 25):  # until it has been looked at both before and after a change
+                    time.sleep(1.2)
+                    with open(watched.__file__, "w") as file: file.write("VALUE = 1  # changed\\ndef f(): return len('again')\\n")
+                    future = time.time() + 5 * turn
+                    os.utime(watched.__file__, (future, future))
             threading.Thread(target=change, daemon=True).start()
             time.sleep(30)
         autoreload.run_with_reloader(serve)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -97,12 +96,9 @@ def test_a_byte_order_mark_is_read_over():
 
 
 def test_a_plan_that_is_too_large_is_refused_at_once():
-    """10 MB of YAML are not parsed."""
-    content = b"modules:\n" + b"  shop.cart: {level: off}\n" * (10 * 10**6 // 26)
-    started = time.perf_counter()
-    message = refusal(content)
-    assert time.perf_counter() - started < 1
-    assert message == (
+    """10 MB of YAML are not parsed: what is wrong in the first line is not found."""
+    content = b"modules: ]\n" + b"  shop.cart: {level: off}\n" * (10 * 10**6 // 26)
+    assert refusal(content) == (
         "plan.yaml: larger than 5 MB, the most a plan may have; "
         "leave to `strategy` and globs what needs no entry of its own"
     )
@@ -120,20 +116,16 @@ def test_deep_nesting_is_refused_before_it_hurts(opening):
     content = opening * (MOST_BYTES // len(opening) // 100)
     if opening != "- ":
         content = "modules: " + content
-    started = time.perf_counter()
     assert ": more than 32 levels deep; a plan needs six" in refusal(content)
-    assert time.perf_counter() - started < 2
 
 
 def test_aliases_cannot_multiply():
-    """A billion laughs are refused at the first few thousand."""
+    """A billion laughs, which no machine has room for, are refused at the first few thousand."""
     lines = ["provenance:", "  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     lines += [f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
-    started = time.perf_counter()
     assert refusal("\n".join(lines)) == (
         "plan.yaml:6:17: aliases repeat more than 20000 values; write out what is meant"
     )
-    assert time.perf_counter() - started < 1
 
 
 FILES = [
