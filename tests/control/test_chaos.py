@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "chaos"))
 
 from chaos import RATE, chaos
 
-SECONDS = 8
+SECONDS = 6
 SEED = 11
 
 
