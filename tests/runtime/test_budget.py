@@ -38,8 +38,9 @@ from autoscope.runtime.dealing import (
     deal,
 )
 from autoscope.runtime.pacing import IN_SITE, Pacer
-from autoscope.runtime.sites import site_of
-from autoscope.runtime.tallying import Steered, in_buffer, place_of
+from autoscope.runtime.sites import WIDTH, site_of
+from autoscope.runtime.spans import Trace
+from autoscope.runtime.tallying import CROWD, MOST_CALLERS, Steered, Sums, Tally, in_buffer, place_of
 from autoscope.weave import pace
 
 LOADS = st.dictionaries(
@@ -344,6 +345,31 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
     steering.let_go()
     assert told == pytest.approx(called, abs=1)
     assert site.get is context.get
+
+
+def test_callers_of_what_was_handed_over_are_handed_over():
+    """However long they went on, and however many of their like are left out."""
+    crowded, callee = (sites.new_site("app", name, "/app.py", 1, "function", "bytecode", ()) for name in ("many", "few"))
+    trace, sums = Trace(1), Sums()
+    steered = sums.active[crowded] = Steered()
+    steered.state, steered.rate = PACED, 0.001
+    handed_over = []
+
+    def weigh(*records):
+        parts = [part for site, span, parent in records for part in (site, span, trace, parent, 0, 10, None)]
+        length = sums.weigh(parts, len(parts), Tally(parts[::WIDTH]), lambda records, length: None)
+        handed_over.append(parts[1:length:WIDTH])
+
+    crowd = [(crowded, number, None) for number in range(1000, 1000 + 20 * CROWD)]
+    weigh((callee, 1, (trace, 2)), (callee, 3, (trace, 2)))
+    weigh((callee, 4, None))
+    weigh(*crowd[:300], (crowded, 2, None), *crowd[300:])
+    assert 2 in handed_over[-1] and 0 < len(handed_over[-1]) < 2 * CROWD
+    assert not sums.callers
+    # Those of tasks that outlive them come no more, and are not remembered for ever.
+    for number in range(MOST_CALLERS + 10):
+        weigh((callee, 5, (trace, 10_000 + number)))
+    assert len(sums.callers) < 20
 
 
 def compute(seconds):

@@ -211,6 +211,14 @@ class Folder:
         opened, self.open = self.open, {}
         return [part for fold in opened.values() for part in beside(fold)]
 
+    def hold(self, span: int, now: int) -> None:
+        """Have a call that has not ended sent: spans of another process name it."""
+        if self.under and span not in self.gone and span not in self.gone_before:
+            fold = self.open.get(span)
+            if fold is None:
+                fold = self.open[span] = Fold(now)
+            fold.sent = True
+
     def after_fork(self) -> None:
         """In a new child: what has not ended is the parent's to tell. What it has folded already, calls here may outlive."""
         self.open = {}

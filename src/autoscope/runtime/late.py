@@ -102,8 +102,8 @@ class Late:
     def before_fork(self) -> None:
         """Decide what waits: the child goes on with these traces, and is to decide alike. Its spans name the call that is current now."""
         current = context.get()
-        if current and sampling.shown is not None:
-            sampling.shown(current[1])
+        if current and self.fold is not None:
+            self.fold.hold(current[1], Clock.now())
         for trace in list(self.waiting):
             self.decide_early(trace, Clock.now(), self.decided)
 

@@ -39,6 +39,8 @@ BURST = 32
 """Calls of a short function that are looked at one after the other: the first take longer, because nothing is at hand in the processor."""
 SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
+MOST_CALLERS = 16_384
+"""Remembered because something below them was handed over."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 
@@ -167,7 +169,7 @@ class Sums:
         self.left: dict[Place, float] = {}
         """Calls for which no record stands, of functions that have other sites by now."""
         self.callers: set[int] = set()
-        """Spans that are parents of what was handed over last."""
+        """Spans that are parents of what was handed over, and were not handed over themselves yet."""
 
     def weigh(self, records: list[Any], length: int, there: Tally, look_at: Callable[[list[Any], int], None]) -> int:
         """Say what the records of the buffer's first so many parts stand for (`length`); how many parts of these are left.
@@ -182,7 +184,7 @@ class Sums:
         before = self.of_before(records, length)
         kept, kept_before = self.shed(records, length, crowd) if crowd else (there, before)
         if not crowd:
-            self.callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+            self.note_callers({parent[1] for parent in records[3:length:WIDTH] if parent}, records[1:length:WIDTH])
         length = sum(kept.values()) * WIDTH
         if self.active:
             look_at(records, length)
@@ -191,6 +193,13 @@ class Sums:
                 counts = before.get(site, ()), kept_before.get(site, before.get(site, ()))
                 self.stand(site, steered, there[site], kept[site], counts, later[site])
         return length
+
+    def note_callers(self, callers: set[int], spans: list[int]) -> None:
+        """These are parents of what is handed over next, as which these spans come."""
+        if len(self.callers) > MOST_CALLERS:
+            self.callers.clear()  # most have come before what tasks of theirs recorded, or do not come at all
+        self.callers |= callers
+        self.callers.difference_update(spans)
 
     def of_before(self, records: list[Any], length: int) -> dict[Site, list[int]]:
         """How many of these records are of each past state of their function."""
@@ -267,7 +276,7 @@ class Sums:
         """
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
-        parts = iter(records[:length])
+        parts, spans = iter(records[:length]), records[1:length:WIDTH]
         callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
         before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
         each = {site: count // CROWD + 1 for site, count in crowd.items()}
@@ -281,7 +290,7 @@ class Sums:
             if site in before:
                 self.find_past(site, record[4], before[site])
             kept += record
-        self.callers = callers
+        self.note_callers(callers, spans)
         left_out = (length - len(kept)) // WIDTH
         records[:length] = kept
         counters.left_out += left_out
