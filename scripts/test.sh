@@ -48,7 +48,7 @@ if [ $# -gt 0 ]; then
     jobs="$first-lint"
     for version in $versions; do jobs="$jobs $version-chosen"; done
 fi
-lanes=$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1))
+lanes=$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2))
 rm -rf .venv/jobs
 mkdir -p .venv/jobs
 
@@ -80,7 +80,7 @@ lane() {
 number=0
 while [ $number -lt $lanes ]; do
     lane "$@" &
-    number=$((number + 1))
+    number=$((number + 2))
 done
 for version in $versions; do
     python=$(echo "$found" | sed -n "s/^$version //p")

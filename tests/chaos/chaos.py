@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,8 +54,10 @@ RECORD_BYTES = 500
 """What the allocator may keep of each of the most records that ever waited to be handed over: a machine that is busy otherwise makes them many."""
 USED = {"allocated": 6 << 20, "blocks": 30_000, "Site": 1500}
 """And of what is in use, half as much again and this: how many closures of how many twins live just then is chance."""
-NOTICES = ("plan-adopted", "plan-refused", "plan-unusable", "signalled")
-"""What a program that is treated so may say on standard error."""
+NOTICES = ("plan-adopted", "plan-refused", "plan-unusable", "signalled", "circuit-open")
+"""What a program that is treated so may say on standard error; the last one where the machine is so busy otherwise that it hardly runs."""
+PATIENCE_SECONDS = 120.0
+"""So long is waited for what is to come soon."""
 
 MODULE = """
 def plain(x): return len([x])
@@ -173,7 +176,7 @@ class Subject:
 
     # On the control socket.
 
-    def connect(self, seconds: float = 30.0) -> socket.socket:
+    def connect(self, seconds: float = PATIENCE_SECONDS) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(seconds)
         connection.connect(str(self.socket))
@@ -187,7 +190,7 @@ class Subject:
                     connection.sendall(json.dumps({"verb": verb, **words}).encode() + b"\n")
                     answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
             except TimeoutError:
-                self.outcome.fault(f"{verb} {words}: no answer in 30 s")
+                self.outcome.fault(f"{verb} {words}: no answer in {PATIENCE_SECONDS:g} s")
                 return None
             except OSError:
                 answer = b""
@@ -454,6 +457,14 @@ def check_spans(subject: Subject, outcome: Outcome) -> None:
     }
 
 
+def until(ask: Callable[[], Any], is_good: Callable[[Any], bool]) -> Any:
+    """What is answered at last: asked again and again until it is good."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_good(found := ask()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
 def chaos(folder: Path, seconds: float, seed: int, python: str = sys.executable, rate: float = RATE) -> Outcome:
     """Run it; `folder` is empty."""
     outcome = Outcome()
@@ -510,7 +521,7 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
         subject.ask("on")
         time.sleep(4.0 if budget else 2.0)
         if budget:
-            outcome.told["states"] = subject.order("states", wait=True)
+            outcome.told["states"] = until(lambda: subject.order("states", wait=True), lambda found: "windows" in found)
             if "windows" not in outcome.told["states"]:
                 outcome.fault("no function is in windows under the least budget: it was not tried")
         else:
@@ -518,10 +529,10 @@ def _chaos(subject: Subject, seconds: float, seed: int, rate: float) -> None:
         if not subject.order("wrong", wait=True)[0]:
             outcome.fault("no function is woven when everything is on: nothing was tried")
         subject.ask("off")
-        time.sleep(2.5)  # a call that ran when that was said makes functions of its parts until it ends
-        wrong, count = subject.order("wrong", wait=True)
-        outcome.told["functions"] = count
-        for text in wrong:
+        # A call that ran when that was said makes functions of its parts until it ends, and those are looked for.
+        wrong = until(lambda: subject.order("wrong", wait=True), lambda found: not found[0])
+        outcome.told["functions"] = wrong[1]
+        for text in wrong[0]:
             outcome.fault(f"after off{', with a budget' if budget else ''}: {text}")
     subject.ask("on")
     for number in range(NUMBERS):

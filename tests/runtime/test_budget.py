@@ -349,7 +349,9 @@ def test_closures_are_counted_whoever_holds_them(unbudgeted):
 
 def test_callers_of_what_was_handed_over_are_handed_over():
     """However long they went on, and however many of their like are left out."""
-    crowded, callee = (sites.new_site("app", name, "/app.py", 1, "function", "bytecode", ()) for name in ("many", "few"))
+    crowded, callee = (
+        sites.new_site("app", name, "/app.py", 1, "function", "bytecode", ()) for name in ("many", "few")
+    )
     trace, sums = Trace(1), Sums()
     steered = sums.active[crowded] = Steered()
     steered.state, steered.rate = PACED, 0.001

@@ -98,7 +98,8 @@ def states():
     from autoscope import bootstrap
 
     found: dict[str, int] = {}
-    for steered in list(bootstrap.running.steer.warm.values()):
+    steering = bootstrap.running.steer
+    for steered in list(steering.warm.values()) if steering is not None else ():
         found[steered.state] = found.get(steered.state, 0) + 1
     return found
 
