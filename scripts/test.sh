@@ -80,7 +80,7 @@ lane() {
 number=0
 while [ $number -lt $lanes ]; do
     lane "$@" &
-    number=$((number + 2))
+    number=$((number + 1))
 done
 for version in $versions; do
     python=$(echo "$found" | sed -n "s/^$version //p")
