@@ -66,7 +66,7 @@ class Program:
 
     def refused(self, word):
         """Whether a refusal with that word in it is said."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if select.select([self.process.stderr], [], [], 0.02)[0]:
                 self.said += os.read(self.process.stderr.fileno(), 65536).decode()

@@ -35,13 +35,13 @@ class Program:
         self.process = start(folder, PROGRAM, strategy="full_trace", **options)
         assert self.process.stdout.readline() == "ready\n"
         self.socket = FOLDER / f"{self.process.pid}.sock"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while not self.socket.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def connect(self):
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(10)
+        connection.settimeout(30)
         connection.connect(str(self.socket))
         return connection
 
@@ -237,7 +237,7 @@ def test_a_forked_child_has_a_socket_of_its_own(tmp_path):
     process = start(tmp_path, source, strategy="full_trace")
     child = int(process.stdout.readline())
     sockets = [FOLDER / f"{pid}.sock" for pid in (process.pid, child)]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not all(path.exists() for path in sockets) and time.monotonic() < deadline:
         time.sleep(0.01)
     rates = []

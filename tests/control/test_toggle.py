@@ -62,7 +62,7 @@ def state(process):
 
 def becomes(process, woven):
     """The size of the function's code, when it is the one or the other."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         size, handler = state(process)
         assert handler == str(signal.SIG_DFL)
