@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _TOP = 1 << 63
 _DEPTH = 16
 
+_encode: Any = None
+"""Writes what JSON has."""
 _quote: Any = None
 """Writes text as JSON."""
 _keys: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -26,7 +28,10 @@ _KEYS_KEPT = 4096
 
 def to_json(value: Any) -> str:
     """JSON in ASCII. Calls no method that a subclass of the program's own may have given its value."""
-    dumped: str = library("json").JSONEncoder().encode(_plain(value))
+    global _encode
+    if _encode is None:
+        _encode = library("json").JSONEncoder().encode
+    dumped: str = _encode(_plain(value))
     return dumped
 
 

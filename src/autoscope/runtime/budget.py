@@ -32,7 +32,7 @@ from autoscope.runtime.dealing import (
 )
 from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
-from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.spans import Clock, epoch_offset, running_of
 from autoscope.runtime.tallying import (
     CROWD,
     PARTS,
@@ -298,7 +298,7 @@ class Budget:
                 if end - start > LEAST_TURN_NS:
                     inside = within(start, end)
                     details = records[number * WIDTH + 6]
-                    if inside and (details is None or type(details) is tuple):
+                    if inside and (details is None or type(details) is tuple) and running_of(details) is None:
                         names, *values = details or ((),)
                         records[number * WIDTH + 6] = ((*names, INTERRUPTED), *values, inside)
         for site, durations in took.items():

@@ -11,6 +11,7 @@ from itertools import islice
 
 from autoscope.errors import pass_on
 from autoscope.ours import keep_builtins
+from autoscope.runtime.spans import STEPS
 
 keep_builtins(globals())
 
@@ -123,9 +124,22 @@ def details_of(captured: list[Any]) -> Captured | None:
     return tuple(captured) if shown else None
 
 
+def with_steps(site: Site, captured: list[Any] | None, steps: int, running: int) -> Captured:
+    """The same of a call that was suspended, with how often it was resumed and how many nanoseconds it ran itself."""
+    if captured is None:
+        return STEPS[site.kind], steps, running
+    names = captured[0]
+    shown, keys = len(captured) - 1, site.keys
+    if keys is not None and names is keys[3] and shown == len(names):
+        names = keys[5]
+    else:
+        names = (*names[:shown], *STEPS[site.kind])
+    return names, *captured[1:], steps, running
+
+
 def hide(site: Site) -> None:
     """Show nothing of the arguments that woven code goes on to hand over."""
-    site.keys = (redact, (), False, (), _ONLY_RESULT)
+    site.keys = (redact, (), False, (), _ONLY_RESULT, STEPS.get(site.kind, ()))
 
 
 _RESULT = "autoscope.return"
@@ -135,7 +149,8 @@ _ONLY_RESULT = (_RESULT,)
 def _keys(site: Site) -> tuple[Any, ...]:
     names = tuple(["autoscope.arg." + name for name in site.parameters])
     secrets = tuple([is_secret(name) for name in site.parameters])
-    site.keys = keys = (redact, secrets, is_secret(site.qualname), names, (*names, _RESULT))
+    stepped = (*names, *STEPS.get(site.kind, ()))
+    site.keys = keys = (redact, secrets, is_secret(site.qualname), names, (*names, _RESULT), stepped)
     return keys
 
 
