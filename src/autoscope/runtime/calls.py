@@ -182,14 +182,14 @@ def leave_plain(call: Call, result: Any) -> None:
         return
     try:
         captured = call.captured
-        if site.capture.returns:
-            if counters.entered % MEASURED:
-                captured = capture.add_result(site, captured, result)
-            else:
-                began = Clock.thread_cpu()
-                captured = capture.add_result(site, captured, result)
-                counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
-        details = None if captured is None else capture.details_of(captured)
+        if not site.capture.returns:
+            details = None if captured is None else capture.details_of(captured)
+        elif counters.entered % MEASURED:
+            details = capture.returned(site, captured, result)
+        else:
+            began = Clock.thread_cpu()
+            details = capture.returned(site, captured, result)
+            counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
         switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
