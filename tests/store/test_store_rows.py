@@ -13,6 +13,7 @@ from store_kit import Site, open_store
 
 from autoscope import errors
 from autoscope.export.plainjson import to_json
+from autoscope.export.store import LONGEST_TEXT, TEXTS
 from autoscope.runtime import sites
 from autoscope.runtime.spans import STEPS, Details, ExceptionRecord, Trace, attributes_of, epoch_offset, error_of
 
@@ -34,11 +35,21 @@ def captured(draw):
     return (tuple(names), *values) if names else None
 
 
+SAID_BEFORE = st.sampled_from(
+    [
+        (names, *values)
+        for names in (("a",), ("b", "c"))
+        for value in ("x", "1", 1, True, 1.0, "")
+        for values in [(value,) * len(names)]
+    ]
+)
+"""What many calls capture alike; some are equal in Python and not the same."""
 ATTRIBUTES = st.none() | st.dictionaries(st.text(max_size=5) | st.sampled_from(STEPS["coroutine"]), NUMBER, max_size=3)
 EXCEPTION = st.builds(ExceptionRecord, st.text(max_size=5), st.text(max_size=5), st.just(()), NUMBER)
 DETAILS = st.one_of(
     st.none(),
     captured(),
+    SAID_BEFORE,
     st.builds(Details, st.text(max_size=5), st.text(max_size=5), st.none() | EXCEPTION, ATTRIBUTES),
 )
 TRACE = st.builds(
@@ -166,3 +177,65 @@ def test_what_cannot_be_written_is_left_out_alone(given_batches, data):
         store.close(5)
         assert (store.exported, store.dropped) == (sum(map(len, batches)), len(batches))
         assert expected(batches) == found(path)
+
+
+def texts(store):
+    """Id -> (id of the call that has its text, its text), as the rows are; and id -> attributes, as everybody sees them."""
+    with sqlite3.connect(store.path) as connection:
+        rows = {span: row for span, *row in connection.execute("SELECT span, same_as, attributes FROM told")}
+        seen = dict(connection.execute("SELECT span, attributes FROM details"))
+    connection.close()
+    return {span: tuple(row) for span, row in rows.items()}, seen
+
+
+def said(span, *values):
+    return (SITES[0], span, Trace(5), None, 1, 2, (("a", "b")[: len(values)], *values))
+
+
+def test_what_was_said_before_is_written_once(tmp_path):
+    """In a batch, and in a later one; what only looks alike to Python is not taken for it, nor what is very long kept in mind."""
+    store = open_store(str(tmp_path))
+    long = "x" * LONGEST_TEXT
+    store.export([said(1, "x"), said(2, "x"), said(3, 1), said(4, True), said(5, long), said(6, long)])
+    store.export([said(7, "x"), said(8, "x", "x"), said(9, 1)])
+    rows, seen = texts(store)
+    store.close(5)
+
+    assert {span: first for span, (first, _) in rows.items() if first is not None} == {2: 1, 7: 1}
+    assert all((first is None) == (text is not None) for first, text in rows.values())
+    assert [seen[span] for span in (1, 2, 7)] == ['{"a": "x"}'] * 3
+    assert [seen[span] for span in (3, 4, 8, 9)] == ['{"a": 1}', '{"a": true}', '{"a": "x", "b": "x"}', '{"a": 1}']
+    assert seen[5] == seen[6] == f'{{"a": "{long}"}}'
+
+
+def test_nothing_refers_to_what_was_not_written(tmp_path):
+    """A batch the disk had no room for, and a record that could not be written: the next call that says the same has the text itself."""
+    store = open_store(str(tmp_path))
+    store.export([said(1, "first")])
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    store.export([said(2, "lost"), *(said(100 + number, f"{number}" * 100) for number in range(200))])
+    assert (store.exported, [slug for slug, _ in errors.notices]) == (1, ["store-failed"])
+    store._connection.execute("PRAGMA max_page_count = 100000")
+    store.export([said(3, "lost"), said(4, "first"), (SITES[0], 5, Trace(-1), None, 1, 2, (("a",), "bad"))])
+    store.export([said(6, "lost"), said(7, "bad")])
+    rows, seen = texts(store)
+    store.close(5)
+
+    assert rows == {
+        1: (None, '{"a": "first"}'),
+        3: (None, '{"a": "lost"}'),
+        4: (1, None),
+        6: (3, None),
+        7: (None, '{"a": "bad"}'),
+    }
+    assert seen[4] == seen[1]
+
+
+def test_what_is_kept_in_mind_has_an_end(tmp_path):
+    """Of a program that never says the same twice no more is kept than so many texts, and those of one batch."""
+    store = open_store(str(tmp_path))
+    for first in range(1, 5 * TEXTS, TEXTS):
+        store.export([said(span, str(span)) for span in range(first, first + TEXTS)])
+        assert 0 < len(store._texts) <= 2 * TEXTS
+    store.close(5)

@@ -22,7 +22,7 @@ from autoscope.export.runs import prune as prune
 from autoscope.ours import keep_builtins
 from autoscope.runtime.library import ROOT, library, root, system
 from autoscope.runtime.sites import WIDTH, Batch, share_of, shares
-from autoscope.runtime.spans import Clock, Folding, epoch_offset, running_of
+from autoscope.runtime.spans import RUNNING, Clock, Folding, epoch_offset, running_of
 
 keep_builtins(globals())
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from autoscope.runtime.sites import Site
-    from autoscope.runtime.spans import Details, Record, Trace
+    from autoscope.runtime.spans import Captured, Details, Record, Trace
 
     Facts = tuple[str, str, str, int, str]
     """Module, qualified name, file, line and kind of a function: what the file says of it."""
 
-SCHEMA_VERSION = 2
-"""Stands in the file as `PRAGMA user_version`. 1: first. 2: `spans.probability`."""
+SCHEMA_VERSION = 3
+"""Stands in the file as `PRAGMA user_version`. 1: first. 2: `spans.probability`. 3: `told`, of which `details` is a view."""
 
 RETRY_NS = 30_000_000_000
 """After a file could not be opened, so long nothing is tried."""
@@ -56,8 +56,11 @@ CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id BLOB, remote_parent INTEGE
     thread_id INTEGER, thread_name TEXT);
 CREATE TABLE spans (span INTEGER PRIMARY KEY, parent INTEGER, trace INTEGER, site INTEGER, start_ns INTEGER,
     duration_ns INTEGER, probability REAL);
-CREATE TABLE details (span INTEGER PRIMARY KEY, error_type TEXT, error_message TEXT, running_ns INTEGER,
+CREATE TABLE told (span INTEGER PRIMARY KEY, error_type TEXT, error_message TEXT, running_ns INTEGER, same_as INTEGER,
     attributes TEXT);
+CREATE VIEW details AS SELECT span, error_type, error_message, running_ns,
+    CASE WHEN t.same_as IS NULL THEN t.attributes ELSE (SELECT o.attributes FROM told o WHERE o.span = t.same_as) END AS attributes
+    FROM told t;
 CREATE TABLE events (id INTEGER PRIMARY KEY, span INTEGER, time_ns INTEGER, name TEXT, attributes TEXT);
 CREATE INDEX events_span ON events (span);
 CREATE VIEW otel_traces AS
@@ -95,6 +98,8 @@ FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT 
 """`spans.probability` is how probable it was that a call is recorded, NULL where all are. An event of span 0 is the process's own: a
 decision of the budget. `spans.parent` is 0 at a root, and `remote_parent` or 0 where the parent is not a span of ours. Ids of 2**63 and more stand as negative numbers. Times are Unix time.
 
+`told.same_as` is another span, which has the same attributes and the text of them: most calls of a program say what others have said before.
+
 `traces` has one row for every trace of every batch, so that nothing need be remembered between two transactions.
 The view has the column names of the ClickHouse exporter; it is slow, and for people and their tools.
 """
@@ -130,6 +135,8 @@ class StoreExporter:
         self._functions: dict[Facts, int] = {}
         self._traces = 0
         self._in_file = 0
+        self._texts: dict[Captured, int] = {}
+        """What was captured, of calls in the file whose rows have the text of it: their ids."""
         self._events: list[Any] = []
         """What happened in no span and is not written yet, as in `_Rows`."""
         self._quiet_until = 0
@@ -157,7 +164,7 @@ class StoreExporter:
             try:
                 connection = self._ready()
                 if connection is not None:
-                    rows = _Rows(self._sites, self._functions, self._traces)
+                    rows = self._new_rows()
                     for site in sites:
                         rows.site_id(site)
                     self._commit(connection, rows)
@@ -173,7 +180,7 @@ class StoreExporter:
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
                     if self._events:
-                        self._commit(connection, _Rows(self._sites, self._functions, self._traces))
+                        self._commit(connection, self._new_rows())
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
@@ -246,16 +253,19 @@ class StoreExporter:
         if connection is None:
             return 0
         parts = records.parts if isinstance(records, Batch) else list(chain.from_iterable(records))
-        rows = _Rows(self._sites, self._functions, self._traces)
+        rows = self._new_rows()
         try:
             rows.add(parts)
         except Exception:
             rows = self._collect_one_by_one(parts)
         return self._commit(connection, rows)
 
+    def _new_rows(self) -> _Rows:
+        return _Rows(self._sites, self._functions, self._texts, self._traces)
+
     def _collect_one_by_one(self, parts: list[Any]) -> _Rows:
         """The batch has a record that cannot be written: all the others can."""
-        rows = _Rows(self._sites, self._functions, self._traces)
+        rows = self._new_rows()
         for place in range(0, len(parts), WIDTH):
             try:
                 rows.add(parts[place : place + WIDTH])
@@ -272,6 +282,7 @@ class StoreExporter:
             sites = [value for item in rows.functions.items() for value in _site_row(item)]
             _insert(connection, *_SITES, sites)
             _insert(connection, *_TOLD, rows.told)
+            _insert(connection, *_SAME, rows.same)
             _insert(connection, *_STEPPED, rows.stepped)
             _insert(connection, *_DETAILS, rows.details)
             _insert(connection, *_EVENTS, [*self._events, *rows.events])
@@ -291,6 +302,9 @@ class StoreExporter:
         if len(self._sites) > 2 * len(self._functions) + 100:
             self._sites.clear()  # most are of functions that were woven anew since, and live for nobody else
         self._traces = rows.last_trace
+        if len(self._texts) > TEXTS:
+            self._texts.clear()
+        self._texts.update(rows.texts)
         self._in_file += written
         return written
 
@@ -399,10 +413,16 @@ _SITES = "INSERT OR IGNORE INTO sites", "(?, ?, ?, ?, ?, ?, ?)", 7
 _TRACES = "INSERT INTO traces", "(?, ?, ?, ?, ?, ?, ?)", 7
 _SPANS = "INSERT OR IGNORE INTO spans", "(?, ?, ?, ?, ?, ?, NULL)", 6
 _WEIGHED = "INSERT OR IGNORE INTO spans", "(?, ?, ?, ?, ?, ?, nullif(?, 1.0))", 7
-_DETAILS = "INSERT OR IGNORE INTO details", "(?, ?, ?, nullif(?, 0), nullif(?, ''))", 5
-_TOLD = "INSERT OR IGNORE INTO details", "(?, '', '', NULL, ?)", 2
-_STEPPED = "INSERT OR IGNORE INTO details", "(?, '', '', nullif(?, 0), ?)", 3
+_DETAILS = "INSERT OR IGNORE INTO told", "(?, ?, ?, nullif(?, 0), NULL, nullif(?, ''))", 5
+_TOLD = "INSERT OR IGNORE INTO told", "(?, '', '', NULL, NULL, ?)", 2
+_SAME = "INSERT OR IGNORE INTO told", "(?, '', '', NULL, ?, NULL)", 2
+_STEPPED = "INSERT OR IGNORE INTO told", "(?, '', '', ?, NULL, ?)", 3
 _EVENTS = "INSERT INTO events (span, time_ns, name, attributes)", "(?, ?, ?, ?)", 4
+
+TEXTS = 2048
+"""So many different ones of what was captured are known to be in the file, and those of the last batch."""
+LONGEST_TEXT = 512
+"""Characters of one that is referred to."""
 
 _statements: dict[tuple[str, str, int], str] = {}
 """Their text, by how many rows they insert."""
@@ -439,13 +459,23 @@ class _Rows:
     A tuple for each row, kept until all are written, would have the garbage collector look through the program's objects.
     """
 
-    def __init__(self, known_sites: dict[Site, int], known_functions: dict[Facts, int], last_trace: int) -> None:
+    def __init__(
+        self,
+        known_sites: dict[Site, int],
+        known_functions: dict[Facts, int],
+        known_texts: dict[Captured, int],
+        last_trace: int,
+    ) -> None:
         self.spans: list[int] = []
         self.weighed: list[float] = []
         """Spans, where not all calls of some functions are recorded, with how probable each was."""
         self.traces: list[Any] = []
         self.told: list[Any] = []
         """Details that are attributes alone: id, attributes."""
+        self.same: list[int] = []
+        """The same where another call's row has the text: id, that one's id."""
+        self.texts: dict[Captured, int] = {}
+        """Those whose text is among `told`, as far as it may be referred to."""
         self.stepped: list[Any] = []
         """The same of calls that were suspended: id, running time, attributes."""
         self.details: list[Any] = []
@@ -458,6 +488,7 @@ class _Rows:
         """The number of the trace that was added last."""
         self._known_sites = known_sites
         self._known_functions = known_functions
+        self._known_texts = known_texts
         self._trace_rows: dict[Trace, int] = {}
         self._epoch = epoch_offset()
 
@@ -490,15 +521,22 @@ class _Rows:
         rows[5::width] = durations
         if weighed:
             rows[6::width] = [share_of(site, start) or 1.0 for site, start in zip(sites, starts, strict=True)]
+        known_texts, texts = self._known_texts, self.texts
         for span, details in zip(spans, parts[6::WIDTH], strict=True):
             if details is None:
                 continue
             if not isinstance(details, tuple):
                 self._add_details(span, details)
-            elif (running := running_of(details)) is None:
-                self.told += span, captured_json(details)
+            elif details[-1] and details[0][-1] in RUNNING:
+                self.stepped += span, details[-1], captured_json(details)[0]
+            elif (first := known_texts.get(details) or texts.get(details)) is not None:
+                self.same += span, first
             else:
-                self.stepped += span, running, captured_json(details)
+                text, only_text = captured_json(details)
+                self.told += span, text
+                # Text is equal to nothing that is written otherwise; 1 is to True, and to 1.0.
+                if only_text and len(text) <= LONGEST_TEXT:
+                    texts[details] = span
         if weighed:
             self.weighed += rows
         else:

@@ -229,7 +229,7 @@ STEPS = {
     "async_generator": ("autoscope.generator.steps", "autoscope.generator.running_ns"),
 }
 """What is told last of calls of these kinds that were suspended: how often they were resumed, and how long they ran themselves."""
-_RUNNING = ("autoscope.generator.running_ns", "autoscope.coroutine.running_ns")
+RUNNING = frozenset([words[1] for words in STEPS.values()])
 
 
 def running_of(details: Details | Captured | None) -> int | None:
@@ -238,11 +238,11 @@ def running_of(details: Details | Captured | None) -> int | None:
         return None
     found: int | None
     if isinstance(details, tuple):
-        found = details[-1] if details[0][-1] in _RUNNING else None
+        found = details[-1] if details[0][-1] in RUNNING else None
         return found
     attributes = details.attributes
     if attributes:
-        for name in _RUNNING:
+        for name in RUNNING:
             if name in attributes:
                 found = attributes[name]
                 return found
