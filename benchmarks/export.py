@@ -1,15 +1,17 @@
 """What a span costs after the call, and altogether: encoding, sending over OTLP/HTTP to a local receiver, writing into the store.
 
-    python benchmarks/export.py [--json] [--spans N]
+    python benchmarks/export.py [--json] [--spans N] [--store]
 
 CPU nanoseconds a span in this process, one thing after the other; the receiver is a process of its own. "Altogether" is a span from
-the call to the socket, beyond the plain call. The OpenTelemetry rows need `opentelemetry-exporter-otlp-proto-http`.
+the call to the socket, beyond the plain call. The OpenTelemetry rows need `opentelemetry-exporter-otlp-proto-http`. `--store`: what spans of
+different kinds take in the store, and how many bytes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -23,16 +25,30 @@ from autoscope.runtime import sites
 from autoscope.runtime.drain import CHUNK, Drain
 from autoscope.weave.weaver import Weaver
 
-SOURCE = "def leaf(x):\n    return x\ndef work(n):\n    for i in range(n): leaf(i)\n"
+SOURCE = """
+def leaf(x): return x
+def pair(x, y): return x
+def pieces(x): yield x
+def work(n):
+    for i in range(n): leaf(i)
+def alike(n):
+    for i in range(n): pair(work, f"number {i % 20}")
+def different(n):
+    for i in range(n): pair(work, f"number {i}")
+def steps(n):
+    for i in range(n):
+        for _ in pieces(i): pass
+"""
 
 
-def woven() -> Callable[[int], Any]:
-    """`work`: a root with so many children."""
+def woven(name: str = "work", captures: bool = False) -> Callable[[int], Any]:
+    """A root with so many children, or what would be one of them: `leaf`."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    weave = Weaver(Plan(strategy="full_trace", include=("__main__",), capture=CapturePatch(args=False, returns=False)))
+    capture = CapturePatch(args=captures, returns=False)
+    weave = Weaver(Plan(strategy="full_trace", include=("__main__",), capture=capture))
     exec(weave.module_code(compile(SOURCE, "<benchmark>", "exec"), "__main__", lambda: SOURCE), names)
-    work: Callable[[int], Any] = names["work"]
-    return work
+    root: Callable[[int], Any] = names[name]
+    return root
 
 
 def plain() -> Callable[[int], Any]:
@@ -52,12 +68,17 @@ def cpu(function: Callable[[], Any], spans: int, rounds: int = 5) -> list[float]
     return sorted(values)
 
 
-def chunked(count: int) -> list[sites.Batch]:
+def chunked(count: int, name: str = "work", captures: bool = False, chunk: int = CHUNK) -> list[sites.Batch]:
     """Records as the call path makes them, one root and its children, as the drain hands them over."""
-    woven()(count - 1)
+    root = woven(name, captures)
+    if name == "leaf":
+        for number in range(count):
+            root(number)
+    else:
+        root(count - 1)
     every = sites.Batch(sites.records[:])
     sites.records.clear()
-    return [every[start : start + CHUNK] for start in range(0, count, CHUNK)]
+    return [every[start : start + chunk] for start in range(0, count, chunk)]
 
 
 def altogether(exporter: Any, count: int) -> list[float]:
@@ -83,11 +104,46 @@ def altogether(exporter: Any, count: int) -> list[float]:
     return [value - base[len(base) // 2] for value in spent]
 
 
+def stored(count: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """What spans of each kind take in the store, beginning with an empty one, and the bytes of its files."""
+    from autoscope.export.runs import new_run_id
+    from autoscope.export.store import StoreExporter
+
+    kinds: dict[str, dict[str, Any]] = {
+        "store: one root's": {},
+        "store: one root's, batches of 100": {"chunk": 100},
+        "store: each a trace of its own": {"name": "leaf"},
+        "store: generators": {"name": "steps"},
+        "store: two captured arguments, 20 different pairs": {"name": "alike", "captures": True},
+        "store: two captured arguments, all different": {"name": "different", "captures": True},
+    }
+    results, sizes = {}, {}
+    for what, kind in kinds.items():
+        chunks = chunked(count, **kind)
+        with tempfile.TemporaryDirectory() as folder:
+
+            def store(chunks: list[sites.Batch] = chunks, folder: str = folder, what: str = what) -> None:
+                exporter = StoreExporter(folder, run_id=new_run_id(), resource={}, info={})
+                for chunk in chunks:
+                    exporter.export(chunk)
+                path = exporter.path
+                exporter.close(5)
+                assert exporter.exported == count, "spans were lost"
+                sizes[what] = os.path.getsize(path) / count
+
+            results[what] = cpu(store, count)
+    return results, sizes
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--spans", type=int, default=100_000)
+    parser.add_argument("--store", action="store_true")
     arguments = parser.parse_args()
+    if arguments.store:
+        tell(arguments, *stored(arguments.spans))
+        return
     from autoscope.export import resource
     from autoscope.export.otlp import OtlpExporter
     from autoscope.export.runs import new_run_id
@@ -109,7 +165,7 @@ def main() -> None:
                 exporter.export(chunk)
             exporter.close(5)
 
-        results["write into the store, with its indexes"] = cpu(store, count)
+        results["write into the store"] = cpu(store, count)
     with Receiver() as receiver:
         exporter = OtlpExporter(Settings.from_environ({}, endpoint=receiver.url))
 
@@ -122,16 +178,22 @@ def main() -> None:
         results["altogether, over OTLP/HTTP"] = altogether(exporter, count)
         exporter.close(5)
         official(results, receiver.url, min(count, 20_000))
+    tell(arguments, results, {})
+
+
+def tell(arguments: argparse.Namespace, results: dict[str, list[float]], sizes: dict[str, float]) -> None:
     rows = [
         {"what": what, "cpu_ns": values[len(values) // 2], "best_ns": values[0], "worst_ns": values[-1]}
+        | ({"bytes": sizes[what]} if what in sizes else {})
         for what, values in results.items()
     ]
     if arguments.json:
-        print(json.dumps({"python": sys.version.split()[0], "spans": count, "rows": rows}, indent=2))
+        print(json.dumps({"python": sys.version.split()[0], "spans": arguments.spans, "rows": rows}, indent=2))
         return
-    print(f"CPython {sys.version.split()[0]}, {count} spans: CPU nanoseconds a span, median [best .. worst]")
+    print(f"CPython {sys.version.split()[0]}, {arguments.spans} spans: CPU nanoseconds a span, median [best .. worst]")
     for row in rows:
-        print(f"  {row['what']:52} {row['cpu_ns']:9.0f} [{row['best_ns']:.0f} .. {row['worst_ns']:.0f}]")
+        size = f", {row['bytes']:.0f} bytes" if "bytes" in row else ""
+        print(f"  {row['what']:52} {row['cpu_ns']:9.0f} [{row['best_ns']:.0f} .. {row['worst_ns']:.0f}]{size}")
 
 
 def official(results: dict[str, list[float]], url: str, count: int) -> None:

@@ -143,7 +143,7 @@ def _cpu(results: Results) -> tuple[str, bool]:
 
 
 def _store(results: Results) -> tuple[str, bool]:
-    rate = 1e9 / named(results, "export", "what", "write into the store, with its indexes")["cpu_ns"]
+    rate = 1e9 / named(results, "export", "what", "write into the store")["cpu_ns"]
     return f"{rate:,.0f} spans a second of CPU", rate >= 250_000
 
 

@@ -102,7 +102,7 @@ def test_calls_below_that_were_recorded():
 def test_in_a_store(tmp_path):
     """Totals and own times of a function that was not recorded in full; not those of its caller, which was."""
     connection = sqlite3.connect(tmp_path / "1.db")
-    connection.executescript(f"{SCHEMA} PRAGMA user_version = 2;")
+    connection.executescript(f"{SCHEMA} PRAGMA user_version = 3;")
     names = [(1, "app.main"), (2, "app.hot")]
     connection.executemany(
         "INSERT INTO sites VALUES (?, ?, 'app', ?, 'app.py', ?, 'function')", [(i, n, n[4:], i) for i, n in names]

@@ -257,7 +257,7 @@ def test_files_that_cannot_be_read_are_named(stored):
     assert report.spans == 3
     assert [re.sub(" could.*read: ", "|", note) for note in report.notes] == [
         "7-0.db|file is not a database; it is left out",
-        "9-0.db|a newer autoscope wrote it (layout 7, known are up to 2); it is left out",
+        "9-0.db|a newer autoscope wrote it (layout 7, known are up to 3); it is left out",
     ]
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _TOP = 1 << 63
 _DEPTH = 16
 
+_encode: Any = None
+"""Writes what JSON has."""
 _quote: Any = None
 """Writes text as JSON."""
 _keys: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -26,12 +28,15 @@ _KEYS_KEPT = 4096
 
 def to_json(value: Any) -> str:
     """JSON in ASCII. Calls no method that a subclass of the program's own may have given its value."""
-    dumped: str = library("json").JSONEncoder().encode(_plain(value))
+    global _encode
+    if _encode is None:
+        _encode = library("json").JSONEncoder().encode
+    dumped: str = _encode(_plain(value))
     return dumped
 
 
-def captured_json(captured: Captured) -> str:
-    """What was captured of a call, as an object: as `to_json` would write it, at a fifth of the cost."""
+def captured_json(captured: Captured) -> tuple[str, bool]:
+    """What was captured of a call, as an object: as `to_json` would write it, at a fifth of the cost. And whether all of it is text."""
     global _quote
     if _quote is None:
         _quote = library("json.encoder").encode_basestring_ascii
@@ -44,13 +49,18 @@ def captured_json(captured: Captured) -> str:
         keys = _keys[names] = tuple([f"{head}{_quote(name)}: " for head, name in zip(heads, names, strict=False)])
     parts = []
     place = 0
+    only_text = True
     for key in keys:
         place += 1
         value = captured[place]
         kind = type(value)
         parts.append(key)
-        parts.append(_quote(value) if kind is str else repr(value) if kind is int else to_json(value))
-    return "".join(parts) + "}" if parts else "{}"
+        if kind is str:
+            parts.append(_quote(value))
+            continue
+        only_text = False
+        parts.append(repr(value) if kind is int else ("true" if value else "false") if kind is bool else to_json(value))
+    return "".join(parts) + "}" if parts else "{}", only_text
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import weakref
 from _thread import RLock
-from itertools import chain
+from itertools import chain, repeat
+from operator import add, sub
 
 from autoscope.errors import notice, pass_on
 from autoscope.export.plainjson import captured_json, to_json
@@ -20,25 +21,25 @@ from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
 from autoscope.ours import keep_builtins
 from autoscope.runtime.library import ROOT, library, root, system
-from autoscope.runtime.sites import share_of, shares
-from autoscope.runtime.spans import Clock, Folding, epoch_offset
+from autoscope.runtime.sites import WIDTH, Batch, share_of, shares
+from autoscope.runtime.spans import RUNNING, Clock, Folding, epoch_offset, running_of
 
 keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from typing import Any
 
     from autoscope.runtime.sites import Site
-    from autoscope.runtime.spans import Details, Record, Trace
+    from autoscope.runtime.spans import Captured, Details, Record, Trace
 
     Facts = tuple[str, str, str, int, str]
     """Module, qualified name, file, line and kind of a function: what the file says of it."""
 
-SCHEMA_VERSION = 2
-"""Stands in the file as `PRAGMA user_version`. 1: first. 2: `spans.probability`."""
+SCHEMA_VERSION = 3
+"""Stands in the file as `PRAGMA user_version`. 1: first. 2: `spans.probability`. 3: `told`, of which `details` is a view."""
 
 RETRY_NS = 30_000_000_000
 """After a file could not be opened, so long nothing is tried."""
@@ -55,8 +56,11 @@ CREATE TABLE traces (id INTEGER PRIMARY KEY, trace_id BLOB, remote_parent INTEGE
     thread_id INTEGER, thread_name TEXT);
 CREATE TABLE spans (span INTEGER PRIMARY KEY, parent INTEGER, trace INTEGER, site INTEGER, start_ns INTEGER,
     duration_ns INTEGER, probability REAL);
-CREATE TABLE details (span INTEGER PRIMARY KEY, error_type TEXT, error_message TEXT, running_ns INTEGER,
+CREATE TABLE told (span INTEGER PRIMARY KEY, error_type TEXT, error_message TEXT, running_ns INTEGER, same_as INTEGER,
     attributes TEXT);
+CREATE VIEW details AS SELECT span, error_type, error_message, running_ns,
+    CASE WHEN t.same_as IS NULL THEN t.attributes ELSE (SELECT o.attributes FROM told o WHERE o.span = t.same_as) END AS attributes
+    FROM told t;
 CREATE TABLE events (id INTEGER PRIMARY KEY, span INTEGER, time_ns INTEGER, name TEXT, attributes TEXT);
 CREATE INDEX events_span ON events (span);
 CREATE VIEW otel_traces AS
@@ -94,6 +98,8 @@ FROM spans s JOIN sites f ON f.id = s.site JOIN traces t ON t.id = s.trace LEFT 
 """`spans.probability` is how probable it was that a call is recorded, NULL where all are. An event of span 0 is the process's own: a
 decision of the budget. `spans.parent` is 0 at a root, and `remote_parent` or 0 where the parent is not a span of ours. Ids of 2**63 and more stand as negative numbers. Times are Unix time.
 
+`told.same_as` is another span, which has the same attributes and the text of them: most calls of a program say what others have said before.
+
 `traces` has one row for every trace of every batch, so that nothing need be remembered between two transactions.
 The view has the column names of the ClickHouse exporter; it is slow, and for people and their tools.
 """
@@ -129,13 +135,15 @@ class StoreExporter:
         self._functions: dict[Facts, int] = {}
         self._traces = 0
         self._in_file = 0
-        self._events: list[tuple[Any, ...]] = []
-        """What happened in no span and is not written yet."""
+        self._texts: dict[Captured, int] = {}
+        """What was captured, of calls in the file whose rows have the text of it: their ids."""
+        self._events: list[Any] = []
+        """What happened in no span and is not written yet, as in `_Rows`."""
         self._quiet_until = 0
 
     # -- what the drain calls
 
-    def export(self, records: list[Record]) -> None:
+    def export(self, records: list[Record] | Batch) -> None:
         """Write one batch in one transaction. What cannot be written is counted in `dropped`."""
         if not records:
             return
@@ -156,10 +164,10 @@ class StoreExporter:
             try:
                 connection = self._ready()
                 if connection is not None:
-                    batch = _Batch(self._sites, self._functions, self._traces)
+                    rows = self._new_rows()
                     for site in sites:
-                        batch.site_id(site)
-                    self._commit(connection, batch)
+                        rows.site_id(site)
+                    self._commit(connection, rows)
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
@@ -172,7 +180,7 @@ class StoreExporter:
                 if connection is not None:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
                     if self._events:
-                        self._commit(connection, _Batch(self._sites, self._functions, self._traces))
+                        self._commit(connection, self._new_rows())
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
@@ -185,7 +193,8 @@ class StoreExporter:
         with self._lock:
             try:
                 if self._ready() is not None:
-                    self._events += [(None, 0, time_ns, name, to_json(attributes)) for time_ns, attributes in events]
+                    for time_ns, attributes in events:
+                        self._events += 0, time_ns, name, to_json(attributes)
             except Exception as error:
                 pass_on(error)
                 self._complain(error)
@@ -239,40 +248,48 @@ class StoreExporter:
 
     # -- writing
 
-    def _write(self, records: list[Record]) -> int:
+    def _write(self, records: list[Record] | Batch) -> int:
         connection = self._ready()
         if connection is None:
             return 0
-        batch = _Batch(self._sites, self._functions, self._traces)
+        parts = records.parts if isinstance(records, Batch) else list(chain.from_iterable(records))
+        rows = self._new_rows()
         try:
-            batch.add(records)
+            rows.add(parts)
         except Exception:
-            batch = self._collect_one_by_one(records)
-        return self._commit(connection, batch)
+            rows = self._collect_one_by_one(parts)
+        return self._commit(connection, rows)
 
-    def _collect_one_by_one(self, records: list[Record]) -> _Batch:
+    def _new_rows(self) -> _Rows:
+        return _Rows(self._sites, self._functions, self._texts, self._traces)
+
+    def _collect_one_by_one(self, parts: list[Any]) -> _Rows:
         """The batch has a record that cannot be written: all the others can."""
-        batch = _Batch(self._sites, self._functions, self._traces)
-        for record in records:
+        rows = self._new_rows()
+        for place in range(0, len(parts), WIDTH):
             try:
-                batch.add((record,))
+                rows.add(parts[place : place + WIDTH])
             except Exception as error:
                 notice("span-skipped", f"a span could not be stored and is lost: {type(error).__name__}: {error}")
-        return batch
+        return rows
 
-    def _commit(self, connection: sqlite3.Connection, batch: _Batch) -> int:
+    def _commit(self, connection: sqlite3.Connection, rows: _Rows) -> int:
         """How many spans were written: all or none, and fewer where the file has a span of that id already."""
         if connection.in_transaction:  # an exception of the program's (KeyboardInterrupt) struck in the last one
             connection.rollback()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            rows = [_site_row(item) for item in batch.functions.items()]
-            _insert(connection, "INSERT OR IGNORE INTO sites", 7, rows)
-            _insert(connection, "INSERT OR IGNORE INTO details", 5, batch.details)
-            _insert(connection, "INSERT INTO events", 5, [*self._events, *batch.events])
-            _insert(connection, "INSERT INTO traces", 7, batch.traces)
+            sites = [value for item in rows.functions.items() for value in _site_row(item)]
+            _insert(connection, *_SITES, sites)
+            _insert(connection, *_TOLD, rows.told)
+            _insert(connection, *_SAME, rows.same)
+            _insert(connection, *_STEPPED, rows.stepped)
+            _insert(connection, *_DETAILS, rows.details)
+            _insert(connection, *_EVENTS, [*self._events, *rows.events])
+            _insert(connection, *_TRACES, rows.traces)
             before = connection.total_changes
-            _insert(connection, "INSERT OR IGNORE INTO spans", 7, batch.spans)
+            _insert(connection, *_SPANS, rows.spans)
+            _insert(connection, *_WEIGHED, rows.weighed)
             written = connection.total_changes - before
             connection.execute("COMMIT")
         except BaseException:
@@ -280,11 +297,14 @@ class StoreExporter:
                 connection.rollback()
             raise
         self._events.clear()
-        self._functions.update(batch.functions)
-        self._sites.update(batch.sites)
+        self._functions.update(rows.functions)
+        self._sites.update(rows.sites)
         if len(self._sites) > 2 * len(self._functions) + 100:
             self._sites.clear()  # most are of functions that were woven anew since, and live for nobody else
-        self._traces += len(batch.traces)
+        self._traces = rows.last_trace
+        if len(self._texts) > TEXTS:
+            self._texts.clear()
+        self._texts.update(rows.texts)
         self._in_file += written
         return written
 
@@ -385,25 +405,47 @@ class StoreExporter:
 
 
 ROWS = 1024
-"""How many rows are inserted by one statement at most, a power of two. 7 values each: SQLite's limit is 32,766, and was 999."""
+"""How many rows are inserted by one statement at most, a power of two. SQLite's limit is 32,766 values, and was 999."""
+
+# How rows are inserted: a statement's words, what stands for one row, and of how many values. What is the same in all rows is not among
+# them, and None never: Python takes longer to hand it to SQLite than all the numbers of a span.
+_SITES = "INSERT OR IGNORE INTO sites", "(?, ?, ?, ?, ?, ?, ?)", 7
+_TRACES = "INSERT INTO traces", "(?, ?, ?, ?, ?, ?, ?)", 7
+_SPANS = "INSERT OR IGNORE INTO spans", "(?, ?, ?, ?, ?, ?, NULL)", 6
+_WEIGHED = "INSERT OR IGNORE INTO spans", "(?, ?, ?, ?, ?, ?, nullif(?, 1.0))", 7
+_DETAILS = "INSERT OR IGNORE INTO told", "(?, ?, ?, nullif(?, 0), NULL, nullif(?, ''))", 5
+_TOLD = "INSERT OR IGNORE INTO told", "(?, '', '', NULL, NULL, ?)", 2
+_SAME = "INSERT OR IGNORE INTO told", "(?, '', '', NULL, ?, NULL)", 2
+_STEPPED = "INSERT OR IGNORE INTO told", "(?, '', '', ?, NULL, ?)", 3
+_EVENTS = "INSERT INTO events (span, time_ns, name, attributes)", "(?, ?, ?, ?)", 4
+
+TEXTS = 2048
+"""So many different ones of what was captured are known to be in the file, and those of the last batch."""
+LONGEST_TEXT = 512
+"""Characters of one that is referred to."""
+
+_statements: dict[tuple[str, str, int], str] = {}
+"""Their text, by how many rows they insert."""
 
 
-def _insert(connection: sqlite3.Connection, words: str, width: int, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows, many by one statement.
+def _insert(connection: sqlite3.Connection, words: str, row: str, width: int, values: list[Any]) -> None:
+    """Insert rows, many by one statement. `values`: those of all rows, one after the other.
 
     At each statement Python lets other threads run; one that computes gives the interpreter back 5 ms later. Row by row (`executemany`) a
     batch of 4,096 took 5 s beside such a thread, and 30 µs of CPU time a row instead of 1.
     """
-    values = f"({', '.join('?' * width)})"
-    place, size = 0, ROWS
+    place, left, size = 0, len(values) // width, ROWS
     while size * width > connection.getlimit(_VARIABLES):
         size //= 2
-    while place < len(rows):
-        while size > len(rows) - place:
+    while left:
+        while size > left:
             size //= 2  # of few sizes, so that SQLite need not read a new statement each time
-        some = chain.from_iterable(rows[place : place + size])
-        connection.execute(f"{words} VALUES {', '.join([values] * size)}", list(some))
-        place += size
+        statement = _statements.get((words, row, size))
+        if statement is None:
+            statement = _statements[words, row, size] = f"{words} VALUES {', '.join([row] * size)}"
+        connection.execute(statement, values[place : place + size * width])
+        place += size * width
+        left -= size
 
 
 _VARIABLES = 9
@@ -411,52 +453,94 @@ _VARIABLES = 9
 _SPOILT = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_CANTOPEN")
 
 
-class _Batch:
-    """Rows of one transaction, made from records."""
+class _Rows:
+    """Rows of one transaction, made from records: the values of one after those of the other, as `_insert` wants them.
 
-    def __init__(self, known_sites: dict[Site, int], known_functions: dict[Facts, int], known_traces: int) -> None:
-        self.spans: list[tuple[int, int, int, int, int, int, float | None]] = []
-        self.traces: list[tuple[Any, ...]] = []
-        self.details: list[tuple[Any, ...]] = []
-        self.events: list[tuple[Any, ...]] = []
+    A tuple for each row, kept until all are written, would have the garbage collector look through the program's objects.
+    """
+
+    def __init__(
+        self,
+        known_sites: dict[Site, int],
+        known_functions: dict[Facts, int],
+        known_texts: dict[Captured, int],
+        last_trace: int,
+    ) -> None:
+        self.spans: list[int] = []
+        self.weighed: list[float] = []
+        """Spans, where not all calls of some functions are recorded, with how probable each was."""
+        self.traces: list[Any] = []
+        self.told: list[Any] = []
+        """Details that are attributes alone: id, attributes."""
+        self.same: list[int] = []
+        """The same where another call's row has the text: id, that one's id."""
+        self.texts: dict[Captured, int] = {}
+        """Those whose text is among `told`, as far as it may be referred to."""
+        self.stepped: list[Any] = []
+        """The same of calls that were suspended: id, running time, attributes."""
+        self.details: list[Any] = []
+        self.events: list[Any] = []
         self.sites: dict[Site, int] = {}
         """Those not seen before, with the numbers they get."""
         self.functions: dict[Facts, int] = {}
         """Those the file does not have yet: a function that is woven anew has another site, and its row."""
+        self.last_trace = last_trace
+        """The number of the trace that was added last."""
         self._known_sites = known_sites
         self._known_functions = known_functions
-        self._known_traces = known_traces
+        self._known_texts = known_texts
         self._trace_rows: dict[Trace, int] = {}
         self._epoch = epoch_offset()
 
-    def add(self, records: Iterable[Record]) -> None:
-        """The loop every span goes through: with SQLite's insert some 1.4 µs of CPU each (docs/store.md)."""
-        append = self.spans.append
-        site_ids = self._known_sites
-        epoch = self._epoch
-        last_trace: Trace | None = None
-        row = 0
-        for site, span, trace, parent, start, end, details in records:
-            if trace is not last_trace:
-                row = self._trace_rows.get(trace) or self._add_trace(trace)
-                last_trace = trace
-            try:
-                site_id = site_ids[site]
-            except KeyError:
-                site_id = self.site_id(site)
-            if span >= _TOP:
-                span -= _WRAP
-            if details is not None:
-                if isinstance(details, tuple):
-                    self.details.append((span, "", "", None, captured_json(details)))
-                else:
-                    self._add_details(span, details)
-            parent_id = parent[1] if parent else 0
-            if parent_id >= _TOP:
-                parent_id -= _WRAP
-            append(
-                (span, parent_id, row, site_id, start + epoch, end - start, share_of(site, start) if shares else None)
-            )
+    def add(self, parts: list[Any]) -> None:
+        """What every span goes through, a column at a time: with SQLite's insert some 0.8 µs of CPU each (docs/store.md).
+
+        `parts`: as in `sites.records`, at least those of one record. Where one cannot be written this raises, and adds no span.
+        """
+        sites, traces = parts[0::WIDTH], parts[2::WIDTH]
+        spans, parents = parts[1::WIDTH], [parent[1] if parent else 0 for parent in parts[3::WIDTH]]
+        starts = parts[4::WIDTH]
+        durations = map(sub, parts[5::WIDTH], starts)
+        if max(spans) >= _TOP or max(parents) >= _TOP:
+            spans, parents = [*map(_signed, spans)], [*map(_signed, parents)]
+        try:
+            numbers = [*map(self._known_sites.__getitem__, sites)]
+        except KeyError:
+            numbers = [*map(self.site_id, sites)]
+        for trace in dict.fromkeys(traces):
+            if trace not in self._trace_rows:
+                self._add_trace(trace)
+        weighed = bool(shares)
+        width = 7 if weighed else 6
+        rows: list[Any] = [0] * (len(sites) * width)
+        rows[0::width] = spans
+        rows[1::width] = parents
+        rows[2::width] = map(self._trace_rows.__getitem__, traces)
+        rows[3::width] = numbers
+        rows[4::width] = map(add, starts, repeat(self._epoch))
+        rows[5::width] = durations
+        if weighed:
+            rows[6::width] = [share_of(site, start) or 1.0 for site, start in zip(sites, starts, strict=True)]
+        known_texts, texts = self._known_texts, self.texts
+        for span, details in zip(spans, parts[6::WIDTH], strict=True):
+            if details is None:
+                continue
+            if not isinstance(details, tuple):
+                self._add_details(span, details)
+            elif details[-1] and details[0][-1] in RUNNING:
+                self.stepped += span, details[-1], captured_json(details)[0]
+            elif (first := known_texts.get(details) or texts.get(details)) is not None:
+                self.same += span, first
+            else:
+                text, only_text = captured_json(details)
+                self.told += span, text
+                # Text is equal to nothing that is written otherwise; 1 is to True, and to 1.0.
+                if only_text and len(text) <= LONGEST_TEXT:
+                    texts[details] = span
+        if weighed:
+            self.weighed += rows
+        else:
+            self.spans += rows
 
     def site_id(self, site: Site) -> int:
         """The number of a site in this file."""
@@ -469,30 +553,21 @@ class _Batch:
             self.sites[site] = found
         return found
 
-    def _add_trace(self, trace: Trace) -> int:
-        row = self._known_traces + len(self.traces) + 1
-        self.traces.append(
-            (
-                row,
-                trace.trace_id.to_bytes(16),
-                _signed(trace.remote_parent),
-                _text(trace.tracestate),
-                trace.flags,
-                _signed(trace.thread_id),
-                _text(trace.thread_name),
-            )
+    def _add_trace(self, trace: Trace) -> None:
+        row = self.last_trace + 1
+        self.traces += (
+            row,
+            trace.trace_id.to_bytes(16),
+            _signed(trace.remote_parent),
+            _text(trace.tracestate),
+            trace.flags,
+            _signed(trace.thread_id),
+            _text(trace.thread_name),
         )
-        self._trace_rows[trace] = row
-        return row
+        self._trace_rows[trace] = self.last_trace = row
 
     def _add_details(self, span: int, details: Details) -> None:
-        attributes = details.attributes
-        running = encoded = None
-        if attributes:
-            running = attributes.get("autoscope.generator.running_ns") or attributes.get(
-                "autoscope.coroutine.running_ns"
-            )
-            encoded = to_json(attributes)
+        encoded = to_json(details.attributes) if details.attributes else ""
         if type(details) is Folding:
             for site in details.sites:
                 self.site_id(site)
@@ -501,8 +576,8 @@ class _Batch:
             from autoscope.export.wire import exception_attributes
 
             told = to_json(exception_attributes(exception))
-            self.events.append((None, span, exception.time + self._epoch, "exception", told))
-        self.details.append((span, _text(details.error_type), _text(details.error_message), running, encoded))
+            self.events += span, exception.time + self._epoch, "exception", told
+        self.details += span, _text(details.error_type), _text(details.error_message), running_of(details) or 0, encoded
 
 
 def _new_instance() -> str:

@@ -18,7 +18,7 @@ from autoscope.errors import AutoscopeError
 if TYPE_CHECKING:
     from autoscope.read.functions import Function
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The newest layout this module knows; `export/store.py` says what each has."""
 
 _Value = TypeVar("_Value")

@@ -31,7 +31,7 @@ from autoscope.runtime.dealing import (
 )
 from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, Site, counters
-from autoscope.runtime.spans import Clock, epoch_offset
+from autoscope.runtime.spans import Clock, epoch_offset, running_of
 from autoscope.runtime.tallying import (
     CROWD,
     IN_WINDOW,
@@ -320,7 +320,7 @@ class Budget:
                 if end - start > LEAST_TURN_NS:
                     inside = within(start, end)
                     details = records[number * WIDTH + 6]
-                    if inside and (details is None or type(details) is tuple):
+                    if inside and (details is None or type(details) is tuple) and running_of(details) is None:
                         names, *values = details or ((),)
                         records[number * WIDTH + 6] = ((*names, INTERRUPTED), *values, inside)
         for site, durations in took.items():

@@ -182,14 +182,14 @@ def leave_plain(call: Call, result: Any) -> None:
         return
     try:
         captured = call.captured
-        if site.capture.returns:
-            if counters.entered % MEASURED:
-                captured = capture.add_result(site, captured, result)
-            else:
-                began = Clock.thread_cpu()
-                captured = capture.add_result(site, captured, result)
-                counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
-        details = None if captured is None else capture.details_of(captured)
+        if not site.capture.returns:
+            details = None if captured is None else capture.details_of(captured)
+        elif counters.entered % MEASURED:
+            details = capture.returned(site, captured, result)
+        else:
+            began = Clock.thread_cpu()
+            details = capture.returned(site, captured, result)
+            counters.capture_ns += (Clock.thread_cpu() - began) * MEASURED
         switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
     except RecursionError:
         return  # the program is at its limit: there is no room even to say so
@@ -240,7 +240,7 @@ def _record_return(call: Call, end: int) -> None:
     try:
         details: Any = None
         if call.steps > 1 or site.kind in _GENERATORS:
-            details = Details(attributes=_steps(call, end))
+            details = capture.with_steps(site, call.captured, call.steps, call.running + end - call.resumed)
         elif call.captured is not None:
             details = capture.details_of(call.captured)
         switches.append((site, span[1], span[0], call.first_parent, call.start, end, details))
@@ -250,18 +250,14 @@ def _record_return(call: Call, end: int) -> None:
         broken(site, error)
 
 
-def _captured(call: Call) -> dict[str, Any] | None:
+def _captured(call: Call, end: int) -> dict[str, Any] | None:
+    """What is told of it beside the exception that leaves it."""
+    if call.steps > 1 or call.site.kind in _GENERATORS:
+        return attributes_of(
+            capture.with_steps(call.site, call.captured, call.steps, call.running + end - call.resumed)
+        )
     details = None if call.captured is None else capture.details_of(call.captured)
     return None if details is None else attributes_of(details)
-
-
-def _steps(call: Call, end: int) -> dict[str, Any]:
-    """With what was captured, how often it was resumed and how long it ran itself; asked for coroutines only if they were ever suspended."""
-    word = "coroutine" if call.site.kind == "coroutine" else "generator"
-    attributes = _captured(call) or {}
-    attributes[f"autoscope.{word}.steps"] = call.steps
-    attributes[f"autoscope.{word}.running_ns"] = call.running + end - call.resumed
-    return attributes
 
 
 def suspend(call: Call) -> None:
@@ -357,8 +353,7 @@ def fail_call(call: Call, exception: BaseException) -> None:
         if not span:
             return
         trace = span[0]
-        is_stepped = call.steps > 1 or site.kind in _GENERATORS
-        attributes = _steps(call, end) if is_stepped else _captured(call)
+        attributes = _captured(call, end)
         details = None if trace.failed is None else _seen(trace, exception)
         if details is None:
             details = outcome(site, trace, exception, end, attributes)

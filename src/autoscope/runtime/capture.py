@@ -11,6 +11,7 @@ from itertools import islice
 
 from autoscope.errors import pass_on
 from autoscope.ours import keep_builtins
+from autoscope.runtime.spans import STEPS
 
 keep_builtins(globals())
 
@@ -115,6 +116,18 @@ def add_result(site: Site, captured: list[Any] | None, value: Any) -> list[Any]:
     return captured
 
 
+def returned(site: Site, captured: list[Any] | None, value: Any) -> Captured | None:
+    """What is recorded of a call with its result: `add_result` and `details_of`, in one for most calls."""
+    keys = site.keys
+    if keys is not None and keys[0] is redact and captured is not None:
+        names = keys[3]
+        if captured[0] is names and len(captured) == len(names) + 1:
+            captured[0] = keys[4]
+            captured.append(REDACTED if keys[2] else render(value))
+            return tuple(captured)
+    return details_of(add_result(site, captured, value))
+
+
 def details_of(captured: list[Any]) -> Captured | None:
     """What is recorded of what was captured."""
     shown, names = len(captured) - 1, captured[0]
@@ -123,9 +136,22 @@ def details_of(captured: list[Any]) -> Captured | None:
     return tuple(captured) if shown else None
 
 
+def with_steps(site: Site, captured: list[Any] | None, steps: int, running: int) -> Captured:
+    """The same of a call that was suspended, with how often it was resumed and how many nanoseconds it ran itself."""
+    if captured is None:
+        return STEPS[site.kind], steps, running
+    names = captured[0]
+    shown, keys = len(captured) - 1, site.keys
+    if keys is not None and names is keys[3] and shown == len(names):
+        names = keys[5]
+    else:
+        names = (*names[:shown], *STEPS[site.kind])
+    return names, *captured[1:], steps, running
+
+
 def hide(site: Site) -> None:
     """Show nothing of the arguments that woven code goes on to hand over."""
-    site.keys = (redact, (), False, (), _ONLY_RESULT)
+    site.keys = (redact, (), False, (), _ONLY_RESULT, STEPS.get(site.kind, ()))
 
 
 _RESULT = "autoscope.return"
@@ -135,7 +161,8 @@ _ONLY_RESULT = (_RESULT,)
 def _keys(site: Site) -> tuple[Any, ...]:
     names = tuple(["autoscope.arg." + name for name in site.parameters])
     secrets = tuple([is_secret(name) for name in site.parameters])
-    site.keys = keys = (redact, secrets, is_secret(site.qualname), names, (*names, _RESULT))
+    stepped = (*names, *STEPS.get(site.kind, ()))
+    site.keys = keys = (redact, secrets, is_secret(site.qualname), names, (*names, _RESULT), stepped)
     return keys
 
 
@@ -150,7 +177,9 @@ def render(value: Any) -> Any:
         return "None"
     if kind is bool or kind is float:
         return value
-    return _long(value, kind)
+    if kind is tuple or kind is dict or kind is list:
+        return _long(value, kind) if value else "()" if kind is tuple else "{}" if kind is dict else "[]"
+    return _of_class(kind) or _long(value, kind)
 
 
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
@@ -158,11 +187,40 @@ _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 
 
 def _long(value: Any, kind: type) -> str:
-    if _flags(kind) & _HEAP_TYPE:
-        text = f"<{type_name(kind)}>"
-    else:
-        text = _text(value, kind, MOST_DEPTH, [MOST_CHARACTERS])
+    return _cut(_text(value, kind, MOST_DEPTH, [MOST_CHARACTERS]))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
+
+
+_classes: dict[int, tuple[str, str, str]] = {}
+"""What values of a class are told as, by its id: the text, and the two names it was made of. Another class may get that id, and this one
+another name; the class itself is not kept."""
+_CLASSES_KEPT = 4096
+
+
+def _of_class(kind: type) -> str:
+    """What a value is told as of whose class nothing but the name is told: one of a program's, mostly. Empty for any other."""
+    known = _classes.get(id(kind))
+    if known is not None:
+        try:
+            if known[1] is _qualname(kind) and known[2] is _module(kind):
+                return known[0]
+        except AttributeError:
+            pass  # another one, made by `type(…)` where there is no `__name__`
+    if not _flags(kind) & _HEAP_TYPE:
+        return ""
+    text = _cut(f"<{type_name(kind)}>")
+    try:
+        name, module = _qualname(kind), _module(kind)
+    except AttributeError:
+        return text
+    if type(name) is str and type(module) is str:
+        if len(_classes) >= _CLASSES_KEPT:
+            _classes.clear()
+        _classes[id(kind)] = text, name, module
+    return text
 
 
 def _clip(value: str) -> str:
@@ -186,10 +244,10 @@ def _text(value: Any, kind: type, depth: int, left: list[int]) -> str:
         text = repr(value) if len(value) <= MOST_CHARACTERS else repr(value[:MOST_CHARACTERS]) + "…"
     elif kind is int:
         text = _integer(value)
-    elif _flags(kind) & _HEAP_TYPE:  # a class of a program's, mostly, and none of those below
-        text = f"<{type_name(kind)}>"
     elif kind is list or kind is tuple or kind is dict or kind is set or kind is frozenset:
         text = _container(value, kind, depth, left)
+    elif shown := _of_class(kind):
+        text = shown
     elif kind is bool or kind is float or kind is complex:
         text = repr(value)
     elif kind is bytes or kind is bytearray:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from autoscope.ours import keep_builtins
 from autoscope.runtime.sites import WIDTH, counters, shares
-from autoscope.runtime.spans import Folding, Words, error_of, opened
+from autoscope.runtime.spans import Folding, Words, error_of, opened, running_of
 
 keep_builtins(globals())
 
@@ -234,13 +234,8 @@ def add(entry: list[int], calls: int, total: int, longest: int) -> None:
 
 def running(details: Details | Captured, took: int) -> int:
     """How long a call ran itself, where it was suspended."""
-    attributes = None if isinstance(details, tuple) else details.attributes
-    if attributes:
-        for name in ("autoscope.generator.running_ns", "autoscope.coroutine.running_ns"):
-            if name in attributes:
-                busy: int = attributes[name]
-                return min(busy, took)
-    return took
+    busy = running_of(details)
+    return took if busy is None else min(busy, took)
 
 
 def merge(counts: dict[Site | None, list[int]], below: dict[Site | None, list[int]], caller: Site) -> None:

@@ -223,6 +223,32 @@ def attributes_of(details: Details | Captured) -> dict[str, Any] | None:
     return details.attributes
 
 
+STEPS = {
+    "coroutine": ("autoscope.coroutine.steps", "autoscope.coroutine.running_ns"),
+    "generator": ("autoscope.generator.steps", "autoscope.generator.running_ns"),
+    "async_generator": ("autoscope.generator.steps", "autoscope.generator.running_ns"),
+}
+"""What is told last of calls of these kinds that were suspended: how often they were resumed, and how long they ran themselves."""
+RUNNING = frozenset([words[1] for words in STEPS.values()])
+
+
+def running_of(details: Details | Captured | None) -> int | None:
+    """Nanoseconds a call ran itself; None where it was never suspended."""
+    if details is None:
+        return None
+    found: int | None
+    if isinstance(details, tuple):
+        found = details[-1] if details[0][-1] in RUNNING else None
+        return found
+    attributes = details.attributes
+    if attributes:
+        for name in RUNNING:
+            if name in attributes:
+                found = attributes[name]
+                return found
+    return None
+
+
 def error_of(details: Details | Captured | None) -> str:
     """The type of the exception that left a call; empty where it returned."""
     return "" if details is None or isinstance(details, tuple) else details.error_type
