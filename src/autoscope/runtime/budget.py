@@ -209,8 +209,10 @@ class Budget:
         """By which all is done more seldom, because doing it was measured to be too dear."""
         self.fixed = 0.0
         """Nanoseconds our threads use that no record is to blame for, a second of the program's CPU time."""
-        self.history: list[tuple[float, float, float]] = []
-        """(when, nanoseconds of ours, of the program's) of the last steps."""
+        self.history: list[tuple[float, float, float, float]] = []
+        """(when, nanoseconds of ours, of the program's, what of ours was for records and counting) of the last steps."""
+        self.found_at = self.at
+        """When functions were found last that are called too often for what they had."""
         self.began = self.at
         self.hurried = not self.held
         self.idle = False
@@ -454,16 +456,15 @@ class Budget:
         self.idle = all_of_it < seconds * 1e9 * IDLE_SHARE
         self.at, self.cpu, self.own, self.taken = now, cpu, own, taken
         self.history = [entry for entry in self.history if entry[0] > now - 1.0]
-        self.history.append((now, ours, base))
-        self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
         spent = self.spent_ns()
         for_records, looking = [max(new - old, 0) for new, old in zip(spent, self.spent, strict=True)]
         self.spent = spent
+        self.history.append((now, ours, base, for_records + inside))
+        self.measured = sum([entry[1] for entry in self.history]) / sum([entry[2] for entry in self.history])
         if not self.hurried and not self.alarmed:
             self.learn(for_records, looking, max(threads - for_records, 0), base, seconds)
         self.left = 0
-        of_records = for_records + inside
-        self.correct(now, inside / base, recorded, of_records / ours if ours > 0 else 0.0)
+        self.correct(now, inside / base, recorded)
         return net, base
 
     def learn(self, for_records: float, looking: float, by_itself: float, base: float, seconds: float) -> None:
@@ -487,10 +488,10 @@ class Budget:
                 steered.stepped = counted
         return took
 
-    def correct(self, now: float, share: float, recorded: int, of_records: float) -> None:
+    def correct(self, now: float, share: float, recorded: int) -> None:
         """Let what is measured tell how far the figures are to be trusted.
 
-        `share`: what is recorded takes in the program's threads; `of_records`: which part of it is for records and for counting.
+        `share`: what is recorded takes in the program's threads.
         """
         was = self.hurried
         self.hurried = now - self.began < HURRY_AT_FIRST_SECONDS or (share > 4 * self.share and recorded > 200)
@@ -504,10 +505,13 @@ class Budget:
         elif self.measured > self.share * 0.95:
             # Once may be the program's doing, or that of a garbage collection that came in our thread.
             self.over += 1
+            of_records = sum([entry[3] for entry in self.history]) / sum([entry[2] for entry in self.history])
             if self.over == 1:
                 pass
-            elif of_records > 0.4:
-                self.scale = max(self.scale * max(self.share * AIM / self.measured, 0.7), LEAST_SCALE)
+            elif of_records > self.share * AIM * self.scale:
+                # While there are others still, those that were not known yet are to blame, and not the figures.
+                if now - self.found_at > PATIENCE_SECONDS:
+                    self.scale = max(self.scale * max(self.share * AIM / self.measured, 0.7), LEAST_SCALE)
             else:
                 # It is the looking that is too dear.
                 self.calm = min(self.calm * 1.3, MOST_CALM)
@@ -617,6 +621,8 @@ class Budget:
                     and abs(share.rate - steered.rate) * share.duty * load.calls * load.recorded > TRIFLE * self.allowed
                 ):
                     taken = load.every(load.recorded + load.captured) / 1e9
+                    if deeper:
+                        self.found_at = now
                     changes.append((site, share, f"{load.calls:,.0f} calls a second: {taken:.0%} of the CPU time"))
                 continue
             if less is None:

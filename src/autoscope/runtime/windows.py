@@ -35,6 +35,8 @@ MOST_OPEN = 0.5
 """Share of the time in which one is open."""
 MOST_TOGETHER = 24
 """Functions that have theirs at the same time; what one costs grows with them."""
+MOST_ROUND = 10.0
+"""Windows in which all have their turn at most, or single ones would decide."""
 LONGEST_NET_NS = 100_000_000
 """CPU time of the program's in the longest, of which there are so few that each has to tell more."""
 MOST_APART_SECONDS = 0.5
@@ -153,10 +155,11 @@ class Windows:
         if not self.waiting:
             self.waiting = sorted(self.functions, key=_drawn)
         whole = sum(map(_load, self.functions.values()))
-        room = whole * min(self.duty / self.open_share(), 1.0)
+        room = whole * min(max(self.duty / self.open_share(), 1.0 / MOST_ROUND), 1.0)
+        most = max(MOST_TOGETHER, len(self.functions) / MOST_ROUND)
         found: dict[Site, Steered] = {}
         self.part = 0.0
-        while self.waiting and len(found) < MOST_TOGETHER:
+        while self.waiting and len(found) < most:
             site = self.waiting[-1]
             load = _load(self.functions[site])
             if found and load > room:
