@@ -48,6 +48,9 @@ class Tape:
 
     def take(self, records: Any) -> bool:
         self.batches.append(records)
+        quota = self.running.quota
+        if quota is not None:
+            quota.learn(records)
         return True
 
     def forget(self) -> None:
@@ -60,6 +63,8 @@ class Tape:
         self.batches = deque()
         self.lost = self.losses()
         self.running.be_exact()
+        if self.running.quota is not None:
+            self.running.quota.rest()
         for site in sites.sites:
             if site.rate < 1.0:
                 self.thinned.append((site, site.get, sites.shares.pop(site, None)))
@@ -73,6 +78,8 @@ class Tape:
             if share is not None:
                 sites.shares[site] = share
         self.thinned.clear()
+        if self.running.quota is not None:
+            self.running.quota.go_on()
         self.running.be_thrifty()
 
     def losses(self) -> int:

@@ -15,7 +15,7 @@ from autoscope.plan.model import Capture
 from autoscope.runtime import calls, sampling
 from autoscope.runtime.ambient import NOTHING, Ambient
 from autoscope.runtime.sites import TEST, Site, new_site, switches
-from autoscope.runtime.spans import Details, Trace
+from autoscope.runtime.spans import Details, Trace, Words
 
 keep_builtins(globals())
 
@@ -35,13 +35,27 @@ def make_site(name: str, file: str = "", line: int = 0) -> Site:
 class Open:
     """A span that has begun. Without a trace nothing of it is recorded, nor of what is below."""
 
-    __slots__ = ("above", "ambient", "attributes", "end", "error", "failed", "site", "span_id", "start", "trace")
+    __slots__ = (
+        "above",
+        "ambient",
+        "attributes",
+        "counted",
+        "end",
+        "error",
+        "failed",
+        "site",
+        "span_id",
+        "start",
+        "trace",
+    )
 
     def __init__(self, site: Site, trace: Trace | None, above: Open | None) -> None:
         self.site = site
         self.trace = trace
         self.above = above
         self.attributes: dict[str, Any] = {}
+        self.counted: dict[tuple[str, int], int] = {}
+        """Name and line of functions -> calls in it that were only counted."""
         self.error: BaseException | None = None
         """What left it."""
         self.failed: tuple[str, str] | None = None
@@ -64,6 +78,11 @@ class Open:
         if trace is None:
             return
         end = self.end or switches.clock()
+        if self.counted:
+            names, lines = zip(*self.counted, strict=True)
+            self.attributes["autoscope.counted.functions"] = Words(names)
+            self.attributes["autoscope.counted.lines"] = Words(lines)
+            self.attributes["autoscope.counted.calls"] = list(self.counted.values())
         details: Details | None = None
         if self.error is not None:
             # As seen below: what a function's span tells of it is not told again.
