@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from _operator import length_hint, ne
 from itertools import chain, compress, count, islice, repeat, starmap
+from types import MethodType
 
 from autoscope.ours import keep_builtins
 from autoscope.runtime import context, sites
@@ -44,11 +45,12 @@ _given = dict[object, object]().get
 class Counted:
     """One function."""
 
-    __slots__ = ("before", "get", "known", "line", "name", "site", "tail", "tests", "took", "total")
+    __slots__ = ("before", "get", "known", "number", "site", "tail", "tests", "took", "total")
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, number: int) -> None:
         self.site = site
-        self.name, self.line = site.name, site.line
+        self.number = number
+        """Its place among those that are described."""
         self.tail = repeat(context.THINNED, MANY)
         """Marks of its calls that are not recorded: what is left of them is the count."""
         self.before = MANY
@@ -66,6 +68,7 @@ class Quota:
 
     def __init__(self) -> None:
         self.states: dict[Site, Counted] = {}
+        """Functions that were called."""
         self.seen = 0
         """Sites there were when it was last looked for new ones."""
         self.called: dict[Counted, Any] = {}
@@ -85,9 +88,16 @@ class Quota:
             return
         new, self.seen = sites.sites[min(self.seen, there) :], there
         for site in new:
-            if site not in self.states and site.path == "bytecode" and site.get is context.get:
-                state = self.states[site] = Counted(site)
-                self.allow(state)
+            if site.path == "bytecode" and site.get is context.get:
+                site.get = MethodType(self.meet, site)
+
+    def meet(self, site: Site) -> Any:
+        """What a site asks whose function was never called: most never are."""
+        state = self.states.get(site)
+        if state is None:
+            state = self.states[site] = Counted(site, len(self.states))
+            self.allow(state)
+        return state.get()
 
     def allow(self, state: Counted) -> None:
         """Its first calls from now on are recorded."""
@@ -138,17 +148,18 @@ class Quota:
                 state.known += 1
                 state.took += end - start
 
-    def describe(self) -> list[tuple[str, str, int, str, int]]:
-        """Name, file, line and kind of functions of which calls were only counted, and how many."""
-        told = [(state.site, state.total) for state in self.states.values() if state.total]
-        return [(site.name, site.file, site.line, site.kind, total) for site, total in told]
+    def describe(self) -> list[list[Any]]:
+        """Module, qualified name, file, line and kind of each function, by its number, and how many of its calls in tests were only counted."""
+        told = [(state.site, state.total) for state in list(self.states.values())]
+        return [[site.module, site.qualname, site.file, site.line, site.kind, total] for site, total in told]
 
     def rest(self) -> None:
         """Every call is recorded, until `go_on`."""
         self.resting = True
-        for state in self.states.values():
-            if state.site.get is state.get:
-                state.site.get = context.get
+        for site in sites.sites:
+            state = self.states.get(site)
+            if type(site.get) is MethodType if state is None else site.get is state.get:
+                site.get = context.get
 
     def go_on(self) -> None:
         """As before `rest`; what was called meanwhile took nothing of anybody's quota."""
@@ -156,6 +167,7 @@ class Quota:
         for state in self.states.values():
             if state.site.get is context.get:
                 state.site.get = state.get
+        self.seen = 0
         self.adopt()
 
     def after_fork(self) -> None:

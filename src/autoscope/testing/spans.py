@@ -15,7 +15,7 @@ from autoscope.plan.model import Capture
 from autoscope.runtime import calls, sampling
 from autoscope.runtime.ambient import NOTHING, Ambient
 from autoscope.runtime.sites import TEST, Site, new_site, switches
-from autoscope.runtime.spans import Details, Trace, Words
+from autoscope.runtime.spans import Details, Trace
 
 keep_builtins(globals())
 
@@ -54,8 +54,8 @@ class Open:
         self.trace = trace
         self.above = above
         self.attributes: dict[str, Any] = {}
-        self.counted: dict[tuple[str, int], int] = {}
-        """Name and line of functions -> calls in it that were only counted."""
+        self.counted: dict[int, int] = {}
+        """Number of a function, see `quota` -> calls of it that were only counted."""
         self.error: BaseException | None = None
         """What left it."""
         self.failed: tuple[str, str] | None = None
@@ -79,10 +79,11 @@ class Open:
             return
         end = self.end or switches.clock()
         if self.counted:
-            names, lines = zip(*self.counted, strict=True)
-            self.attributes["autoscope.counted.functions"] = Words(names)
-            self.attributes["autoscope.counted.lines"] = Words(lines)
-            self.attributes["autoscope.counted.calls"] = list(self.counted.values())
+            # By number, and in one text: with names it would be more than all else a test leaves behind.
+            self.attributes["autoscope.counted.calls"] = sum(self.counted.values())
+            self.attributes["autoscope.counted.functions"] = " ".join(
+                [f"{number}:{calls}" for number, calls in self.counted.items()]
+            )
         details: Details | None = None
         if self.error is not None:
             # As seen below: what a function's span tells of it is not told again.

@@ -137,7 +137,7 @@ def is_default(config: pytest.Config, plan: Plan) -> bool:
     said += [os.environ.get(name) for name in ("AUTOSCOPE_PLAN", "AUTOSCOPE_STRATEGY")]
     if any(said) or plan.sampling.rate_given or plan.budget_overhead is not None:
         return False
-    return option(config, "show") != "long"
+    return bool(option(config, "show") != "long")
 
 
 def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:

@@ -239,13 +239,14 @@ class Suite:
         if self.quota is not None:
             for state, calls in self.quota.take(span is not None):
                 if span is not None:
-                    place = state.name, state.line
-                    span.counted[place] = span.counted.get(place, 0) + calls
+                    span.counted[state.number] = span.counted.get(state.number, 0) + calls
 
     def counting(self) -> Open | None:
         """To which of the open spans calls belong that are only counted: a fixture that tests share, or the test."""
         shared = [one for one in self.stage.open if SCOPE in one.attributes]
-        return shared[-1] if shared else self.test and self.test.span
+        if shared:
+            return shared[-1]
+        return None if self.test is None else self.test.span
 
     # Phases.
 
