@@ -104,11 +104,15 @@ class Quota:
         first = map(_given, starmap(self.called.setdefault, ((state, context.THINNED),)), _current)
         state.get = state.site.get = chain(first, islice(_current, FIRST - 1), state.tail).__next__
 
-    def take(self, of_test: bool = True) -> list[tuple[Counted, int]]:
-        """Functions of which calls were only counted since this was last called, and how many.
+    def skip(self) -> None:
+        """What was called since this or `take` belongs to nothing that is recorded."""
+        if self.called:
+            for state, calls in self.take(0):
+                state.total -= calls
+        self.hints = list(map(length_hint, self.tails))
 
-        `of_test`: they are told of; else nobody will ever know, because they belong to nothing that is recorded.
-        """
+    def take(self, tests: int = 1) -> list[tuple[Counted, int]]:
+        """Functions of which calls were only counted since this was last called, and how many; `tests`: of how many tests."""
         found: list[tuple[Counted, int]] = []
         called = self.called
         for _ in range(len(called)):
@@ -120,7 +124,7 @@ class Quota:
             if left != state.before:
                 found.append((state, state.before - left))
                 state.before = left
-            state.tests += of_test
+            state.tests += tests
             if state.tests >= TESTS and state.known and state.took < state.known * LONG_NS:
                 state.get = state.site.get = state.tail.__next__
                 self.usual.append(state)
@@ -130,13 +134,12 @@ class Quota:
                 self.allow(state)
         before = self.hints
         hints = list(map(length_hint, self.tails))
-        if hints != before:
-            for place in compress(count(), map(ne, hints, before)):
-                found.append((self.usual[place], before[place] - hints[place]))
-            self.hints = hints
-        if of_test:
-            for state, calls in found:
-                state.total += calls
+        usual = self.usual
+        for place in compress(count(), map(ne, hints, before)):
+            found.append((usual[place], before[place] - hints[place]))
+        self.hints = hints
+        for state, calls in found:
+            state.total += calls
         return found
 
     def learn(self, records: Iterable[Record]) -> None:

@@ -236,10 +236,13 @@ class Suite:
 
     def count(self, span: Open | None) -> None:
         """What was only counted since this was last asked belongs to this span; None: to nothing."""
-        if self.quota is not None:
-            for state, calls in self.quota.take(span is not None):
-                if span is not None:
-                    span.counted[state.number] = span.counted.get(state.number, 0) + calls
+        if self.quota is None:
+            return
+        if span is None:
+            self.quota.skip()
+            return
+        for state, calls in self.quota.take():
+            span.counted[state.number] = span.counted.get(state.number, 0) + calls
 
     def counting(self) -> Open | None:
         """To which of the open spans calls belong that are only counted: a fixture that tests share, or the test."""
