@@ -70,6 +70,8 @@ class Test:
         """A phase that has ended, and of which nothing is known yet but that."""
         self.reports: dict[str, Any] = {}
         self.exact = False
+        self.hidden: tuple[str, ...] = ()
+        """Phases in which calls were only counted, before every call was asked for."""
         self.parts: list[Open] = []
         """Subtests that have begun and of which not all is known yet, innermost last."""
         self.part_failed = False
