@@ -466,6 +466,8 @@ class Running:
         """The same of threads that send, and of the program's where they were told to hand over."""
         return self.drain.aside_ns + sum(getattr(exporter, "cpu_ns", 0) for exporter in self.drain.exporters or ())
 
+    quota: Any = None
+    """What has some calls of a test run only counted, where that is so: a `quota.Quota`."""
     exact = 0
     """How many there are who need every call, whatever the budget says."""
 
@@ -558,7 +560,7 @@ class Running:
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
             if self.drain.steer is None or self.tells % 5 == 0:  # each is a transaction of its own
-                self.write_meta("counters", "cost", "budget")
+                self.write_meta("counters", "cost", "budget", "counted")
             self.tells += 1
 
     tells = 0
@@ -628,6 +630,8 @@ class Running:
         }
         if self.drain.steer is not None:
             known["budget"] = self.drain.steer.describe()
+        if self.quota is not None:
+            known["counted"] = self.quota.describe()
         return known
 
     def stats(self) -> dict[str, Any]:
@@ -862,6 +866,8 @@ class Running:
             self.switch.after_fork_child()
         self.drain.taps.clear()
         self.drain.tape = None
+        if self.quota is not None:
+            self.quota.after_fork()
         if self._live is not None:
             self._live.after_fork()
         # Where a thread forked, the process is to end with that: a thread of ours only when there is something to hand over.

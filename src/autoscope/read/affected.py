@@ -18,7 +18,7 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
 from autoscope import git
-from autoscope.read.functions import read_folded, read_places
+from autoscope.read.functions import Counted, read_folded, read_places
 from autoscope.read.report import plural
 from autoscope.read.tests import KINDS, Owners, doubts_of, find_cases, find_shared
 
@@ -79,6 +79,10 @@ def used_by(run: Run) -> Used:
         for span, (_, entries) in read_folded(connection, places).items():
             mine = called.setdefault(owner.get(span, -1), set())
             mine.update(functions[entry.site] for entry in entries if entry.site in functions)
+        for span, counted in Counted(process.meta).in_spans(connection).items():
+            called.setdefault(owner.get(span, -1), set()).update(
+                (place.file, qualname) for place, qualname, _ in counted
+            )
 
     run.ask(ask)
     used = Used(doubts=doubts_of(run, True))

@@ -64,6 +64,7 @@ def _case_lines(head: dict[str, Any], measured: Measured) -> Iterator[str]:
         told: dict[str, Any] = {"function": name, "calls": round(one.calls)}
         told |= {"errors": one.errors} if one.errors else {}
         told |= {} if one.exact else {"exact": False}
+        told |= {"counted": one.counted} if one.counted else {}
         yield _json(told | {"own_ns": round(one.own_ns), "total_ns": round(one.total_ns), "times_ns": list(one.times)})
     for caller, name, error in sorted(measured.swallowed):
         number = measured.swallowed[caller, name, error]
@@ -142,6 +143,7 @@ def _figures(told: _Told) -> Figures:
         told.whole("total_ns"),
         tuple(sorted(times)),
         told.flag("exact"),
+        told.whole("counted") if "counted" in told.values else 0,
     )
 
 

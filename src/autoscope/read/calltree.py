@@ -12,6 +12,7 @@ from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from autoscope.errors import AutoscopeError
+from autoscope.read.functions import Counted, Place
 from autoscope.read.report import human_time, plural
 from autoscope.read.runs import Span, unsigned
 from autoscope.read.tests import Case, find_cases, last_of_each
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 ARGUMENT = "autoscope.arg."
 RESULT = "autoscope.return"
+COUNTED = "only counted"
+"""Where calls are whose callers are not known but for the test, and whose times are not at all."""
 DEPTH = 40
 """Calls below each other that are shown as text."""
 
@@ -146,11 +149,14 @@ def nearest(word: str, known: Sequence[str]) -> list[str]:
 def build_tree(run: Run, found: Found) -> Node:
     """What was called, across threads and processes. The topmost node is the test, or the trace."""
     spans: dict[int, Span] = {}
+    counted: dict[int, list[tuple[Place, str, int]]] = {}
     pids: dict[int, int] = {}
     for process in run.processes:
         for span in run.spans_of(process, found.trace_id):
             spans[span.span_id] = span
             pids[span.span_id] = process.pid
+            if "autoscope.counted.functions" in span.attributes:
+                counted[span.span_id] = Counted(process.meta).read(span.attributes)
     below: dict[int, list[Span]] = {}
     for span in spans.values():
         below.setdefault(span.parent_id if span.parent_id in spans else 0, []).append(span)
@@ -166,6 +172,8 @@ def build_tree(run: Run, found: Found) -> Node:
         node.children = list(made.values())
         for span in callers:
             _add_folded(node, made, span.attributes, is_beside=False)
+            for place, _, calls in counted.get(span.span_id, ()):
+                node.children.append(Node(place.name, calls, where=COUNTED))
         for span in callees:
             _add_folded(node, made, span.attributes, is_beside=True)
         for key, group in groups.items():
@@ -226,7 +234,8 @@ def render_text(found: Found, top: Node, run: str, *, depth: int = DEPTH) -> str
         if level > depth:
             hidden += node.calls
         elif level:
-            lines.append(f"{human_time(node.total_ns):>9}  {'  ' * (level - 1)}{line_of(node)}")
+            took = "" if node.where == COUNTED else human_time(node.total_ns)
+            lines.append(f"{took:>9}  {'  ' * (level - 1)}{line_of(node)}")
     if hidden:
         lines.append(f"and {plural(hidden, 'call')} more than {depth} below each other; --depth N shows more")
     if not top.children:

@@ -192,7 +192,8 @@ class _Judge:
         for (caller, name, error), number in sorted(now.swallowed.items()):
             if (caller, name, error) not in then.swallowed:
                 # Where calls are left out, the caller that is known may not be the one that was.
-                exact = not self.estimated and self.same_watch
+                whole = not any(one.counted for measured in (then, now) for one in measured.functions.values())
+                exact = whole and not self.estimated and self.same_watch
                 detail = f"{error} does not leave {caller}"
                 if name in then.functions and caller not in then.functions:
                     detail += ", which was not called before"

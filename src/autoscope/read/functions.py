@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Connection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autoscope.read.estimates import corrections, percentile
 from autoscope.read.runs import probability
@@ -283,7 +283,17 @@ def weight(connection: Connection, of_traces: bool = True) -> str:
     if not of_traces:
         return f"1.0 / {probability(connection)}"
     connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
-    return f"coalesce(1.0 / {probability(connection)}, adjusted_count(t.tracestate))"
+    return f"coalesce({stands_for(connection)}, adjusted_count(t.tracestate))"
+
+
+def stands_for(connection: Connection) -> str:
+    """An expression for how many calls a span `s` stands for because others of its function were left out or only counted; NULL where none was."""
+    told = connection.execute("SELECT value FROM meta WHERE key = 'counted'").fetchone()
+    weights = Counted({"counted": json.loads(told[0])}).weights(connection) if told else {}
+    if not weights:
+        return f"1.0 / {probability(connection)}"
+    connection.create_function("counted_for", 1, weights.get, deterministic=True)
+    return f"coalesce(1.0 / {probability(connection)}, counted_for(s.site))"
 
 
 def adjusted_count(tracestate: str | None) -> float | None:
@@ -301,6 +311,44 @@ def adjusted_count(tracestate: str | None) -> float | None:
                 return None
             return (1 << 56) / ((1 << 56) - rejected) if 0 < rejected < 1 << 56 else None
     return None
+
+
+class Counted:
+    """Calls of one process's tests that were only counted; see docs/pytest.md."""
+
+    def __init__(self, meta: Mapping[str, Any]) -> None:
+        """`meta`: what the process wrote about itself."""
+        self.functions: list[tuple[Place, str, int]] = [
+            (Place(f"{module}.{qualname}", file, line, kind), qualname, calls)
+            for module, qualname, file, line, kind, calls in meta.get("counted", ())
+        ]
+        """Each function that was called, its qualified name, and how many of its calls were only counted, in all tests together."""
+
+    def in_spans(self, connection: Connection) -> dict[int, list[tuple[Place, str, int]]]:
+        """Span of a test, or of a fixture that tests share -> functions as above, and how many of its calls."""
+        if not self.functions:
+            return {}
+        return {span: self.read(json.loads(text)) for span, text in connection.execute(_COUNTED)}
+
+    def read(self, attributes: Mapping[str, Any]) -> list[tuple[Place, str, int]]:
+        """What such a span says."""
+        pairs = [pair.split(":") for pair in str(attributes.get("autoscope.counted.functions", "")).split()]
+        found = [(int(number), int(calls)) for number, calls in pairs]
+        return [(*self.functions[number][:2], calls) for number, calls in found if number < len(self.functions)]
+
+    def weights(self, connection: Connection) -> dict[int, float]:
+        """Site -> how many calls each recorded one stands for, for those of which not all were."""
+        more = {place: calls for place, _, calls in self.functions if calls}
+        if not more:
+            return {}
+        recorded = connection.execute(_RECORDED)
+        return {site: 1 + more[place] / count for site, *told, count in recorded if (place := Place(*told)) in more}
+
+
+_COUNTED = "SELECT span, attributes FROM details WHERE instr(attributes, 'autoscope.counted.') > 0"
+_RECORDED = """
+SELECT f.id, f.name, f.file, f.line, f.kind, count(*) FROM spans s JOIN sites f ON f.id = s.site GROUP BY f.id
+"""
 
 
 def read_places(connection: Connection) -> dict[int, Place]:

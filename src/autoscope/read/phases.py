@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from autoscope.read.functions import TEST, Place, adjusted_count, read_places
-from autoscope.read.runs import probability
+from autoscope.read.functions import TEST, Place, adjusted_count, read_places, stands_for
 
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
@@ -40,7 +39,7 @@ def measure_phases(run: Run) -> list[Times]:
         places = read_places(connection)
         words = " OR ".join(["name GLOB ?"] * len(PREPARING))
         connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
-        text = _TIMES.format(probability=probability(connection), words=words, test=f"'{TEST}'")
+        text = _TIMES.format(stands_for=stands_for(connection), words=words, test=f"'{TEST}'")
         for site, is_setup, calls, busy, waiting in connection.execute(text, PREPARING):
             place = places.get(site)
             if place is None or place.kind == TEST:
@@ -66,7 +65,7 @@ WITH preparing AS (
 ), phases AS MATERIALIZED (
     SELECT id, remote_parent IN preparing AS is_setup, coalesce(adjusted_count(tracestate), 1) AS weight FROM traces
 ), calls AS MATERIALIZED (
-    SELECT s.span, s.parent, s.site, t.is_setup, coalesce(1.0 / {probability}, t.weight) AS weight,
+    SELECT s.span, s.parent, s.site, t.is_setup, coalesce({stands_for}, t.weight) AS weight,
         s.duration_ns AS duration, coalesce(d.running_ns, s.duration_ns) AS busy
     FROM spans s JOIN phases t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
 )

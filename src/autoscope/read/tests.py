@@ -21,6 +21,7 @@ from autoscope.read.functions import (
     LOST,
     OTHERS_SITE,
     SUSPENDED,
+    Counted,
     Place,
     Row,
     Tree,
@@ -204,6 +205,8 @@ class Figures:
     """Own times of calls, in order: all, or `KEPT` of them at equal distances. Calls that were folded are told of by their mean."""
     exact: bool = True
     """Whether every call was recorded, or counted."""
+    counted: int = 0
+    """Calls that were only counted: that one raised is not known, and times are estimated from the others."""
 
 
 Swallowed = tuple[str, str, str]
@@ -244,6 +247,7 @@ def measure(run: Run) -> Measurement:
     owners = Owners(run, cases, find_shared(run))
     found = [Measured(case.outcome) for case in cases]
     rest = Measured()
+    counted: list[tuple[Measured, list[tuple[Place, str, int]]]] = []
     estimated = {name for process in run.processes for name, *_ in process.meta.get("budget", {}).get("unseen", ())}
 
     def into(number: int) -> Measured:
@@ -260,11 +264,14 @@ def measure(run: Run) -> Measurement:
             tree = grow_tree(rows, running, generators, folded, with_own=True, corrected=corrected)
             _add(into(number), tree, places)
             estimated.update(places.get(row[2], LOST).name for row in rows if row[5] is not None)
+        for span, calls in Counted(process.meta).in_spans(connection).items():
+            counted.append((into(owner.get(span, NOBODY)), calls))
         for span, site, error, caller, caller_error in connection.execute(_ERRORS):
             number = owner.get(span, NOBODY)
             _add_error(into(number), places, site, error, caller, caller_error)
 
     run.ask(add)
+    _add_counted([*found, rest], counted)
     for measured in (*found, rest):
         for name, figures in measured.functions.items():
             figures.exact = measured.whole and name not in estimated
@@ -305,6 +312,30 @@ def _add(into: Measured, tree: Tree, places: dict[int, Place]) -> None:
         place = places.get(site, LOST)
         if place.name in into.functions:
             into.functions[place.name].times += tuple(entry.own_ns // entry.calls for entry in entries if entry.calls)
+
+
+def _add_counted(
+    recorded: Sequence[Measured], counted: Sequence[tuple[Measured, list[tuple[Place, str, int]]]]
+) -> None:
+    """Add calls that were only counted; their times are those of the function's recorded calls, in whichever test."""
+    usual: dict[str, tuple[float, float]] = {}
+    if counted:
+        sums: dict[str, Figures] = {}
+        for measured in recorded:
+            for name, figures in measured.functions.items():
+                total = sums.setdefault(name, Figures())
+                total.calls += figures.calls
+                total.own_ns += figures.own_ns
+                total.total_ns += figures.total_ns
+        usual = {name: (one.own_ns / one.calls, one.total_ns / one.calls) for name, one in sums.items() if one.calls}
+    for into, functions in counted:
+        for place, _, calls in functions:
+            figures = into.functions.setdefault(place.name, Figures())
+            own, total_ns = usual.get(place.name, (0.0, 0.0))
+            figures.calls += calls
+            figures.counted += calls
+            figures.own_ns += own * calls
+            figures.total_ns += total_ns * calls
 
 
 _ERRORS = """

@@ -22,7 +22,7 @@ from autoscope.weave import weaver
 keep_builtins(globals())
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 FIXTURE = "autoscope"
 KEPT = 8
@@ -48,6 +48,9 @@ class Tape:
 
     def take(self, records: Any) -> bool:
         self.batches.append(records)
+        quota = self.running.quota
+        if quota is not None:
+            quota.learn(records)
         return True
 
     def forget(self) -> None:
@@ -60,6 +63,8 @@ class Tape:
         self.batches = deque()
         self.lost = self.losses()
         self.running.be_exact()
+        if self.running.quota is not None:
+            self.running.quota.rest()
         for site in sites.sites:
             if site.rate < 1.0:
                 self.thinned.append((site, site.get, sites.shares.pop(site, None)))
@@ -73,6 +78,8 @@ class Tape:
             if share is not None:
                 sites.shares[site] = share
         self.thinned.clear()
+        if self.running.quota is not None:
+            self.running.quota.go_on()
         self.running.be_thrifty()
 
     def losses(self) -> int:
@@ -191,10 +198,12 @@ class Observed:
     Calls that have ended count, in all threads of this process; those of the test itself, or of `phase` (`setup`), or of all (None).
     """
 
-    def __init__(self, tape: Tape, test: Open, phases: dict[str, Open]) -> None:
+    def __init__(self, tape: Tape, test: Open, phases: dict[str, Open], hidden: Sequence[str] = ()) -> None:
         self._tape = tape
         self._test = test
         self._phases = phases
+        self._hidden = hidden
+        """Phases of whose calls some were only counted."""
 
     @property
     def trace_id(self) -> str:
@@ -222,6 +231,10 @@ class Observed:
         top = self._test if phase is None else self._phases.get(phase)
         if top is None or top.trace is None:
             return [], []
+        if phase in self._hidden or (phase is None and self._hidden):
+            raise AutoscopeError(
+                "before this test asked for it, some calls were only counted; name the fixture among the test's parameters"
+            )
         if self._tape.losses() > self._tape.lost:
             raise AutoscopeError(
                 "more was called than could be kept: a count would be wrong; OTEL_BSP_MAX_QUEUE_SIZE is the room"
@@ -254,5 +267,8 @@ def observe(request: pytest.FixtureRequest) -> Iterator[Observed]:
         pytest.skip("autoscope is disabled in this process" if suite is None else "not run by pytest's own protocol")
     if not suite.test.exact:  # asked for by `getfixturevalue`
         suite.test.exact = True
+        suite.count(suite.counting())
+        if suite.test.span.counted:
+            suite.test.hidden = tuple(suite.test.phases)
         suite.tape.begin_exact()
-    yield Observed(suite.tape, suite.test.span, suite.test.phases)
+    yield Observed(suite.tape, suite.test.span, suite.test.phases, suite.test.hidden)

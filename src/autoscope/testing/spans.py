@@ -15,7 +15,7 @@ from autoscope.plan.model import Capture
 from autoscope.runtime import calls, sampling
 from autoscope.runtime.ambient import NOTHING, Ambient
 from autoscope.runtime.sites import TEST, Site, new_site, switches
-from autoscope.runtime.spans import Details, Trace
+from autoscope.runtime.spans import Captured, Details, Trace
 
 keep_builtins(globals())
 
@@ -35,13 +35,27 @@ def make_site(name: str, file: str = "", line: int = 0) -> Site:
 class Open:
     """A span that has begun. Without a trace nothing of it is recorded, nor of what is below."""
 
-    __slots__ = ("above", "ambient", "attributes", "end", "error", "failed", "site", "span_id", "start", "trace")
+    __slots__ = (
+        "above",
+        "ambient",
+        "attributes",
+        "counted",
+        "end",
+        "error",
+        "failed",
+        "site",
+        "span_id",
+        "start",
+        "trace",
+    )
 
     def __init__(self, site: Site, trace: Trace | None, above: Open | None) -> None:
         self.site = site
         self.trace = trace
         self.above = above
         self.attributes: dict[str, Any] = {}
+        self.counted: dict[int, int] = {}
+        """Number of a function, see `quota` -> calls of it that were only counted."""
         self.error: BaseException | None = None
         """What left it."""
         self.failed: tuple[str, str] | None = None
@@ -64,15 +78,23 @@ class Open:
         if trace is None:
             return
         end = self.end or switches.clock()
-        details: Details | None = None
+        if self.counted:
+            # By number, and in one text: with names it would be more than all else a test leaves behind.
+            self.attributes["autoscope.counted.calls"] = sum(self.counted.values())
+            self.attributes["autoscope.counted.functions"] = " ".join(
+                [f"{number}:{calls}" for number, calls in self.counted.items()]
+            )
+        details: Details | Captured | None = None
         if self.error is not None:
             # As seen below: what a function's span tells of it is not told again.
             details = calls.outcome(self.site, self.ambient.trace(), self.error, end, self.attributes or None)
-            if details is not None and details.exception is not None:
+            if isinstance(details, Details) and details.exception is not None:
                 details.exception.frames = _without_runner(details.exception.frames)
             self.error = None
-        elif self.attributes or self.failed:
-            details = Details(*(self.failed or ("", "")), attributes=self.attributes)
+        elif self.failed:
+            details = Details(*self.failed, attributes=self.attributes)
+        elif self.attributes:
+            details = (tuple(self.attributes), *self.attributes.values())  # written at a fifth of the cost
         parent = None
         if self.above is not None and self.above.trace is not None:
             parent = self.above.trace, self.above.span_id

@@ -29,16 +29,22 @@ NO_PROJECT = frozenset(("benchmarks", "build", "conftest", "dist", "doc", "docs"
 """What lies in a project's directory and is not what it is about."""
 MOST_PLAN = 64_000
 """Bytes of a plan that is handed on in a variable, where there is no run's directory to put it in."""
+QUOTA = "autoscope_quota"
+"""No option, but handed on with them to xdist's workers: what `is_default` says."""
 SETTINGS = ("plan", "include", "exclude", "strategy", "rate", "budget", "store")
 
 
 class Started:
     """What tracing a test run has begun, and how it is ended."""
 
-    def __init__(self, running: bootstrap.Running, joined: bool, environ: dict[str, str | None]) -> None:
+    def __init__(
+        self, running: bootstrap.Running, joined: bool, environ: dict[str, str | None], has_quota: bool = False
+    ) -> None:
         self.running = running
         self.joined = joined
         """Whether autoscope was active already; then it stays so."""
+        self.has_quota = has_quota
+        """Whether of each function some calls are recorded and the others counted."""
         self._environ = environ
 
     def stop(self) -> None:
@@ -104,7 +110,7 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
         ignored = [f"--autoscope-{name}" for name in SETTINGS if option(config, name)]
         if ignored and "PYTEST_XDIST_WORKER" not in os.environ:
             notice("pytest-joined", f"autoscope was active before pytest began: {', '.join(ignored)} not heeded")
-        return Started(running, True, {})
+        return Started(running, True, {}, bool(getattr(config.option, QUOTA, False)))
     settings = {name: option(config, name) for name in SETTINGS}
     environ: dict[str, str] = {}
     try:
@@ -112,6 +118,7 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
             settings["store"] = ""
             settings["strategy"] = settings["strategy"] or (None if settings["plan"] else "full_trace")
         plan = plan_for(config, settings)
+        has_quota = not asked_only and is_default(config, plan)
         if not asked_only:
             environ = _tell_children(plan, settings["store"])
     except AutoscopeError as error:
@@ -120,7 +127,17 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
     os.environ.update(environ)
     running = bootstrap.start(plan, store=environ.get("AUTOSCOPE_STORE", ""), otlp=None)
     running.name_run()
-    return Started(running, False, before)
+    setattr(config.option, QUOTA, has_quota)
+    return Started(running, False, before, has_quota)
+
+
+def is_default(config: pytest.Config, plan: Plan) -> bool:
+    """Whether nobody has said how much is to be recorded: whoever does has every call that this means."""
+    said = [option(config, name) for name in ("plan", "strategy")]
+    said += [os.environ.get(name) for name in ("AUTOSCOPE_PLAN", "AUTOSCOPE_STRATEGY")]
+    if any(said) or plan.sampling.rate_given or plan.budget_overhead is not None:
+        return False
+    return bool(option(config, "show") != "long")
 
 
 def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:

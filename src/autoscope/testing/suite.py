@@ -21,6 +21,7 @@ from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.ambient import NOTHING, Ambient, from_carrier
 from autoscope.runtime.calls import message_of
 from autoscope.runtime.drain import CHUNK
+from autoscope.runtime.quota import Quota
 from autoscope.runtime.sites import WIDTH, Site
 from autoscope.runtime.spans import Clock, Words
 from autoscope.testing import failure, parts
@@ -39,6 +40,8 @@ WAITED_SECONDS, WAITED_OF_WORKER = 0.5, 0.1
 be gone with the next."""
 MOST_WAITING = 8 * CHUNK
 """Records that wait for a test's end."""
+SCOPE = "pytest.fixture.scope"
+"""What fixtures have that tests share."""
 NO_ERRORS = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 NO_FIXTURES = ("autoscope", "get_direct_param_fixture_func")
 """Functions of fixtures that do nothing anybody wants to know: ours, and what stands for a parameter."""
@@ -67,6 +70,8 @@ class Test:
         """A phase that has ended, and of which nothing is known yet but that."""
         self.reports: dict[str, Any] = {}
         self.exact = False
+        self.hidden: tuple[str, ...] = ()
+        """Phases in which calls were only counted, before every call was asked for."""
         self.parts: list[Open] = []
         """Subtests that have begun and of which not all is known yet, innermost last."""
         self.part_failed = False
@@ -121,6 +126,10 @@ class Suite:
         self.test: Test | None = None
         self.sites: dict[tuple[str, str, int], Site] = {}
         self.tape = Tape(self.running)
+        self.quota: Quota | None = None
+        """What has calls only counted; None where all are recorded."""
+        if started.has_quota and self.running.quota is None:
+            self.quota = self.running.quota = Quota()
         self.running.drain.enough = MOST_WAITING * WIDTH
         self.counts: dict[str, int] = {}
         self.told = 0
@@ -156,6 +165,9 @@ class Suite:
         exact = wants_all(item)
         if self.beside and not exact:
             return None
+        if self.quota is not None:
+            self.count(self.session)
+            self.quota.adopt()
         file, line = str(item.path), (item.location[1] or -1) + 1
         site = make_site(item.nodeid, file, line)
         if self.asked_only and not exact:
@@ -200,6 +212,7 @@ class Suite:
         self.test = None
         self.settle(test)
         self.stage.leave(test.span)
+        self.count(test.span)
         self.stage.tell_children()
         if test.exact:
             self.tape.end_exact()
@@ -222,6 +235,23 @@ class Suite:
             # Between two tests, and at once: beside one our thread would get its turn late, and the buffer has an end. And it
             # opens files, whose numbers a test may have closed just now, which looks whether they are closed.
             drain.catch_up(WAIT_SECONDS)
+
+    def count(self, span: Open | None) -> None:
+        """What was only counted since this was last asked belongs to this span; None: to nothing."""
+        if self.quota is None:
+            return
+        if span is None:
+            self.quota.skip()
+            return
+        for state, calls in self.quota.take():
+            span.counted[state.number] = span.counted.get(state.number, 0) + calls
+
+    def counting(self) -> Open | None:
+        """To which of the open spans calls belong that are only counted: a fixture that tests share, or the test."""
+        shared = [one for one in self.stage.open if SCOPE in one.attributes]
+        if shared:
+            return shared[-1]
+        return None if self.test is None else self.test.span
 
     # Phases.
 
@@ -386,12 +416,12 @@ class Suite:
         opened = self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place))
         if fixturedef.scope != "function":
             # Whose calls are in whichever test comes first: readers do not count them as that test's.
-            opened.attributes = {"pytest.fixture.scope": fixturedef.scope}
+            self.count(self.counting())
+            opened.attributes = {SCOPE: fixturedef.scope}
         return self.stage.enter(opened)
 
     def end_fixture(self, fixturedef: Any, opened: Open, before: int) -> None:
-        self.stage.leave(opened)
-        opened.record()
+        self.leave_fixture(opened)
         if len(getattr(fixturedef, "_finalizers", ())) > before:
             # The last to be registered is the first to be called, when what depends on this fixture is gone.
             fixturedef.addfinalizer(functools.partial(self.guarded, self.begin_finalizer, fixturedef))
@@ -405,8 +435,13 @@ class Suite:
     def end_finalizer(self, fixturedef: Any) -> None:
         now = self.stage.open[-1] if self.stage.open else None
         if now is not None and now.site.qualname == f"finalizer {fixturedef.argname}":
-            self.stage.leave(now)
-            now.record()
+            self.leave_fixture(now)
+
+    def leave_fixture(self, opened: Open) -> None:
+        self.stage.leave(opened)
+        if SCOPE in opened.attributes:
+            self.count(opened)
+        opened.record()
 
     # Examples.
 
@@ -516,6 +551,8 @@ class Suite:
 
     def end(self) -> None:
         self.tape.close()
+        if self.quota is not None:
+            self.quota.rest()
         self.running.drain.enough = CHUNK * WIDTH
         self.stage.close()
         self.started.stop()
