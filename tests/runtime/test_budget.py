@@ -362,13 +362,22 @@ def test_callers_of_what_was_handed_over_are_handed_over():
         parts = [part for site, span, parent in records for part in (site, span, trace, parent, 0, 10, None)]
         length = sums.weigh(parts, len(parts), Tally(parts[::WIDTH]), lambda records, length: None, {})
         handed_over.append(parts[1:length:WIDTH])
+        parents.extend(parts[3:length:WIDTH])
 
+    parents: list = []
     crowd = [(crowded, number, None) for number in range(1000, 1000 + 20 * CROWD)]
     weigh((callee, 1, (trace, 2)), (callee, 3, (trace, 2)))
     weigh((callee, 4, None))
     weigh(*crowd[:300], (crowded, 2, None), *crowd[300:])
     assert 2 in handed_over[-1] and 0 < len(handed_over[-1]) < 2 * CROWD
     assert not sums.callers
+    # What outlives a caller that was left out is below the one before that.
+    parents.clear()
+    outlives = [(crowded, number, (trace, 900)) for number in range(3000, 3000 + 20 * CROWD)]
+    weigh(*outlives, *[(callee, 5000 + number, (trace, 3000 + number)) for number in range(10)])
+    weigh((callee, 900, None), (callee, 6000, (trace, 3000)), (callee, 6001, (trace, 3001)))
+    told = {span for spans in handed_over for span in spans}
+    assert len(parents) > 13 and {parent[1] for parent in parents if parent} <= told
     # Those of tasks that outlive them come no more, and are not remembered for ever.
     for number in range(MOST_CALLERS + 10):
         weigh((callee, 5, (trace, 10_000 + number)))

@@ -42,7 +42,7 @@ BURST = 32
 SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
 MOST_CALLERS = 16_384
-"""Remembered because something below them was handed over."""
+"""Remembered because something below them was handed over, or because they were left out."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 
@@ -180,6 +180,10 @@ class Sums:
         """Calls for which no record stands, of functions that have other sites by now."""
         self.callers: set[int] = set()
         """Spans that are parents of what was handed over, and have not come yet."""
+        self.gone: dict[int, Any] = {}
+        """Of spans that were left out, their parents: what outlives its caller, as generators and tasks do, is below those then..."""
+        self.gone_before: dict[int, Any] = {}
+        """... and of spans before these."""
 
     def weigh(
         self,
@@ -202,7 +206,11 @@ class Sums:
             kept, kept_before = self.shed(records, length, there, limits)
         else:
             kept, kept_before = there, before
-            self.callers.update([parent[1] for parent in records[3:length:WIDTH] if parent])
+            callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+            if not (self.gone.keys().isdisjoint(callers) and self.gone_before.keys().isdisjoint(callers)):
+                records[3:length:WIDTH] = [self.there(parent) for parent in records[3:length:WIDTH]]
+                callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
+            self.callers |= callers
             self.callers.difference_update(records[1:length:WIDTH])
         if len(self.callers) > MOST_CALLERS:
             self.callers.clear()  # most have come before what tasks of theirs recorded, or do not come at all
@@ -306,19 +314,29 @@ class Sums:
             elif site in each and (details is None or not error_of(details)):
                 seen[site] += 1
                 if seen[site] % each[site]:
+                    self.gone[span] = records[number * WIDTH + 3]
                     continue
             record = records[number * WIDTH : (number + 1) * WIDTH]
+            record[3] = self.there(record[3])
             if record[3]:
                 needed.add(record[3][1])
             tally[site] += 1
             if site in before:
                 self.find_past(site, record[4], before[site])
             kept += record
+        if len(self.gone) > MOST_CALLERS:
+            self.gone_before, self.gone = self.gone, {}
         left_out = (length - len(kept)) // WIDTH
         records[:length] = kept
         counters.left_out += left_out
         counters.taken += left_out
         return tally, before
+
+    def there(self, parent: Any) -> Any:
+        """The next of a span's callers that was not left out."""
+        while parent and (parent[1] in self.gone or parent[1] in self.gone_before):
+            parent = self.gone[parent[1]] if parent[1] in self.gone else self.gone_before[parent[1]]
+        return parent
 
     def end_state(self, site: Site, steered: Steered, waiting: int) -> None:
         """What was called until now is owed in the words of the state it was in; so many records `waiting` are of then or before."""
@@ -340,6 +358,8 @@ class Sums:
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""
         self.left.clear()
+        self.gone.clear()
+        self.gone_before.clear()
         for steered in self.active.values():
             steered.owed = 0.0
             steered.past.clear()
