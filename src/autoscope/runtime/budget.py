@@ -222,7 +222,6 @@ class Budget:
         """Seconds to the next glance."""
         self.alarmed = False
         """Whether the last step was taken because of what was recorded: it tells little of what steps cost."""
-        self.sums.callers = set()
         self.rhythm = STEP_SECONDS
         """Seconds between two steps: as long as their own cost asks for."""
 
@@ -800,6 +799,12 @@ class Budget:
         told = len(self.untold)
         self.change(site, steered, Share(EVERY), buffered, "")
         del self.untold[told:]
+
+    def before_fork(self) -> None:
+        """Spans of the child name the call that is current now: it is to be handed over when it ends."""
+        current = read_current()
+        if current:
+            self.sums.callers.add(current[1])
 
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""

@@ -421,6 +421,8 @@ class Drain:
         self.locked = acquire(self.lock, timeout=0.2)
         if self.late is not None and self.locked:
             self.late.before_fork()
+        if self.steer is not None:
+            self.steer.before_fork()
 
     def after_fork_parent(self) -> None:
         self.forking = False

@@ -42,7 +42,9 @@ BURST = 32
 SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
 MOST_CALLERS = 16_384
-"""Remembered because something below them was handed over, or because they were left out."""
+"""Remembered because something below them was handed over."""
+MOST_GONE = 4096
+"""Remembered, twice as many at most, because they were left out."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 
@@ -324,7 +326,7 @@ class Sums:
             if site in before:
                 self.find_past(site, record[4], before[site])
             kept += record
-        if len(self.gone) > MOST_CALLERS:
+        if len(self.gone) > MOST_GONE:
             self.gone_before, self.gone = self.gone, {}
         left_out = (length - len(kept)) // WIDTH
         records[:length] = kept
@@ -358,6 +360,7 @@ class Sums:
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""
         self.left.clear()
+        self.callers.clear()
         self.gone.clear()
         self.gone_before.clear()
         for steered in self.active.values():
