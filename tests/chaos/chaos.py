@@ -52,7 +52,7 @@ GROWTH_BYTES = 6 << 20
 """Memory at the end may be so much more, for what the allocator and the system do as they like."""
 RECORD_BYTES = 500
 """What the allocator may keep of each of the most records that ever waited to be handed over: a machine that is busy otherwise makes them many."""
-USED = {"allocated": 6 << 20, "blocks": 30_000, "Site": 1500}
+USED = {"allocated": 12 << 20, "blocks": 130_000, "Site": 1500}
 """And of what is in use, half as much again and this: how many closures of how many twins live just then is chance."""
 NOTICES = ("plan-adopted", "plan-refused", "plan-unusable", "signalled", "circuit-open")
 """What a program that is treated so may say on standard error; the last one where the machine is so busy otherwise that it hardly runs."""

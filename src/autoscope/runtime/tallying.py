@@ -42,9 +42,9 @@ BURST = 32
 SHORT_NS = 10_000
 """Who usually takes less, in nanoseconds, is short."""
 MOST_CALLERS = 16_384
-"""Remembered because something below them was handed over."""
-MOST_GONE = 4096
-"""Remembered, twice as many at most, because they were left out."""
+"""Remembered, twice as many at most, because something below them was handed over."""
+MOST_GONE = 16_384
+"""The same because they were left out."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 
@@ -181,7 +181,9 @@ class Sums:
         self.left: dict[Place, float] = {}
         """Calls for which no record stands, of functions that have other sites by now."""
         self.callers: set[int] = set()
-        """Spans that are parents of what was handed over, and have not come yet."""
+        """Spans that are parents of what was handed over, and have not come yet..."""
+        self.callers_before: set[int] = set()
+        """... and those before these: most do not come any more, as callers of tasks that outlive them have come already."""
         self.gone: dict[int, Any] = {}
         """Of spans that were left out, their parents: what outlives its caller, as generators and tasks do, is below those then..."""
         self.gone_before: dict[int, Any] = {}
@@ -213,9 +215,10 @@ class Sums:
                 records[3:length:WIDTH] = [self.there(parent) for parent in records[3:length:WIDTH]]
                 callers = {parent[1] for parent in records[3:length:WIDTH] if parent}
             self.callers |= callers
-            self.callers.difference_update(records[1:length:WIDTH])
+            for some in (self.callers, self.callers_before):
+                some.difference_update(records[1:length:WIDTH])
         if len(self.callers) > MOST_CALLERS:
-            self.callers.clear()  # most have come before what tasks of theirs recorded, or do not come at all
+            self.callers_before, self.callers = self.callers, set()
         length = sum(kept.values()) * WIDTH
         if self.active:
             look_at(records, length)
@@ -306,13 +309,14 @@ class Sums:
         """
         kept: list[Any] = []
         tally, seen = Tally(), Tally()
-        needed = self.callers
+        needed, needed_before = self.callers, self.callers_before
         before = {site: [0] * len(steered.past) for site, steered in self.active.items() if steered.past}
         each = {site: there[site] // limit + 1 for site, limit in limits.items()}
         columns = [records[part:length:WIDTH] for part in (0, 1, 6)]
         for number, (site, span, details) in enumerate(zip(*columns, strict=True)):
-            if span in needed:
+            if span in needed or span in needed_before:
                 needed.discard(span)
+                needed_before.discard(span)
             elif site in each and (details is None or not error_of(details)):
                 seen[site] += 1
                 if seen[site] % each[site]:
@@ -358,11 +362,10 @@ class Sums:
         sites.set_share(site, 1.0)
 
     def after_fork(self) -> None:
-        """In a child: what the parent counted is the parent's."""
+        """In a child: what the parent counted is the parent's. What it has left out, calls here may outlive."""
         self.left.clear()
         self.callers.clear()
-        self.gone.clear()
-        self.gone_before.clear()
+        self.callers_before.clear()
         for steered in self.active.values():
             steered.owed = 0.0
             steered.past.clear()
