@@ -441,8 +441,7 @@ class Budget:
         self.recorded_ns = lean
         entered = min(entered, recorded)
         inside: float = (recorded - entered) * lean + entered * full + roots * root + captured
-        self.cc = self.counted() * self.slowness
-        inside += self.cc
+        inside += self.counted() * self.slowness
         windows = (self.swaps * SWAP_NS + self.windows.opened * WINDOW_NS) * self.slowness
         self.swaps = self.windows.opened = 0
         threads = own - self.own
