@@ -406,19 +406,16 @@ def in_windows(name):
     return site, steering, steered
 
 
-def test_the_call_that_forks_is_handed_over(unbudgeted):
+def test_what_is_under_way_at_a_fork_is_handed_over(unbudgeted):
     """However many of its like are left out, and whatever is turned off and on meanwhile: spans of the child are below it."""
     crowded = found("Thing.hot")
     trace, steering = Trace(1), Budget(0.02, float("inf"), lambda: 0, pace, lambda told: None)
-    token = context.set_current((trace, 77))
-    try:
-        steering.before_fork()
-    finally:
-        context.set_current(token)
+    steering.before_fork()
     steering.hold("plan")
     steering.go_on("plan")
-    spans = [*range(1000, 4000), 77, *range(4000, 5000)]
-    records = [part for span in spans for part in (crowded, span, trace, None, 0, 10, None)]
+    (forked,) = steering.sums.forks
+    times = dict.fromkeys(range(1000, 5000), (forked - 20, forked - 10)) | {77: (forked - 10, forked + 10)}
+    records = [part for span, some in sorted(times.items()) for part in (crowded, span, trace, None, *some, None)]
     length = steering.weigh(records, len(records))
     assert 77 in records[1:length:WIDTH]
     assert length // WIDTH < 1000

@@ -35,6 +35,7 @@ from autoscope.runtime.spans import Clock, epoch_offset, running_of
 from autoscope.runtime.tallying import (
     CROWD,
     IN_WINDOW,
+    MOST_FORKS,
     STEP_SECONDS,
     Steered,
     Sums,
@@ -800,10 +801,9 @@ class Budget:
         del self.untold[told:]
 
     def before_fork(self) -> None:
-        """Spans of the child name the call that is current now: it is to be handed over when it ends."""
-        current = read_current()
-        if current:
-            self.sums.callers.add(current[1])
+        """Spans of the child name calls that are under way now: they are to be handed over when they end."""
+        self.sums.forks.append(Clock.now())
+        del self.sums.forks[:-MOST_FORKS]
 
     def after_fork(self) -> None:
         """In a child: what the parent counted is the parent's."""

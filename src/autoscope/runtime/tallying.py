@@ -6,6 +6,7 @@ over that stand for it: the reciprocals of their probabilities add up to the cal
 
 from __future__ import annotations
 
+from _bisect import bisect_left
 from _collections import _count_elements  # type: ignore[import-not-found]
 
 from autoscope.ours import keep_builtins
@@ -45,6 +46,8 @@ MOST_CALLERS = 16_384
 """Remembered, twice as many at most, because something below them was handed over."""
 MOST_GONE = 16_384
 """The same because they were left out."""
+MOST_FORKS = 256
+"""Remembered."""
 CROWD = 64
 """Records of one function that are handed over at a time, where it was found to be called too often meanwhile."""
 
@@ -184,6 +187,8 @@ class Sums:
         """Spans that are parents of what was handed over, and have not come yet..."""
         self.callers_before: set[int] = set()
         """... and those before these: most do not come any more, as callers of tasks that outlive them have come already."""
+        self.forks: list[int] = []
+        """When this process forked, by the clock of records: a child may go on with what was under way, a generator that was suspended."""
         self.gone: dict[int, Any] = {}
         """Of spans that were left out, their parents: what outlives its caller, as generators and tasks do, is below those then..."""
         self.gone_before: dict[int, Any] = {}
@@ -319,7 +324,7 @@ class Sums:
                 needed_before.discard(span)
             elif site in each and (details is None or not error_of(details)):
                 seen[site] += 1
-                if seen[site] % each[site]:
+                if seen[site] % each[site] and not self.saw_fork(*records[number * WIDTH + 4 : number * WIDTH + 6]):
                     self.gone[span] = records[number * WIDTH + 3]
                     continue
             record = records[number * WIDTH : (number + 1) * WIDTH]
@@ -337,6 +342,11 @@ class Sums:
         counters.left_out += left_out
         counters.taken += left_out
         return tally, before
+
+    def saw_fork(self, start: int, end: int) -> bool:
+        """Whether this process forked meanwhile."""
+        place = bisect_left(self.forks, start)
+        return place < len(self.forks) and self.forks[place] <= end
 
     def there(self, parent: Any) -> Any:
         """The next of a span's callers that was not left out."""
