@@ -155,6 +155,7 @@ def test_off_and_on(program):
     assert told("off", program.pid)[0]["functions"] == 3
     time.sleep(0.4)  # calls that began before
     before = program.listed()[0]["stats"]["recorded"]
+    time.sleep(0.4)  # in which nothing is recorded
     (process,) = program.listed()
     assert process["off"] and before == process["stats"]["recorded"]
     assert told("on", program.pid)[0]["functions"] == 3

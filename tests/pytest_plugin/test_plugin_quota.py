@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from suite_kit import session, write
+from suite_kit import SHOP, session, write
 
 from autoscope.read.affected import used_by
 from autoscope.read.calltree import build_tree, find, render_text
@@ -16,16 +16,9 @@ from autoscope.runtime.quota import FIRST, TESTS
 
 WORKERS = ("-p", "xdist", "-n", "2")
 COUNT = TESTS + 12
-FILES = {
-    "pytest.ini": "[pytest]\npythonpath = src\n",
-    "src/shop/__init__.py": "",
-    "src/shop/db.py": """\
-def query(sku):
-    total = 0
-    for letter in sku:
-        total += len(letter)
-    return total
-
+FILES = SHOP | {
+    "src/shop/db.py": SHOP["src/shop/db.py"]
+    + """
 
 def refuse(sku):
     total = query(sku)

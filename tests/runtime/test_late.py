@@ -213,21 +213,21 @@ def test_what_is_folded_below_a_long_call_is_told_meanwhile():
     assert counters.folded == 12
 
 
-def outlived(folder, places, numbers, trace):
-    """A call that is folded, into one that is sent, and has ended; what a thread or task begun in it has as its parent."""
-    main, caller = next(numbers), next(numbers)
-    folder.take(Batch([places[1], caller, trace, (trace, main), 5, 15, None]), 0)
-    folder.take(Batch([places[0], main, trace, None, 0, 100, None]), 0)
-    return (trace, main), (trace, caller)
-
-
-def test_how_long_a_folded_call_is_remembered():
-    """For 16,384 calls of the process at least: what outlives it for longer names it, though it was not sent."""
+def outlived():
+    """A call that is folded, into one that is sent, and has ended; last what a thread or task begun in each has as its parent."""
     places, numbers = functions(3), ids()
     folder = Late()
     folder.follow(False, None, 50 * US)
     trace = Trace(1)
-    main, caller = outlived(folder, places, numbers, trace)
+    main, caller = next(numbers), next(numbers)
+    folder.take(Batch([places[1], caller, trace, (trace, main), 5, 15, None]), 0)
+    folder.take(Batch([places[0], main, trace, None, 0, 100, None]), 0)
+    return folder, places, numbers, trace, (trace, main), (trace, caller)
+
+
+def test_how_long_a_folded_call_is_remembered():
+    """For 16,384 calls of the process at least: what outlives it for longer names it, though it was not sent."""
+    folder, places, numbers, trace, main, caller = outlived()
 
     def parent_of_a_late_one():
         (sent,) = flat(folder.take(Batch([places[2], next(numbers), trace, caller, 200, 210, None]), 0))
@@ -246,11 +246,7 @@ def test_how_long_a_folded_call_is_remembered():
 
 def test_who_outlives_a_folded_call_when_nothing_is_folded_any_more():
     """A change of the plan file: its caller was not sent all the same."""
-    places, numbers = functions(3), ids()
-    folder = Late()
-    folder.follow(False, None, 50 * US)
-    trace = Trace(1)
-    main, caller = outlived(folder, places, numbers, trace)
+    folder, places, numbers, trace, main, caller = outlived()
     folder.follow(False, None, None)
     (sent,) = flat(folder.take(Batch([places[2], next(numbers), trace, caller, 200, 210, None]), 0))
     assert sent[3] == main

@@ -247,7 +247,7 @@ class Budget:
 
     def is_alarming(self) -> bool:
         """Whether so much was recorded since the last step that the next one cannot wait."""
-        recorded = _taken()[0] - self.taken[0]
+        recorded = self.recorded() - self.taken[0]
         if recorded >= LEAST_ALARMING:
             net = Clock.process_cpu() - self.cpu
             if net >= LEAST_NET_NS and recorded * (self.recorded_ns + self.exported_ns) > ALARM * self.share * net:
@@ -342,7 +342,7 @@ class Budget:
                 steered.count()
                 owed = steered.owed
             elif site in self.windows.functions and steered.silent is not None:
-                owed += steered.calls * max(total - steered.stratum, 0.0) / 1e9
+                owed += steered.since_window(total)
             if owed >= 1.0:
                 place = place_of(site)
                 found[place] = found.get(place, 0.0) + owed
@@ -387,17 +387,13 @@ class Budget:
         code = site.off if pacer is None else site.paced if pacer is steered.pacer else site.counting
         self.swaps += self.pace.give(site, steered.functions, code)
 
-    def renew(self, site: Site, steered: Steered) -> None:
-        """Give a function another pacer: no more can be prepared of the one it has."""
-        self.set_pace(site, steered, steered.state)
-
     def recorded(self) -> int:
         """Calls recorded so far."""
         return _taken()[0]
 
     def net_now(self) -> float:
         """CPU time of the program's own, in nanoseconds."""
-        recorded = _taken()[0] - self.taken[0]
+        recorded = self.recorded() - self.taken[0]
         ours = self.own_cpu() - self.own + recorded * self.recorded_ns
         since = Clock.process_cpu() - self.cpu
         return self.net_total + max(since - ours, since * 0.02)
@@ -414,7 +410,6 @@ class Budget:
         net, base = self.measure(now)
         self.net += net
         self.net_total += net
-        self.total = self.net_total
         buffered = in_buffer()
         if self.net >= LEAST_NET_NS or self.hurried:
             self.observe(buffered)

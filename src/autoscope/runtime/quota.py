@@ -67,6 +67,12 @@ class Quota:
     """One process's. Used by the thread that runs the tests, but for `learn`."""
 
     def __init__(self) -> None:
+        self.resting = False
+        """Whether all calls are recorded for now."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing was counted yet."""
         self.states: dict[Site, Counted] = {}
         """Functions that were called."""
         self.seen = 0
@@ -78,8 +84,6 @@ class Quota:
         self.tails: list[Any] = []
         self.hints: list[int] = []
         """... and what was left of each when they were last looked at."""
-        self.resting = False
-        """Whether all calls are recorded for now."""
 
     def adopt(self) -> None:
         """Give a quota to functions that were woven meanwhile, unless they have a rate of their own."""
@@ -176,5 +180,4 @@ class Quota:
     def after_fork(self) -> None:
         """In a child, where nobody takes: every call is recorded, and what was counted is the parent's."""
         self.rest()
-        self.__init__()  # type: ignore[misc]
-        self.resting = True
+        self.begin()

@@ -167,6 +167,10 @@ class Steered:
         """Calls its pacers have counted."""
         return sum([pacer.count() for pacer in (self.pacer, self.silent) if pacer is not None])
 
+    def since_window(self, total: float) -> float:
+        """Calls since its last window, as far as is known, when the program has used so much CPU time (`total`)."""
+        return self.calls * max(total - self.stratum, 0.0) / 1e9
+
     def count(self) -> None:
         """What was called since is owed."""
         if self.pacer is not None:

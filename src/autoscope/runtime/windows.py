@@ -7,11 +7,12 @@ the function's window before (a stratum), so that the moments, which are drawn, 
 
 from __future__ import annotations
 
+from _operator import attrgetter
 from _thread import get_ident
 
 from autoscope.ours import keep_builtins
 from autoscope.runtime import sites
-from autoscope.runtime.dealing import MOST_DUTY, PACED
+from autoscope.runtime.dealing import MOST_DUTY, PACED, WINDOWS
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 from autoscope.runtime.tallying import LOOKING, PARTS, WINDOW_NET_NS, Steered
@@ -57,6 +58,8 @@ COUNTED_NS = 14.0
 FLAGGED_NS = 130.0
 """A call that is counted and not looked at where its function has no code of its own for that."""
 
+_CALLS = attrgetter("calls")
+
 
 class Windows:
     """Those of one process. Used by the budget's thread, but for `close`."""
@@ -67,9 +70,6 @@ class Windows:
         """Those that are counted in windows."""
         self.duty = MOST_DUTY
         """The share of the time for which each is to be."""
-        self.is_open = self.is_counting = False
-        self.here: dict[Site, Steered] = {}
-        """Those whose window it is."""
         self.waiting: list[Site] = []
         """Those whose turn is to come, the next one last."""
         self.at = 0.0
@@ -92,7 +92,8 @@ class Windows:
         self.checks: list[tuple[float, float, float, float]] = []
         """(calls in a window of those counted all the time, since the window before, CPU time in it, since that before)."""
         self.is_open = self.is_counting = False
-        self.here = {}
+        self.here: dict[Site, Steered] = {}
+        """Those whose window it is."""
 
     def add(self, site: Site, steered: Steered, total: float) -> None:
         """Count this function too; its turn comes first."""
@@ -105,7 +106,7 @@ class Windows:
     def drop(self, site: Site, total: float) -> None:
         """Count this function no more: what it was called since its last window is owed as far as is known."""
         steered = self.functions.pop(site)
-        known = steered.calls * max(total - steered.stratum, 0.0) / 1e9
+        known = steered.since_window(total)
         if self.here.pop(site, None) is not None:
             known = max(known, steered.in_all() - steered.begun)
         steered.owed += known
@@ -273,15 +274,14 @@ class Windows:
             steered.stratum = total
             steered.seen += 1
             steered.calls += (count * 1e9 / spent - steered.calls) * max(0.1, 1.0 / (steered.seen + 1))
-            if not steered.pacer.prepare(steered.ahead()):  # type: ignore[union-attr]
-                self.budget.renew(site, steered)
+            if steered.pacer is not None and not steered.pacer.prepare(steered.ahead()):
+                self.budget.set_pace(site, steered, WINDOWS)
 
     def choose(self) -> None:
         """Choose by which functions windows are compared with what is between them."""
         if self.functions:
-            paced = [one for one in self.budget.active.values() if one.state == PACED and one.pacer is not None]
-            paced.sort(key=_calls)
-            self.controls = [one.pacer for one in paced[-CONTROLS:]]  # type: ignore[misc]
+            paced = sorted([one for one in self.budget.active.values() if one.state == PACED], key=_CALLS)
+            self.controls = [one.pacer for one in paced if one.pacer is not None][-CONTROLS:]
 
     def control(self) -> tuple[int, int]:
         """(which functions these are, how many calls they had)."""
@@ -318,10 +318,6 @@ def counted_ns(steered: Steered) -> float:
 
 def _load(steered: Steered) -> float:
     return steered.calls * counted_ns(steered)
-
-
-def _calls(steered: Steered) -> float:
-    return steered.calls
 
 
 def _drawn(site: Site) -> float:
