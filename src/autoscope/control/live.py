@@ -7,8 +7,8 @@ twin, so another capture, and a function that was left alone so far, is woven an
 
 from __future__ import annotations
 
-import gc
 import sys
+from _operator import attrgetter
 from _thread import RLock
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import translate
@@ -22,6 +22,7 @@ from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, kept, main, weaver
+from autoscope.weave.everywhere import every_function
 from autoscope.weave.finder import wants_loaded
 from autoscope.weave.weaver import Weaver
 
@@ -30,14 +31,14 @@ keep_builtins(globals())
 SLICE_SECONDS = 0.003
 """So long functions are looked through and changed before other threads are let in."""
 MOST_BLOCKS = 400_000
-"""Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that list is made in one go."""
+"""Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that is done in one go."""
 FIRST_LOOK_SECONDS = 0.5
 MOST_LOOK_SECONDS = 60.0
-MANY = 1000
-"""Objects looked at without a look at the clock."""
 ASKED = "somebody asked for it"
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
+
+_CODE, _GLOBALS = attrgetter("__code__"), attrgetter("__globals__")
 
 Matches = Callable[[str], object]
 Thing = TypeVar("Thing")
@@ -383,7 +384,7 @@ class Live:
             if site._off is not None and site._off is not site.author
         }
         count = 0
-        for function in in_slices(all_functions()):
+        for function in in_slices(every_function()):
             code = function.__code__
             site = sites.site_of(code)
             if site is not None:
@@ -453,17 +454,16 @@ def _parts(code: CodeType, found: dict[tuple[str, int], CodeType]) -> None:
 def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> None:
     """Closures that live: each is given the part of its maker's twin that it would be made of now."""
     namespace = module.__dict__
-    for function in in_slices(all_functions()):
-        if function.__globals__ is namespace:
-            code = function.__code__
-            part = parts.get((code.co_qualname, code.co_firstlineno))
-            if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
-                function.__code__ = part
+    for function in in_slices(every_function(_GLOBALS, {id(namespace)})):
+        code = function.__code__
+        part = parts.get((code.co_qualname, code.co_firstlineno))
+        if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
+            function.__code__ = part
 
 
 def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     """The same for every function the garbage collector knows: closures, and what no module holds."""
-    return give(all_functions(), swaps)
+    return give(every_function(_CODE, swaps), swaps)
 
 
 def give(
@@ -482,13 +482,6 @@ def give(
             if found is not None:
                 found.add(id(entry[0]))
     return count
-
-
-def all_functions() -> Iterator[FunctionType]:
-    """Every function the garbage collector knows. The list of all objects is made in one go, in which nobody else runs."""
-    things = gc.get_objects()
-    for start in in_slices(range(0, len(things), MANY)):
-        yield from [thing for thing in things[start : start + MANY] if type(thing) is FunctionType]
 
 
 def in_slices(things: Iterable[Thing]) -> Iterator[Thing]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from _weakref import getweakrefcount
-from types import CodeType, FunctionType
+from types import CodeType
 
 from autoscope.errors import from_a_signal, notice
 from autoscope.ours import keep_builtins
@@ -23,7 +23,7 @@ keep_builtins(globals())
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import FunctionType, ModuleType
     from typing import Any
 
     from autoscope.plan.model import Capture, Plan, Rule
@@ -294,19 +294,18 @@ def forget(module: str, count: int) -> None:
 
 def give_back() -> int:
     """Give every function in the process its author's own code object, but those whose code the program keeps; returns how many there were."""
-    import gc
-
     for site in sites.sites:
         sites.disarm(site)
     if not any(site.traced is not None for site in sites.sites):
         return 0
+    from autoscope.weave.everywhere import every_function
     from autoscope.weave.restore import author_code
 
     count = 0
-    for thing in gc.get_objects():
-        woven = sites.site_of(thing.__code__) if type(thing) is FunctionType else None
-        if woven is not None and not kept.is_looked_for(woven, thing.__code__):
-            thing.__code__ = author_code(thing.__code__)
+    for function in every_function():
+        woven = sites.site_of(function.__code__)
+        if woven is not None and not kept.is_looked_for(woven, function.__code__):
+            function.__code__ = author_code(function.__code__)
             count += 1
     return count
 
