@@ -41,7 +41,7 @@ from autoscope.runtime.pacing import IN_SITE, Pacer
 from autoscope.runtime.sites import WIDTH, site_of
 from autoscope.runtime.spans import Trace
 from autoscope.runtime.tallying import CROWD, MOST_CALLERS, Steered, Sums, Tally, in_buffer, limits_of, place_of
-from autoscope.runtime.windows import LONGEST_NET_NS, MOST_TOGETHER
+from autoscope.runtime.windows import LATE, LEAST_SECONDS, LONGEST_NET_NS, MOST_TOGETHER
 from autoscope.weave import pace
 
 LOADS = st.dictionaries(
@@ -468,6 +468,51 @@ def test_a_window_is_cut_short(unbudgeted):
     compute(0.002)
     steering.rest()
     assert not site.armed and steered.owed == 0.0 and not steering.windows.is_open
+
+
+def test_after_a_window_there_is_another(unbudgeted):
+    """Whatever a step in it has found out of what the program used before: it could say "never"."""
+    unbudgeted.make(1)
+    _, steering, _ = in_windows("make.<locals>.inner")
+    windows = steering.windows
+    windows.open(time.monotonic())
+    windows.count(time.monotonic())
+    compute(0.002)
+    steering.net_total -= 1e9
+    windows.close(time.monotonic())
+    windows.wait(time.monotonic())
+    assert 0 < windows.at - time.monotonic() < 5
+    steering.let_go()
+
+
+def test_a_window_that_was_too_long_is_made_up_for(unbudgeted):
+    """By what is left of the time its functions may be counted in."""
+    unbudgeted.make(1)
+    _, steering, _ = in_windows("make.<locals>.inner")
+    windows = steering.windows
+    windows.duty = 0.01
+    windows.open(time.monotonic())
+    windows.count(time.monotonic())
+    compute(0.03)
+    windows.close(time.monotonic())
+    windows.wait(time.monotonic())
+    assert windows.part == 1.0
+    assert windows.at - time.monotonic() > 0.9 * 0.5 * 0.03 * 99
+    steering.let_go()
+
+
+def test_a_window_of_a_program_that_waits_is_looked_at_in_time(unbudgeted):
+    """It may go on at any moment, and be counted for all of what a window is to be until the next look."""
+    unbudgeted.make(1)
+    _, steering, _ = in_windows("make.<locals>.inner")
+    windows = steering.windows
+    windows.open(time.monotonic())
+    windows.count(time.monotonic())
+    time.sleep(0.02)
+    now = time.monotonic()
+    assert not windows.is_over(now)
+    assert LEAST_SECONDS <= windows.at - now <= LATE * windows.length / 1e9
+    steering.let_go()
 
 
 def test_what_is_recorded_all_at_once_is_looked_at_at_once(unbudgeted):

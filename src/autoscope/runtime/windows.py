@@ -30,6 +30,8 @@ LEAST_SECONDS = 0.002
 """Between two looks whether one was open for long enough; in a program that computes, the interpreter's switch interval longer."""
 LONGEST_SECONDS = 1.0
 """One that is open so long is closed, whatever the program has done..."""
+LATE = 2.0
+"""A program that waits is looked at so many times as seldom as one that computes: when it goes on, a window is longer by that."""
 LEAST_NET_NS = 300_000
 """... and tells nothing if that is less than this: the program waited, and did what it does at other times."""
 MOST_OPEN = 0.5
@@ -40,8 +42,10 @@ MOST_ROUND = 10.0
 """Windows in which all have their turn at most, or single ones would decide."""
 LONGEST_NET_NS = 100_000_000
 """CPU time of the program's in the longest, of which there are so few that each has to tell more."""
-MOST_APART_SECONDS = 0.5
-"""They come at least so often, if the budget allows it."""
+MOST_APART_SECONDS = 20.0
+"""From one to the next at most..."""
+MOST_STRETCH = 50.0
+"""... and so many times as long as the program's CPU time that is to be between them."""
 CONTROLS = 8
 MOST_CHECKS = 60
 LEAST_CHECKED = 500
@@ -134,7 +138,7 @@ class Windows:
     def open(self, now: float) -> None:
         self.is_open, self.is_counting = True, False
         self.opened += 1
-        self.opened_at = now, self.budget.net_now()
+        self.opened_at = now, Clock.process_cpu() - self.budget.own_cpu()
         self.here = self.next_ones()
         is_looked_at = False
         for site, steered in self.here.items():
@@ -214,8 +218,8 @@ class Windows:
         missing = self.needed() - spent
         if missing <= 0 or now - began >= LONGEST_SECONDS:
             return True
-        ahead = missing * (now - began) / max(spent, 1.0)
-        self.at = now + min(max(ahead, LEAST_SECONDS), LONGEST_SECONDS / 10)
+        ahead = missing * (now - began) * 1e9 / max(spent, 1.0)
+        self.at = now + max(min(ahead, LATE * missing) / 1e9, LEAST_SECONDS)
         return False
 
     def close(self, now: float) -> None:
@@ -247,13 +251,11 @@ class Windows:
         """Until the next one: as long as what this one cost and what is counted in it ask for."""
         cost = self.took + (self.swapped * SWAP_NS + WINDOW_NS) * self.budget.slowness
         self.cost_ns += (cost - self.cost_ns) * 0.3
-        began, total = self.opened_at
-        used = max(self.budget.net_now() - total, 1.0)
-        apart = self.apart_ns()
-        pause = max(used / self.duty * self.part, apart) - used
-        each = (now - began) / used
-        seconds = min(max(pause, 0.0) * each, max(MOST_APART_SECONDS, apart * each))
-        self.at = now + seconds * (0.5 + sites.random.random())
+        began, cpu = self.opened_at
+        used = max(Clock.process_cpu() - self.budget.own_cpu() - cpu, 1.0)
+        pause = max(used / self.duty * self.part, self.apart_ns()) - used
+        seconds = max(pause, 0.0) / 1e9 * min((now - began) * 1e9 / used, MOST_STRETCH)
+        self.at = now + min(seconds, MOST_APART_SECONDS) * (0.5 + sites.random.random())
 
     def cut_short(self) -> None:
         """Our thread ends, for a fork or for good: no window stays open without it."""
