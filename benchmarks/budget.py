@@ -1,16 +1,16 @@
-"""Whether the budget is kept, and whether what it tells is true: whole programs under it beside plain, by turns.
+"""Whether the budget is kept, and whether what it tells is true: whole programs under it beside themselves without it, by turns.
 
-    python benchmarks/budget.py [--json] [--each] [--seconds S] [--processes N] [--budget SHARE ...] [PROGRAM ...]
+    python benchmarks/budget.py [--json] [--each] [--seconds S] [--families N] [--budget SHARE ...] [PROGRAM ...]
 
-Each program of `macro.py` runs in two processes, plain and with every function of its own and its packages watched under a budget, into a local
-store. They take turns, one run of the program at a time, the first of the two changing; what each run takes is its process's CPU time, our threads'
-included. The first three seconds of the watched one are left out. Where things come to lie in memory makes two processes differ by several per cent for as
-long as they live, so there are `--processes` such pairs, which go on for `--seconds` of the plain ones together. Printed are the medians over them of
-watched / plain - 1, of the sums and of the medians of turns, and beside them the same for plain processes only: what the machine's
-noise makes of nothing; and how far apart the pairs are.
+Each program of `macro.py` is started with every function of its own and its packages watched under a budget, into a local store, and runs for three
+seconds. Then it forks into siblings, of which every second one has all its functions turned off, so that they have their authors' code. These take turns, one run of the program at a
+time; what each run takes is its process's CPU time, our threads' included. The first three seconds of each are left out. Processes that were started each by itself
+differ by several per cent for as long as they live, plain ones too, by where things come to lie in memory; in siblings everything lies in the same place. There are
+`--families` of them, and all that are watched go on for `--seconds` together. Printed are the medians over the families of watched / off - 1, how far apart they are, and the same for
+siblings that are off beside one another: what the machine's noise makes of nothing. What a program that is off costs beside a plain one `macro.py` measures.
 
 Then what the report says, beside further processes that count calls (`sys.setprofile`) and time them (a stopwatch round one function at a time,
-less what it shows for one that does nothing): how far its calls are off, at most and in the median of the pairs, of the five functions called most often; and its total
+less what it shows for one that does nothing): how far its calls are off, at most and in the median of the families, of the five functions called most often; and its total
 times, as parts of the program's time, of the five that took most (`times`) and of those five (`often`). `--each` prints each of them.
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from processes import ROOT
 
 FIRST_SECONDS = 3.0
 HOT = 5
+SIBLINGS = ("off", "on", "off", "on")
 COUNTING = """
 import json, runpy, sys
 sys.path.insert(0, {standin!r})
@@ -114,26 +116,42 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def by_turns(folder: Path, name: str, share: str | None, seconds: float, place: str) -> tuple[float, float, int, float]:
-    """(watched / plain of the sums, of the medians of pairs, how often the watched one ran, CPU seconds of a plain run)."""
-    watched = {"AUTOSCOPE_BUDGET": share, "AUTOSCOPE_STORE": f"{place}/store"} if share is not None else {}
-    both = [Program(folder, name, settings, f"{place}/cache") for settings in ({}, watched)]
-    times: list[tuple[float, float]] = []
-    warm = plain = 0.0
-    runs = 0
-    while plain < seconds:
-        took = [0.0, 0.0]
-        for number in (0, 1) if runs % 2 else (1, 0):
-            took[number] = both[number].once()
-        runs += 1
-        warm += took[1]
-        if warm > FIRST_SECONDS:
-            times.append((took[0], took[1]))
-            plain += took[0]
-    for program in both:
+class Family:
+    """Siblings of one program, and what their runs took."""
+
+    def __init__(self, folder: Path, name: str, share: str, seconds: float, place: str) -> None:
+        """Those that are watched run for so many seconds together, beside their first ones."""
+        settings = {"AUTOSCOPE_BUDGET": share, "AUTOSCOPE_STORE": f"{place}/store"}
+        program = Program(folder, name, settings, f"{place}/cache")
+        self.runs = 0
+        """How often the program was run while it was watched."""
+        warm = 0.0
+        while warm < FIRST_SECONDS:
+            warm += program.once()
+            self.runs += 1
+        for state in SIBLINGS:
+            program.ask(f"fork {state}")
+        times: list[list[float]] = []
+        firsts = [0.0] * len(SIBLINGS)
+        took = 0.0
+        while took < seconds:
+            row = [0.0] * len(SIBLINGS)
+            order = list(range(len(SIBLINGS)))
+            random.shuffle(order)
+            for number in order:
+                row[number] = float(program.ask(f"turn {number}"))
+            if min(firsts) < FIRST_SECONDS:
+                firsts = [sum(pair) for pair in zip(firsts, row, strict=True)]
+            else:
+                times.append(row)
+                took += sum(row[1::2])
+            self.runs += SIBLINGS.count("on")
         program.end()
-    sums = [sum(column) for column in zip(*times, strict=True)]
-    return sums[1] / sums[0], statistics.median(two / one for one, two in times), runs, sums[0] / len(times)
+        off, on = [[sum(column) for column in list(zip(*times, strict=True))[first::2]] for first in (0, 1)]
+        self.watched = sum(on) / sum(off) - 1
+        self.noise = [2 * one / sum(off) - 1 for one in off]
+        self.each = sum(off) / len(off) / len(times)
+        """CPU seconds of a run that is not watched."""
 
 
 def true_counts(folder: Path, name: str, place: str) -> dict[tuple[str, str, int], int]:
@@ -190,7 +208,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--families", type=int, default=2)
     parser.add_argument("--budget", action="append")
     parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
     arguments = parser.parse_args()
@@ -200,7 +218,7 @@ def main() -> None:
     folder = Path(found.origin).parent / "data-files/benchmarks"
     result: dict[str, dict[str, Any]] = {}
     if not arguments.json:
-        print(f"programs, CPython {sys.version.split()[0]}: watched / plain - 1, sums (medians of pairs)")
+        print(f"programs, CPython {sys.version.split()[0]}: watched / off - 1")
     for name in arguments.programs or PROGRAMS:
         if name in PACKAGES and find_spec(PACKAGES[name]) is None:
             continue
@@ -209,15 +227,15 @@ def main() -> None:
         try:
             with tempfile.TemporaryDirectory() as place:
                 counts = true_counts(folder, name, place)
-            for share in [None, *(arguments.budget or ["1%", "3%"])]:
+            for share in arguments.budget or ["1%", "3%"]:
                 told: list[dict[str, float | None]] = []
-                for _ in range(arguments.processes):
+                kept: list[float] = []
+                noise: list[float] = []
+                for _ in range(arguments.families):
                     with tempfile.TemporaryDirectory() as place:
-                        seconds = arguments.seconds / arguments.processes
-                        sums, pairs, runs, each = by_turns(folder, name, share, seconds, place)
-                        told.append({"sums": sums - 1, "pairs": pairs - 1})
-                        if share is None:
-                            continue
+                        family = Family(folder, name, share, arguments.seconds / arguments.families, place)
+                        kept.append(family.watched)
+                        noise += family.noise
                         often, most = hottest(place, counts)
                         errors = {}
                         for key, one in {**often, **most}.items():
@@ -225,23 +243,29 @@ def main() -> None:
                                 shares[key] = true_share(folder, name, place, key, counts[key])
                             true = shares[key]
                             if true is not None and true > 0:
-                                errors[key] = one.total_ns / (runs * each * 1e9) / true - 1
+                                errors[key] = one.total_ns / (family.runs * family.each * 1e9) / true - 1
                             if arguments.each and not arguments.json:
                                 off = f", {errors[key]:+.1%}" if key in errors else ""
-                                took = (true or 0.0) * each / counts[key]
+                                took = (true or 0.0) * family.each / counts[key]
+                                calls = one.calls / (counts[key] * family.runs) - 1
                                 print(
-                                    f"  {share} {key[0]}: {counts[key]:,} calls of {took * 1e9:,.0f} ns{off}",
+                                    f"  {share} {key[0]}: {counts[key]:,} calls, {calls:+.1%}, of {took * 1e9:,.0f} ns{off}",
                                     flush=True,
                                 )
-                        told[-1] |= {
-                            "calls": farthest([one.calls / (counts[key] * runs) - 1 for key, one in often.items()]),
-                            "times": farthest([errors[key] for key in most if key in errors]),
-                            "often": farthest([errors[key] for key in often if key in errors]),
-                        }
-                all_sums = [one["sums"] for one in told if one["sums"] is not None]
-                row[share or "plain"] = {what: middle([one[what] for one in told]) for what in told[0]} | {
-                    "from": min(all_sums),
-                    "to": max(all_sums),
+                        told.append(
+                            {
+                                "calls": farthest(
+                                    [one.calls / (counts[key] * family.runs) - 1 for key, one in often.items()]
+                                ),
+                                "times": farthest([errors[key] for key in most if key in errors]),
+                                "often": farthest([errors[key] for key in often if key in errors]),
+                            }
+                        )
+                row[share] = {what: middle([one[what] for one in told]) for what in told[0]} | {
+                    "watched": statistics.median(kept),
+                    "from": min(kept),
+                    "to": max(kept),
+                    "noise": max(map(abs, noise)),
                 }
         except (RuntimeError, subprocess.SubprocessError, ValueError) as error:
             print(f"{name}: could not be run: {error}", file=sys.stderr)
@@ -249,12 +273,12 @@ def main() -> None:
         result[name] = row
         if not arguments.json:
             cells = []
-            for state, cell in row.items():
+            for share, cell in row.items():
                 off_by = [
                     f", {what} {cell[what]:+.1%}" for what in ("calls", "times", "often") if cell.get(what) is not None
                 ]
-                spread = f"{cell['from']:+.1%} to {cell['to']:+.1%}"
-                cells.append(f"{state} {cell['sums']:+.1%} ({cell['pairs']:+.1%}, {spread}{''.join(off_by)})")
+                spread = f"{cell['from']:+.1%} to {cell['to']:+.1%}, noise {cell['noise']:.1%}"
+                cells.append(f"{share} {cell['watched']:+.1%} ({spread}{''.join(off_by)})")
             print(f"{name:17}" + "   ".join(cells), flush=True)
     if arguments.json:
         print(json.dumps({"python": sys.version.split()[0], "programs": result}, indent=2))

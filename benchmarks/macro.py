@@ -101,10 +101,14 @@ class Program:
 
     def once(self) -> float:
         """CPU seconds of one run."""
+        return float(self.ask("again"))
+
+    def ask(self, command: str) -> str:
+        """What the stand-in for pyperf answers."""
         assert self.process.stdin is not None
-        self.process.stdin.write("again\n")
+        self.process.stdin.write(f"{command}\n")
         self.process.stdin.flush()
-        return float(self.answer())
+        return self.answer()
 
     def end(self) -> None:
         self.process.communicate(timeout=30)

@@ -1,6 +1,7 @@
 """Stands in for pyperf: runs a pyperformance program once for every line it is sent, and answers with the seconds it took.
 
-So that plain and woven processes can take turns, which pyperf's own do not. With `STANDIN_RUNS` set the program is run once,
+So that plain and woven processes can take turns, which pyperf's own do not. Sent "fork on" or "fork off" it makes such a child, numbered from 0, and "turn N" has
+that one run the program. With `STANDIN_RUNS` set the program is run once,
 says into the file `STANDIN_SAID` what CPU time it has taken, is run so many times more, and ends as any other does. Only what the programs of `macro.py` and `estimate.py` use.
 """
 
@@ -58,8 +59,56 @@ class Runner:
 
             autoscope.update("*", level="off")
         answers.write("ready\n")
-        for _ in sys.stdin:
-            started = process_time()
-            work()
-            answers.write(f"{process_time() - started}\n")
+        children: list[Child] = []
+        for line in sys.stdin:
+            command, _, what = line.strip().partition(" ")
+            if command == "fork":
+                children.append(Child(work, what))
+                answers.write("ready\n")
+            elif command == "turn":
+                answers.write(f"{children[int(what)].once()}\n")
+            else:
+                started = process_time()
+                work()
+                answers.write(f"{process_time() - started}\n")
+        for child in children:
+            child.end()
         os._exit(0)
+
+
+class Child:
+    """A fork of this process, in which everything lies where it lies in its siblings."""
+
+    def __init__(self, work: Callable[[], Any], state: str) -> None:
+        """`state`: "off", and every function has its author's code from the start, or "on"."""
+        theirs, self.commands = os.pipe()
+        self.answers, ours = os.pipe()
+        self.process = os.fork()
+        if self.process:
+            os.close(theirs)
+            os.close(ours)
+            os.read(self.answers, 1)
+            return
+        os.close(self.commands)
+        os.close(self.answers)
+        if state == "off":
+            import autoscope
+
+            autoscope.update("*", level="off")
+        os.write(ours, b"r")
+        before = process_time()
+        while os.read(theirs, 1) == b"a":
+            work()
+            now = process_time()
+            os.write(ours, f"{now - before}\n".encode())
+            before = now
+        os._exit(0)
+
+    def once(self) -> float:
+        """CPU seconds of one run, and of what its threads did since the one before."""
+        os.write(self.commands, b"a")
+        return float(os.read(self.answers, 64))
+
+    def end(self) -> None:
+        os.write(self.commands, b"e")
+        os.waitpid(self.process, 0)
