@@ -7,10 +7,11 @@ import random
 import sqlite3
 
 import pytest
+from cases_kit import call, write
 
 from autoscope.export.store import SCHEMA
-from autoscope.read.estimates import LEAST_WARM, WARM, correction, corrections
-from autoscope.read.functions import read_places, read_tree
+from autoscope.read.estimates import LEAST_WARM, WARM, estimate, estimates
+from autoscope.read.functions import measure_run, read_places, read_tree
 
 EMPTY = 200.0
 PAUSE = 10_000_000
@@ -31,7 +32,7 @@ def bursts(durations, length=32, weight=100.0, first=900):
 def told(samples):
     """The mean, corrected."""
     raw = sum(sample[1] * sample[2] for sample in samples) / sum(sample[2] for sample in samples)
-    return raw * correction(samples, EMPTY)
+    return raw * estimate(samples, EMPTY).share
 
 
 def test_what_recording_shows_of_itself_is_taken_off():
@@ -75,7 +76,7 @@ def test_where_our_thread_had_a_turn_in_a_long_call():
 
 def test_long_functions_are_left_alone():
     """To calls of milliseconds nothing of this matters."""
-    assert correction(bursts([1_000_000] * 100), EMPTY) == 1.0
+    assert estimate(bursts([1_000_000] * 100), EMPTY).share == 1.0
 
 
 def test_few_calls_and_none_in_bursts():
@@ -115,7 +116,7 @@ def test_in_a_store(tmp_path):
     connection.executemany("INSERT INTO spans VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     places = read_places(connection)
 
-    assert corrections(connection, places) == {}
+    assert estimates(connection, places) == {}
     empty = [["app.hot", "app.py", 2, "function", EMPTY], ["app.gone", "app.py", 3, "function", EMPTY]]
     connection.execute("INSERT INTO meta VALUES ('budget', ?)", [json.dumps({"empty": empty})])
     main, hot = read_tree(connection, places).paths
@@ -125,3 +126,23 @@ def test_in_a_store(tmp_path):
     assert hot.total_ns == pytest.approx(64_000 * 60, rel=0.02)
     assert main.total_ns == end
     assert main.own_ns == pytest.approx(end - hot.total_ns, rel=0.001)
+
+
+@pytest.mark.parametrize("chosen", [640, 0], ids=["some were chosen", "none was"])
+def test_calls_that_were_only_counted(tmp_path, chosen):
+    """They took as long as those chosen among others, and not as the first ones of a process, which show what recording them all takes."""
+    early = [call("shop.hot", took=19_000 if number == 3 else 2000) for number in range(40)]
+    some = [call("shop.hot", took=60 + int(EMPTY)) for _ in range(chosen)]
+    place = ["shop.hot", "shop.py", 3, "function"]
+    budget = {"unseen": [[*place, 1_000_000]], "empty": [[*place, EMPTY]]}
+    run = write(tmp_path, call("shop.main", *early, *some), meta={"budget": budget})
+    (path,) = tmp_path.glob("runs/*/*.db")
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE spans SET probability = 0.01 WHERE duration_ns = ?", [60 + int(EMPTY)])
+    connection.commit()
+    connection.close()
+    (hot,) = [one for one in measure_run(run) if one.name == "shop.hot"]
+    assert hot.calls == 1_000_040 + 100 * chosen
+    told = hot.total_ns - sum(entry[2] for (entry,) in early)
+    each = 60 if chosen else 2000 - EMPTY
+    assert told == pytest.approx((1_000_000 + 100 * chosen) * each, rel=0.02)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import Connection
+from typing import NamedTuple
 
 from autoscope.read.runs import probability
 
@@ -31,15 +32,26 @@ FEW, LEAST_SHARE = 2, 0.01
 LEAST_NS = 10.0
 """No call of a Python function takes less."""
 
+
+class Estimate(NamedTuple):
+    """How long the calls of a function took."""
+
+    took_ns: float
+    """On average."""
+    share: float
+    """What the durations of its spans are to be multiplied by to tell that."""
+
+
 Sample = tuple[int, int, float, int, bool]
 """When a recorded call began, what it took, how many calls it stands for, for how much of it our own thread was at work, and whether calls
 below it were recorded, which takes its time too; nanoseconds."""
 
 
-def corrections(connection: Connection, places: Mapping[int, tuple[str, str, int, str]]) -> dict[int, float]:
-    """Site -> what the durations of its recorded calls are multiplied by, where that is not 1.
+def estimates(connection: Connection, places: Mapping[int, tuple[str, str, int, str]]) -> dict[int, Estimate]:
+    """Site -> how long its calls took, for functions a budget has left calls out of.
 
-    `places`: name, file, line and kind of each site.
+    `places`: name, file, line and kind of each site. Told by calls that were chosen among others; of a function of which there are none, by all that were
+    recorded, for those that were only counted.
     """
     sites = {place: site for site, place in places.items()}
     told = connection.execute("SELECT value FROM meta WHERE key = 'budget'").fetchone()
@@ -50,23 +62,27 @@ def corrections(connection: Connection, places: Mapping[int, tuple[str, str, int
             empty[site] = shows
     if not empty:
         return {}
-    samples: dict[int, list[Sample]] = {site: [] for site in empty}
-    column = probability(connection)
-    for site, *sample in connection.execute(_SAMPLES.format(probability=column)):
-        if site in samples:
-            samples[site].append((*sample,))
-    return {site: correction(of_site, empty[site]) for site, of_site in samples.items() if of_site}
+    chosen: dict[int, list[Sample]] = {site: [] for site in empty}
+    others: dict[int, list[Sample]] = {site: [] for site in empty}
+    asked = _SAMPLES.format(probability=probability(connection), sites=", ".join(map(str, empty)))
+    for site, weight, start, duration, inside, has_below in connection.execute(asked):
+        (others if weight is None else chosen)[site].append((start, duration, weight or 1.0, inside, has_below))
+    found = {site: estimate(samples, empty[site]) for site, samples in chosen.items() if samples}
+    for site, samples in others.items():
+        if samples and site not in found:
+            found[site] = Estimate(estimate(samples, empty[site]).took_ns, 1.0)
+    return found
 
 
 _SAMPLES = """
-SELECT s.site, s.start_ns, s.duration_ns, 1.0 / {probability},
+SELECT s.site, 1.0 / {probability}, s.start_ns, s.duration_ns,
     coalesce(json_extract(d.attributes, '$."autoscope.interrupted_ns"'), 0), s.span IN (SELECT parent FROM spans)
-FROM spans s LEFT JOIN details d ON d.span = s.span WHERE {probability} IS NOT NULL ORDER BY s.start_ns
+FROM spans s LEFT JOIN details d ON d.span = s.span WHERE s.site IN ({sites}) ORDER BY s.start_ns
 """
 
 
-def correction(samples: Iterable[Sample], empty: float) -> float:
-    """What durations of these calls of one function are to be multiplied by, so that they tell how long its calls take.
+def estimate(samples: Iterable[Sample], empty: float) -> Estimate:
+    """How long the calls of one function take, by these.
 
     The samples are in order of start; `empty` nanoseconds are what a call shows that does nothing.
     """
@@ -76,7 +92,7 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     is_alone = 2.0 * sum(sample[2] for sample in alone) > sum(sample[2] for sample in samples)
     middle = percentile(sorted([sample[1] for sample in (alone if is_alone else samples)]), 50)
     if raw <= 0.0 or middle >= SHORT_NS:
-        return 1.0
+        return Estimate(raw, 1.0)
     # After an interruption a program may wait for a processor for as long again: what is left is believed where calls take that long.
     longest = max([sample[1] for sample in samples if not sample[3]], default=0)
     long, short, warm = [], [], []
@@ -101,7 +117,7 @@ def correction(samples: Iterable[Sample], empty: float) -> float:
     share = sum(weight for _, weight in long) / (sum(weight for _, weight in long + short) or 1.0)
     usual = mean(warm if len(warm) >= LEAST_WARM else short)
     took = max(usual - empty, LEAST_NS) * (1.0 - share) + mean(long) * share
-    return took / raw
+    return Estimate(took, took / raw)
 
 
 def percentile(ordered: Sequence[int], share: int) -> int:

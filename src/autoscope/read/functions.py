@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autoscope.read.estimates import corrections, percentile
+from autoscope.read.estimates import Estimate, estimates, percentile
 from autoscope.read.runs import probability
 
 if TYPE_CHECKING:
@@ -142,6 +142,8 @@ class Tree:
     """Site -> its recorded calls that have none, as they were counted."""
     own_times: dict[int, array[int]] = field(default_factory=dict)
     """Site -> own time of every recorded call that has a span, where it was asked for."""
+    estimated: dict[int, Estimate] = field(default_factory=dict)
+    """Site -> how long its calls took, where spans stand for several."""
 
 
 def grow_tree(
@@ -150,11 +152,11 @@ def grow_tree(
     generators: frozenset[int] = frozenset(),
     folded: dict[int, tuple[bool, list[Folded]]] | None = None,
     with_own: bool = False,
-    corrected: dict[int, float] | None = None,
+    estimated: dict[int, Estimate] | None = None,
 ) -> Tree:
     """One pass over `Row`s in order of start, parents first.
 
-    `corrected`: what durations are multiplied by where a span stands for several calls, see `estimates`.
+    `estimated`: how long calls took where a span stands for several.
     `running` has the running time of spans that were suspended, `generators` the sites whose spans go by it; `folded` what was
     counted on a span, and whether that ran beside it, below its caller, instead of below it.
     """
@@ -163,7 +165,8 @@ def grow_tree(
     tree = Tree(root, [], durations)
     running = running or {}
     folded = folded or {}
-    corrected = corrected or {}
+    tree.estimated = estimated or {}
+    corrected = {site: one.share for site, one in tree.estimated.items()}
     sets: dict[frozenset[int], frozenset[int]] = {}
     index: dict[int, int] = {}
     path_of: list[Path] = []
@@ -264,7 +267,7 @@ def read_tree(connection: Connection, places: dict[int, Place]) -> Tree:
     # Ids count up, so of two spans that began in the same tick of the clock the parent comes first.
     rows = read_rows(connection)
     return grow_tree(
-        rows, running, generators, read_folded(connection, places), corrected=corrections(connection, places)
+        rows, running, generators, read_folded(connection, places), estimated=estimates(connection, places)
     )
 
 
@@ -417,7 +420,7 @@ def measure_run(run: Run) -> list[Function]:
             mine[site].sampled += tree.sampled.get(site, 0.0)
         for site, entries in tree.folded.items():
             mine[site].folded.extend(entries)
-        _add_unseen(process, sums)
+        _add_unseen(process, sums, {places.get(site, LOST): one.took_ns for site, one in tree.estimated.items()})
         for site, errors, waiting in connection.execute(_DETAILS.format(weight=weight(connection))):
             mine[site].errors += errors
             mine[site].waiting += waiting or 0
@@ -437,16 +440,23 @@ FROM details d JOIN spans s ON s.span = d.span JOIN traces t ON t.id = s.trace G
 """
 
 
-def _add_unseen(process: Process, sums: dict[Place, _Sum]) -> None:
-    """Calls that were counted and for which no recorded one stands: they were like the others."""
+def _add_unseen(process: Process, sums: dict[Place, _Sum], took: dict[Place, float]) -> None:
+    """Calls that were counted and for which no recorded one stands: they were like those that stand for others, or all.
+
+    Where it is known how long these took (`took`), nothing is told by the first calls of a process, which are all recorded and among their like.
+    """
     for name, file, line, kind, calls in process.meta.get("budget", {}).get("unseen", ()):
-        found = sums.get(Place(name, file, line, kind))
+        place = Place(name, file, line, kind)
+        found = sums.get(place)
         if found is None or not found.calls:
             continue
+        recorded = sum(found.durations) + sum([one.total_ns for one in found.folded]) + found.sampled
         share = calls / found.calls
+        if place in took and recorded > 0:
+            share = calls * took[place] / recorded
         found.own += found.own * share
         found.total += found.total * share
-        found.sampled += (sum(found.durations) + sum([one.total_ns for one in found.folded]) + found.sampled) * share
+        found.sampled += recorded * share
         found.calls += calls
 
 

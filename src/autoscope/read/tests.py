@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
-from autoscope.read.estimates import corrections
+from autoscope.read.estimates import estimates
 from autoscope.read.functions import (
     LOST,
     OTHERS_SITE,
@@ -259,9 +259,9 @@ def measure(run: Run) -> Measurement:
         generators = frozenset(site for site, place in places.items() if place.kind.endswith("generator"))
         running = dict(connection.execute("SELECT span, running_ns FROM details WHERE running_ns IS NOT NULL"))
         folded = read_folded(connection, places)
-        corrected = corrections(connection, places)
+        took = estimates(connection, places)
         for number, rows in _rows(connection, owner, scaled=not cases).items():
-            tree = grow_tree(rows, running, generators, folded, with_own=True, corrected=corrected)
+            tree = grow_tree(rows, running, generators, folded, with_own=True, estimated=took)
             _add(into(number), tree, places)
             estimated.update(places.get(row[2], LOST).name for row in rows if row[5] is not None)
         for span, calls in Counted(process.meta).in_spans(connection).items():
