@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
     from autoscope.runtime.tallying import Place
 
-FIXED = 0.2
+FIXED = 0.12
 """Share of the budget that looking may take..."""
 MOST_CALM = 4.0
 LONGEST_STEP_SECONDS = 2.0

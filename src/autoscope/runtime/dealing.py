@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-COUNTING = 0.4
+COUNTING = 0.5
 """Share of what is dealt out that is for counting calls; the rest is for spans."""
-WINDOWED = 0.5
+WINDOWED = 0.7
 """Share of that which is for windows, where not all can be counted all the time: few windows tell little."""
 MOST_SPANS = 1000.0
 """Spans a second of one function that is called more often."""
