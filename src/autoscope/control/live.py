@@ -30,8 +30,8 @@ keep_builtins(globals())
 
 SLICE_SECONDS = 0.003
 """So long functions are looked through and changed before other threads are let in."""
-MOST_BLOCKS = 400_000
-"""Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that is done in one go."""
+MOST_BLOCKS = 120_000
+"""Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that is done in one go, which takes 2 to 5 ms then."""
 FIRST_LOOK_SECONDS = 0.5
 MOST_LOOK_SECONDS = 60.0
 ASKED = "somebody asked for it"

@@ -344,14 +344,12 @@ class Counted:
         more = {place: calls for place, _, calls in self.functions if calls}
         if not more:
             return {}
-        recorded = connection.execute(_RECORDED)
-        return {site: 1 + more[place] / count for site, *told, count in recorded if (place := Place(*told)) in more}
+        recorded = dict(connection.execute("SELECT site, count(*) FROM spans GROUP BY site"))
+        places = read_places(connection)
+        return {site: 1 + more[places[site]] / count for site, count in recorded.items() if places.get(site) in more}
 
 
 _COUNTED = "SELECT span, attributes FROM details WHERE instr(attributes, 'autoscope.counted.') > 0"
-_RECORDED = """
-SELECT f.id, f.name, f.file, f.line, f.kind, count(*) FROM spans s JOIN sites f ON f.id = s.site GROUP BY f.id
-"""
 
 
 def read_places(connection: Connection) -> dict[int, Place]:

@@ -1,6 +1,6 @@
 """Where a test session's time went, function by function: in tests, in what prepares and clears up for them, and waiting.
 
-Asked of the database in sums, as the session's end is waited for: own time is what is left when the callees' times are taken off, so what
+One look at each span, as the session's end is waited for: own time is what is left when the callees' times are taken off, so what
 ran beside its caller counts against it. `measure_run` follows every call.
 """
 
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from autoscope.read.functions import TEST, Place, adjusted_count, read_places, stands_for
+from autoscope.read.functions import TEST, Counted, Place, adjusted_count, read_places
+from autoscope.read.runs import probability as probability_of
 
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
 
-PREPARING = ("setup", "teardown", "fixture *", "finalizer *")
-"""Names of the spans of that kind whose time is not the tests' own."""
+PHASES, FIXTURES = ("setup", "teardown"), ("fixture ", "finalizer ")
+"""Names, and what names begin with, of the spans whose time is not the tests' own."""
 
 
 @dataclass(slots=True)
@@ -37,40 +38,52 @@ def measure_phases(run: Run) -> list[Times]:
 
     def add(connection: Connection, process: Process) -> None:
         places = read_places(connection)
-        words = " OR ".join(["name GLOB ?"] * len(PREPARING))
-        connection.create_function("adjusted_count", 1, adjusted_count, deterministic=True)
-        text = _TIMES.format(stands_for=stands_for(connection), words=words, test=f"'{TEST}'")
-        for site, is_setup, calls, busy, waiting in connection.execute(text, PREPARING):
-            place = places.get(site)
-            if place is None or place.kind == TEST:
-                continue
-            times = found.setdefault(place, Times(place.name))
-            times.calls += calls
-            times.own_ns += busy
-            times.waiting_ns += waiting
-            if is_setup:
-                times.setup_ns += busy
+        of_tests = {site: place.name for site, place in places.items() if place.kind == TEST}
+        names = {site for site, name in of_tests.items() if name in PHASES or name.startswith(FIXTURES)}
+        preparing = {span for span, site in connection.execute(_OF_TESTS) if site in names}
+        traces = {
+            trace: (below in preparing, adjusted_count(tracestate) or 1.0)
+            for trace, below, tracestate in connection.execute(_TRACES)
+        }
+        counted = Counted(process.meta).weights(connection)
+        mine = {
+            site: found.setdefault(place, Times(place.name)) for site, place in places.items() if site not in of_tests
+        }
+        covered: dict[int, float] = {}
+        # Callees began later than their callers, and have higher ids.
+        for span, parent, site, trace, duration, running, probability in connection.execute(
+            _CALLS.format(probability=probability_of(connection))
+        ):
+            is_setup, weight = traces[trace]
+            if probability is not None:
+                weight = 1.0 / probability
+            elif site in counted:
+                weight = counted[site]
+            busy = (duration if running is None else running) * weight
+            own = busy - covered.pop(span, 0.0)
+            if parent:
+                covered[parent] = covered.get(parent, 0.0) + busy
+            times = mine.get(site)
+            if times is not None:
+                times.calls += weight
+                times.own_ns += own
+                if is_setup:
+                    times.setup_ns += own
+                if running is not None and running < duration:
+                    times.waiting_ns += (duration - running) * weight
 
     run.ask(add)
     for times in found.values():
         times.own_ns = max(times.own_ns, 0)
         times.setup_ns = min(max(times.setup_ns, 0), times.own_ns)
-    return sorted(found.values(), key=lambda times: (-times.own_ns, times.name))
+    called = [times for times in found.values() if times.calls]
+    return sorted(called, key=lambda times: (-times.own_ns, times.name))
 
 
+_OF_TESTS = "SELECT span, site FROM spans WHERE site IN (SELECT id FROM sites WHERE kind = 'test')"
 # A trace's row is of one thread and, where nothing was current, of one phase or fixture: its `remote_parent` says which.
-_TIMES = """
-WITH preparing AS (
-    SELECT span FROM spans WHERE site IN (SELECT id FROM sites WHERE kind = {test} AND ({words}))
-), phases AS MATERIALIZED (
-    SELECT id, remote_parent IN preparing AS is_setup, coalesce(adjusted_count(tracestate), 1) AS weight FROM traces
-), calls AS MATERIALIZED (
-    SELECT s.span, s.parent, s.site, t.is_setup, coalesce({stands_for}, t.weight) AS weight,
-        s.duration_ns AS duration, coalesce(d.running_ns, s.duration_ns) AS busy
-    FROM spans s JOIN phases t ON t.id = s.trace LEFT JOIN details d ON d.span = s.span
-)
-SELECT site, is_setup, sum(weight), sum(busy * weight), sum(max(0, duration - busy) * weight) FROM calls GROUP BY 1, 2
-UNION ALL
-SELECT p.site, c.is_setup, 0, -sum(c.busy * c.weight), 0 FROM calls c JOIN spans p ON p.span = c.parent
-WHERE c.parent != 0 GROUP BY 1, 2
+_TRACES = "SELECT id, remote_parent, tracestate FROM traces"
+_CALLS = """
+SELECT s.span, s.parent, s.site, s.trace, s.duration_ns, d.running_ns, {probability}
+FROM spans s LEFT JOIN details d ON d.span = s.span ORDER BY s.span DESC
 """
