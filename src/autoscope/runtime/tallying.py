@@ -33,7 +33,7 @@ WINDOW_NET_NS = 10_000_000
 """In a window calls are counted until the program has used so much CPU time at least..."""
 LOOKING = 0.5
 """... and before that looked at, for so much of it."""
-PARTS = 4
+PARTS = 2
 """In a window calls of one function in so many are looked at, while the others have their author's code: counted, they would slow
 down the calls of them that are part of those looked at."""
 IN_WINDOW = PARTS * (1.0 + LOOKING) / LOOKING
