@@ -68,7 +68,7 @@ ALARM = 2.0
 """... so many times what may be spent."""
 HURRY_SECONDS = 2.0
 """No longer than this at a time."""
-AIM = 0.8
+AIM = 0.7
 """Share of the budget that is dealt out: the rest is for what is not measured, as caches that grow cold."""
 LEAST_SHARE = 0.0025
 """Of one core: so much may always be spent, however little a process does."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from autoscope.runtime.budget import Budget
     from autoscope.runtime.pacing import Pacer
 
-SHARE = 0.15
+SHARE = 0.25
 """Of the budget, that windows may take beside what is counted in them."""
 LEAST_SECONDS = 0.002
 """Between two looks whether one was open for long enough; in a program that computes, the interpreter's switch interval longer."""
