@@ -444,6 +444,21 @@ def test_each_function_has_its_windows():
     assert new in windows.next_ones()
 
 
+def test_who_comes_back_from_windows_is_counted_first(unbudgeted):
+    """Windows may have missed bursts of it: recording all of those would be another rush."""
+    site, steering, steered = in_windows("make.<locals>.inner")
+    steering.windows.duty = 0.1
+    steered.calls = 1.0
+    states = []
+    for _ in range(2):
+        steering.allowed = 1e9
+        steered.room_since = time.monotonic() - 60
+        steering.settle(time.monotonic(), in_buffer())
+        states.append((steered.state, steered.rate))
+    assert states == [(PACED, 0.5 * 0.1), (EVERY, 1.0)]
+    steering.let_go()
+
+
 def test_what_leaves_a_window_that_is_open_is_owed(unbudgeted):
     """What was counted in it at least, for which there may be records."""
     inner = unbudgeted.make(1)

@@ -626,7 +626,11 @@ class Budget:
             elif not steered.room_since:
                 steered.room_since = now
             elif now - steered.room_since > PATIENCE_SECONDS:
-                changes.append((site, less[site], "there is room"))
+                more = less[site]
+                if steered.state == WINDOWS and DEPTH[more.state] < DEPTH[PACED]:
+                    # What is called in bursts may have had none in its windows: it is counted before all of it is recorded.
+                    more = Share(PACED, steered.rate * self.windows.duty)
+                changes.append((site, more, "there is room"))
         self.find([site for site, share, _ in changes if share.state in (PACED, WINDOWS)])
         for site, share, why in changes:
             self.change(site, self.warm[site], share, buffered, why)
