@@ -879,7 +879,7 @@ class Running:
             return
         self.forks, self.over = RLock(), allocate_lock()
         self.ending, self.asked_to_end = 0, False
-        self.cpu_before = 0  # a child's CPU time begins anew
+        self.cpu_before = weaver.Cost.cpu_ns = 0  # a child's CPU time begins anew
         self.drain.after_fork_child()
         self.guard.after_fork_child()
         self.inherit()

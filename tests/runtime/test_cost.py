@@ -102,3 +102,24 @@ def test_what_runs_while_costs_are_measured(tmp_path):
     assert (ran.out, ran.err) == ("True\n", "")
     assert ran.names == {"note": 5}
     assert len({span.trace_id for span in ran.spans}) == 5
+
+
+def test_what_weaving_took_is_not_told_by_children_again(tmp_path):
+    """Their own CPU time begins at the fork."""
+    source = """
+        import os, autoscope
+        from autoscope.weave import weaver
+
+        def f():
+            pass
+
+        weaver.Cost.cpu_ns += 10**12
+        child = os.fork()
+        if not child:
+            f()
+            print(autoscope.stats()["cost"]["cpu_ns"] < 10**11, flush=True)
+            os._exit(0)
+        os.waitpid(child, 0)
+        print(autoscope.stats()["cost"]["cpu_ns"] > 10**12)
+    """
+    assert run(tmp_path, source, env={"AUTOSCOPE_STRICT": "1"}).out == "True\nTrue\n"
