@@ -968,7 +968,13 @@ def test_off_and_on(app):
     assert_authors(app)
     live.on()
     app.main(0.5)
-    assert site_of(app.rare.__code__) is not None
+    (state,) = [
+        steered.state
+        for site, steered in bootstrap.running.drain.steer.warm.items()
+        if (site.module, site.qualname) == (app.__name__, "rare")
+    ]
+    # On a busy machine it may have come to be counted in windows only, and none is open.
+    assert site_of(app.rare.__code__) is not None or state == WINDOWS, state
     settled(app)
 
 
