@@ -28,7 +28,7 @@ from autoscope.weave.weaver import Weaver
 
 keep_builtins(globals())
 
-SLICE_SECONDS = 0.003
+SLICE_SECONDS = 0.002
 """So long functions are looked through and changed before other threads are let in."""
 MOST_BLOCKS = 120_000
 """Pieces of memory up to which all objects are looked through for copies of functions that modules hold: that is done in one go, which takes 2 to 5 ms then."""
