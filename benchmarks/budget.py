@@ -237,8 +237,10 @@ def main() -> None:
                         kept.append(family.watched)
                         noise += family.noise
                         often, most = hottest(place, counts)
+                        asked = {**often, **most}
+                        calls = {key: one.calls / (counts[key] * family.runs) - 1 for key, one in asked.items()}
                         errors = {}
-                        for key, one in {**often, **most}.items():
+                        for key, one in asked.items():
                             if key not in shares:
                                 shares[key] = true_share(folder, name, place, key, counts[key])
                             true = shares[key]
@@ -247,16 +249,13 @@ def main() -> None:
                             if arguments.each and not arguments.json:
                                 off = f", {errors[key]:+.1%}" if key in errors else ""
                                 took = (true or 0.0) * family.each / counts[key]
-                                calls = one.calls / (counts[key] * family.runs) - 1
                                 print(
-                                    f"  {share} {key[0]}: {counts[key]:,} calls, {calls:+.1%}, of {took * 1e9:,.0f} ns{off}",
+                                    f"  {share} {key[0]}: {counts[key]:,} calls, {calls[key]:+.1%}, of {took * 1e9:,.0f} ns{off}",
                                     flush=True,
                                 )
                         told.append(
                             {
-                                "calls": farthest(
-                                    [one.calls / (counts[key] * family.runs) - 1 for key, one in often.items()]
-                                ),
+                                "calls": farthest([calls[key] for key in often]),
                                 "times": farthest([errors[key] for key in most if key in errors]),
                                 "often": farthest([errors[key] for key in often if key in errors]),
                             }

@@ -35,50 +35,52 @@ def quick_switches():
     sys.setswitchinterval(before)
 
 
-def test_a_tuple_in_the_making_is_nobodys(quick_switches):
-    """`tuple()` fails with a SystemError where somebody else holds what it makes."""
+@pytest.fixture
+def while_looking(quick_switches):
+    """What is given is called again and again for two seconds at least, while another thread looks all functions up."""
     looked = []
     ended = threading.Event()
 
     def look():
         while not ended.is_set():
             looked.append(len(every_function()))
+            looked.append(len(every_function(attrgetter("__code__"), frozenset())))
 
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        until = time.monotonic() + 2
-        while time.monotonic() < until or len(looked) < 20:
-            assert len(tuple(one for one in range(3000))) == 3000
-    finally:
-        ended.set()
-        looking.join()
+    def call(action):
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            until = time.monotonic() + 2
+            while time.monotonic() < until or len(looked) < 40:
+                action()
+        finally:
+            ended.set()
+            looking.join()
+
+    return call
 
 
-def test_what_the_program_lets_go_of_is_gone(quick_switches):
+def test_a_tuple_in_the_making_is_nobodys(while_looking):
+    """`tuple()` fails with a SystemError where somebody else holds what it makes."""
+
+    def make():
+        assert len(tuple(one for one in range(3000))) == 3000
+
+    while_looking(make)
+
+
+def test_what_the_program_lets_go_of_is_gone(while_looking):
     """And ends in its own thread."""
 
     class Thing:
         pass
 
-    looked = []
-    ended = threading.Event()
+    def let_go():
+        thing = Thing()
+        there = weakref.ref(thing)
+        for _ in range(10):
+            sum(range(300))
+        del thing
+        assert there() is None
 
-    def look():
-        while not ended.is_set():
-            looked.append(len(every_function(attrgetter("__code__"), frozenset())))
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    try:
-        until = time.monotonic() + 1
-        while time.monotonic() < until or len(looked) < 20:
-            thing = Thing()
-            there = weakref.ref(thing)
-            for _ in range(10):
-                sum(range(300))
-            del thing
-            assert there() is None
-    finally:
-        ended.set()
-        looking.join()
+    while_looking(let_go)

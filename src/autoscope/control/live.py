@@ -8,7 +8,6 @@ twin, so another capture, and a function that was left alone so far, is woven an
 from __future__ import annotations
 
 import sys
-from _operator import attrgetter
 from _thread import RLock
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import translate
@@ -22,7 +21,7 @@ from autoscope.runtime import capture, sampling, sites
 from autoscope.runtime.sites import Site
 from autoscope.runtime.spans import Clock
 from autoscope.weave import attach, kept, main, weaver
-from autoscope.weave.everywhere import every_function
+from autoscope.weave.everywhere import CODE, GLOBALS, every_function
 from autoscope.weave.finder import wants_loaded
 from autoscope.weave.weaver import Weaver
 
@@ -37,8 +36,6 @@ MOST_LOOK_SECONDS = 60.0
 ASKED = "somebody asked for it"
 LONGEST_SECONDS = 7 * 86_400.0
 """The longest time a change may be made for."""
-
-_CODE, _GLOBALS = attrgetter("__code__"), attrgetter("__globals__")
 
 Matches = Callable[[str], object]
 Thing = TypeVar("Thing")
@@ -454,7 +451,7 @@ def _parts(code: CodeType, found: dict[tuple[str, int], CodeType]) -> None:
 def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> None:
     """Closures that live: each is given the part of its maker's twin that it would be made of now."""
     namespace = module.__dict__
-    for function in in_slices(every_function(_GLOBALS, {id(namespace)})):
+    for function in in_slices(every_function(GLOBALS, {id(namespace)})):
         code = function.__code__
         part = parts.get((code.co_qualname, code.co_firstlineno))
         if part is not None and "<locals>" in code.co_qualname and code.co_freevars == part.co_freevars:
@@ -463,7 +460,7 @@ def give_parts(module: ModuleType, parts: dict[tuple[str, int], CodeType]) -> No
 
 def swap_everywhere(swaps: dict[int, tuple[CodeType, CodeType]]) -> int:
     """The same for every function the garbage collector knows: closures, and what no module holds."""
-    return give(every_function(_CODE, swaps), swaps)
+    return give(every_function(CODE, swaps), swaps)
 
 
 def give(

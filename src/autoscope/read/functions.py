@@ -292,7 +292,7 @@ def weight(connection: Connection, of_traces: bool = True) -> str:
 def stands_for(connection: Connection) -> str:
     """An expression for how many calls a span `s` stands for because others of its function were left out or only counted; NULL where none was."""
     told = connection.execute("SELECT value FROM meta WHERE key = 'counted'").fetchone()
-    weights = Counted({"counted": json.loads(told[0])}).weights(connection) if told else {}
+    weights = Counted({"counted": json.loads(told[0])}).weights(connection, read_places(connection)) if told else {}
     if not weights:
         return f"1.0 / {probability(connection)}"
     connection.create_function("counted_for", 1, weights.get, deterministic=True)
@@ -339,13 +339,12 @@ class Counted:
         found = [(int(number), int(calls)) for number, calls in pairs]
         return [(*self.functions[number][:2], calls) for number, calls in found if number < len(self.functions)]
 
-    def weights(self, connection: Connection) -> dict[int, float]:
+    def weights(self, connection: Connection, places: Mapping[int, Place]) -> dict[int, float]:
         """Site -> how many calls each recorded one stands for, for those of which not all were."""
         more = {place: calls for place, _, calls in self.functions if calls}
         if not more:
             return {}
         recorded = dict(connection.execute("SELECT site, count(*) FROM spans GROUP BY site"))
-        places = read_places(connection)
         return {site: 1 + more[places[site]] / count for site, count in recorded.items() if places.get(site) in more}
 
 

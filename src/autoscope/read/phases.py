@@ -45,7 +45,7 @@ def measure_phases(run: Run) -> list[Times]:
             trace: (below in preparing, adjusted_count(tracestate) or 1.0)
             for trace, below, tracestate in connection.execute(_TRACES)
         }
-        counted = Counted(process.meta).weights(connection)
+        counted = Counted(process.meta).weights(connection, places)
         mine = {
             site: found.setdefault(place, Times(place.name)) for site, place in places.items() if site not in of_tests
         }

@@ -30,10 +30,10 @@ LEAST_SECONDS = 0.002
 """Between two looks whether one was open for long enough; in a program that computes, the interpreter's switch interval longer."""
 LONGEST_SECONDS = 1.0
 """One that is open so long is closed, whatever the program has done..."""
-LATE = 2.0
-"""A program that waits is looked at so many times as seldom as one that computes: when it goes on, a window is longer by that."""
 LEAST_NET_NS = 300_000
 """... and tells nothing if that is less than this: the program waited, and did what it does at other times."""
+LATE = 2.0
+"""A program that waits is looked at so many times as seldom as one that computes: when it goes on, a window is longer by that."""
 MOST_OPEN = 0.5
 """Share of the time in which one is open."""
 MOST_TOGETHER = 24
@@ -138,7 +138,7 @@ class Windows:
     def open(self, now: float) -> None:
         self.is_open, self.is_counting = True, False
         self.opened += 1
-        self.opened_at = now, Clock.process_cpu() - self.budget.own_cpu()
+        self.opened_at = now, self.used()
         self.here = self.next_ones()
         is_looked_at = False
         for site, steered in self.here.items():
@@ -207,6 +207,10 @@ class Windows:
         self.control_opened = self.control()
         self.at = now + self.needed() / 1e9
 
+    def used(self) -> int:
+        """CPU time of the process without our threads, in nanoseconds."""
+        return Clock.process_cpu() - self.budget.own_cpu()
+
     def needed(self) -> float:
         """CPU time of the program's that this part of a window takes, in nanoseconds."""
         return self.length if self.is_counting else WINDOW_NET_NS * LOOKING
@@ -214,7 +218,7 @@ class Windows:
     def is_over(self, now: float) -> bool:
         """Whether the program has run for long enough, and was not waiting for the processor all the while; else when to ask again."""
         began, cpu, own, _ = self.from_
-        spent = Clock.process_cpu() - cpu - (self.budget.own_cpu() - own)
+        spent = self.used() - (cpu - own)
         missing = self.needed() - spent
         if missing <= 0 or now - began >= LONGEST_SECONDS:
             return True
@@ -252,7 +256,7 @@ class Windows:
         cost = self.took + (self.swapped * SWAP_NS + WINDOW_NS) * self.budget.slowness
         self.cost_ns += (cost - self.cost_ns) * 0.3
         began, cpu = self.opened_at
-        used = max(Clock.process_cpu() - self.budget.own_cpu() - cpu, 1.0)
+        used = max(self.used() - cpu, 1.0)
         pause = max(used / self.duty * self.part, self.apart_ns()) - used
         seconds = max(pause, 0.0) / 1e9 * min((now - began) * 1e9 / used, MOST_STRETCH)
         self.at = now + min(seconds, MOST_APART_SECONDS) * (0.5 + sites.random.random())

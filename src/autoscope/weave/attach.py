@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from _operator import attrgetter
 from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, MethodType, ModuleType
 
@@ -17,8 +16,6 @@ from autoscope.weave import weaver
 from autoscope.weave.weaver import Weaver
 
 keep_builtins(globals())
-
-_GLOBALS = attrgetter("__globals__")
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
@@ -37,12 +34,12 @@ def attach(weave: Weaver, module: ModuleType, how: str = "in place") -> int:
 
 def attach_everything(weave: Weaver, modules: dict[str, ModuleType]) -> int:
     """The same for many modules at once, with closures and whatever else the garbage collector knows."""
-    from autoscope.weave.everywhere import every_function
+    from autoscope.weave.everywhere import GLOBALS, every_function
 
     namespaces = {id(module.__dict__): name for name, module in modules.items()}
     twins: dict[int, tuple[CodeType, CodeType]] = {}
     count = 0
-    for function in every_function(_GLOBALS, namespaces):
+    for function in every_function(GLOBALS, namespaces):
         count += weave.function(function, namespaces[id(function.__globals__)], twins)
     for name in modules:
         weaver.seen[name] = "in place"

@@ -10,7 +10,7 @@ none. It takes some 60 to 100 ns an object, about as long as a full collection.
 from __future__ import annotations
 
 import gc
-from _operator import call, is_
+from _operator import attrgetter, call, is_
 from collections import deque
 from functools import partial
 from itertools import compress, repeat
@@ -24,6 +24,9 @@ TYPE_CHECKING = False  # not typing's: importing it would cost every traced proc
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from typing import Any
+
+CODE, GLOBALS = attrgetter("__code__"), attrgetter("__globals__")
+"""By what functions are chosen."""
 
 _objects = gc.get_objects
 """As it was when we were imported: a program may replace it."""
