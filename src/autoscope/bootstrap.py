@@ -30,7 +30,7 @@ keep_builtins(globals())
 
 TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import CodeType
     from typing import Any
 
@@ -385,6 +385,10 @@ class Running:
 
     from_start = False
     """Whether there is a thread before something is recorded."""
+    control_from = 0.0
+    """By the monotonic clock: before, nobody is looked after who would change this process from outside..."""
+    control_every = 0.0
+    """... and then no oftener than this, in seconds."""
 
     def each_tick(self) -> None:
         """In the drain's thread, several times a second."""
@@ -393,7 +397,8 @@ class Running:
         try:
             if self.switch is not None:
                 self.switch.poll()
-            if self.offered:
+            if self.offered and (now := Clock.monotonic()) >= self.control_from:
+                self.control_from = now + self.control_every
                 self.look_at_control()
             if self._live is not None:
                 self._live.expire()
@@ -403,7 +408,7 @@ class Running:
             self.offered, self.switch = False, None
             notice("control-failed", f"this process cannot be changed any longer: {type(error).__name__}: {error}")
         waiting = self._live is not None and any(change.until is not None for change in self.weave.changes)
-        self.drain.busy = waiting or (self.offered and bool(self.server.clients or self.drain.taps))
+        self.drain.busy = waiting or (self.server is not None and bool(self.server.clients or self.drain.taps))
 
     def look_at_control(self) -> None:
         if self.server is None:
@@ -559,7 +564,7 @@ class Running:
             self.watch_over()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
-            if self.drain.steer is None or self.tells % 5 == 0:  # each is a transaction of its own
+            if (self.drain.steer is None and self.quota is None) or self.tells % 5 == 0:  # some are long texts
                 self.write_meta("counters", "cost", "budget", "counted")
             self.tells += 1
 
@@ -569,6 +574,8 @@ class Running:
 
     loaded = looks = 0
     """How many modules there were at the last look round, and how many looks."""
+    look_every = 1
+    """Of how many seconds one has a look round."""
 
     def look_round(self, last: bool = False) -> None:
         """Find modules the plan wants that were loaded past our finder; weave them in place."""
@@ -578,8 +585,9 @@ class Running:
         if not self.begun:
             return  # they are being woven
         self.looks += 1
-        if self.loaded == (loaded := len(sys.modules)) and self.looks % 8 and not last:
+        if not last and (self.looks % self.look_every or (self.loaded == len(sys.modules) and self.looks % 8)):
             return  # hardly another one since
+        loaded = len(sys.modules)
         unseen, more = attach.loaded_unseen(self.weave, self.wants)
         self.loaded = 0 if more else loaded
         for name, module in unseen.items():
@@ -611,27 +619,30 @@ class Running:
 
     def write_meta(self, *only: str) -> None:
         """Tell the store what only this process knows: counts, cost, what was not woven; or only some of it."""
-        for put in drain.methods(self.drain.exporters, "put_meta"):
-            for key, value in self.meta().items():
-                if not only or key in only:
-                    put(key, value)
+        puts = drain.methods(self.drain.exporters, "put_meta")
+        if puts:
+            known = {key: value() for key, value in self.meta().items() if not only or key in only}
+            for put in puts:
+                put(known)
 
-    def meta(self) -> dict[str, Any]:
-        """What this process knows of itself, as the store's meta values."""
+    def meta(self) -> dict[str, Callable[[], Any]]:
+        """What this process knows of itself: the store's meta values, by functions that give them."""
         counts = self.stats()
-        known = {
-            "counters": {key: counts[key] for key in ("recorded", "dropped", "sampled_out", "exported")}
-            | {key: counts[key] for key in ("folded", "left_out", "decided_early") if counts[key]},
-            "sites": {key: counts[key] for key in ("woven", "armed")},
-            "cost": counts["cost"],
-            "not_woven": [list(entry) for entry in weaver.left_alone],
-            "modules": dict(weaver.seen),
-            "notices": [list(entry) for entry in notices],
+        known: dict[str, Callable[[], Any]] = {
+            "counters": lambda: (
+                {key: counts[key] for key in ("recorded", "dropped", "sampled_out", "exported")}
+                | {key: counts[key] for key in ("folded", "left_out", "decided_early") if counts[key]}
+            ),
+            "sites": lambda: {key: counts[key] for key in ("woven", "armed")},
+            "cost": lambda: counts["cost"],
+            "not_woven": lambda: [list(entry) for entry in weaver.left_alone],
+            "modules": lambda: dict(weaver.seen),
+            "notices": lambda: [list(entry) for entry in notices],
         }
         if self.drain.steer is not None:
-            known["budget"] = self.drain.steer.describe()
+            known["budget"] = self.drain.steer.describe
         if self.quota is not None:
-            known["counted"] = self.quota.describe()
+            known["counted"] = self.quota.describe
         return known
 
     def stats(self) -> dict[str, Any]:

@@ -107,9 +107,7 @@ def write(directory, *trees, run_id="20261121-053012-4f3a", meta=None, info=None
         add(tree, Trace(next(_ids) << 64 | 1, tracestate=tracestate), None)
     store = StoreExporter(str(directory), run_id=run_id, resource={}, info=info or {"strategy": "balanced"})
     store.export(records)
-    store.put_meta("counters", {"dropped": 0})
-    for key, value in (meta or {}).items():
-        store.put_meta(key, value)
+    store.put_meta({"counters": {"dropped": 0}, **(meta or {})})
     store.close(5)
     assert not store.dropped
     return open_run(str(directory), run_id)

@@ -59,11 +59,11 @@ def write_run(directory):
             (checkout, 1, trace, None, 0, 10_000_000, None),
         ]
     )
-    store.put_meta("counters", {"dropped": 4, "sampled_out": 1200})
-    store.put_meta("sites", {"woven": 2, "armed": 2})
-    store.put_meta("not_woven", [["shop", "gen", "too small"], ["shop", "x", "too small"], ["a", "b", "no code"]])
-    store.put_meta("notices", [["budget", "rates were lowered"]])
-    store.put_meta("cost", {"cpu_ns": 2_000_000, "process_cpu_ns": 100_000_000, "share": 0.02})
+    store.put_meta({"counters": {"dropped": 4, "sampled_out": 1200}})
+    store.put_meta({"sites": {"woven": 2, "armed": 2}})
+    store.put_meta({"not_woven": [["shop", "gen", "too small"], ["shop", "x", "too small"], ["a", "b", "no code"]]})
+    store.put_meta({"notices": [["budget", "rates were lowered"]]})
+    store.put_meta({"cost": {"cpu_ns": 2_000_000, "process_cpu_ns": 100_000_000, "share": 0.02}})
     store.close(5)
 
 

@@ -146,8 +146,8 @@ def test_meta_is_replaced_and_read_back(tmp_path):
     """The last word on a key counts, and a file of sites never called is fine."""
     store = open_store(str(tmp_path))
     store.put_sites([site, Site(1, "shop.pay")])
-    store.put_meta("counters", {"dropped": 1})
-    store.put_meta("counters", {"dropped": 2})
+    store.put_meta({"counters": {"dropped": 1}})
+    store.put_meta({"counters": {"dropped": 2}})
     store.close(5)
 
     run = open_run(str(tmp_path))
@@ -297,7 +297,7 @@ def test_a_place_where_nothing_can_be_written(tmp_path, place):
     store = open_store(directory)
     for k in range(3):
         store.export(batch(10, k * 10))
-    store.put_meta("counters", {})
+    store.put_meta({"counters": {}})
     store.put_sites([site])
     store.close(1)
 

@@ -21,7 +21,7 @@ from autoscope.export.runs import new_run_id as new_run_id
 from autoscope.export.runs import prune as prune
 from autoscope.ours import keep_builtins
 from autoscope.runtime.library import ROOT, library, root, system
-from autoscope.runtime.sites import WIDTH, Batch, share_of, shares
+from autoscope.runtime.sites import TEST, WIDTH, Batch, share_of, shares
 from autoscope.runtime.spans import RUNNING, Clock, Folding, epoch_offset, running_of
 
 keep_builtins(globals())
@@ -172,13 +172,13 @@ class StoreExporter:
                 pass_on(error)
                 self._complain(error)
 
-    def put_meta(self, key: str, value: Any) -> None:
-        """Write one value of this process (`counters`, `not_woven`, …), in place of an earlier one of that name."""
+    def put_meta(self, values: dict[str, Any]) -> None:
+        """Write values of this process (`counters`, `not_woven`, …), in place of earlier ones of those names."""
         with self._lock:
             try:
                 connection = self._ready()
                 if connection is not None:
-                    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, to_json(value)))
+                    _insert(connection, *_META, [part for key in values for part in (key, to_json(values[key]))])
                     if self._events:
                         self._commit(connection, self._new_rows())
             except Exception as error:
@@ -205,7 +205,7 @@ class StoreExporter:
             return
         try:
             if self._connection is not None and self._pid == system.getpid() and self._intact():
-                self.put_meta("closed", Clock.now() + epoch_offset())
+                self.put_meta({"closed": Clock.now() + epoch_offset()})
                 # The last connection folds the write-ahead log into the file; at most a few MB wait there.
                 self._connection.close()
                 self._release()
@@ -298,7 +298,8 @@ class StoreExporter:
             raise
         self._events.clear()
         self._functions.update(rows.functions)
-        self._sites.update(rows.sites)
+        # Each test has a site of its own: known for good, thousands would be in the garbage collector's way.
+        self._sites.update({site: rows.sites[site] for site in rows.sites if site.kind != TEST})
         if len(self._sites) > 2 * len(self._functions) + 100:
             self._sites.clear()  # most are of functions that were woven anew since, and live for nobody else
         self._traces = rows.last_trace
@@ -409,6 +410,7 @@ ROWS = 1024
 
 # How rows are inserted: a statement's words, what stands for one row, and of how many values. What is the same in all rows is not among
 # them, and None never: Python takes longer to hand it to SQLite than all the numbers of a span.
+_META = "INSERT OR REPLACE INTO meta", "(?, ?)", 2
 _SITES = "INSERT OR IGNORE INTO sites", "(?, ?, ?, ?, ?, ?, ?)", 7
 _TRACES = "INSERT INTO traces", "(?, ?, ?, ?, ?, ?, ?)", 7
 _SPANS = "INSERT OR IGNORE INTO spans", "(?, ?, ?, ?, ?, ?, NULL)", 6
@@ -506,7 +508,8 @@ class _Rows:
         try:
             numbers = [*map(self._known_sites.__getitem__, sites)]
         except KeyError:
-            numbers = [*map(self.site_id, sites)]
+            new = {site: self.site_id(site) for site in dict.fromkeys(sites)}
+            numbers = [*map(new.__getitem__, sites)]
         for trace in dict.fromkeys(traces):
             if trace not in self._trace_rows:
                 self._add_trace(trace)

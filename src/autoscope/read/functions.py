@@ -351,9 +351,9 @@ class Counted:
 _COUNTED = "SELECT span, attributes FROM details WHERE instr(attributes, 'autoscope.counted.') > 0"
 
 
-def read_places(connection: Connection) -> dict[int, Place]:
-    """Site -> function."""
-    rows = connection.execute("SELECT id, name, file, line, kind FROM sites")
+def read_places(connection: Connection, tests: bool = True) -> dict[int, Place]:
+    """Site -> function; `tests`: those of tests too, which are none."""
+    rows = connection.execute("SELECT id, name, file, line, kind FROM sites WHERE ? OR kind != ?", (tests, TEST))
     places = {site: Place(name, file, line, kind) for site, name, file, line, kind in rows}
     places[OTHERS_SITE] = OTHERS
     return places

@@ -6,18 +6,16 @@ ran beside its caller counts against it. `measure_run` follows every call.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import TYPE_CHECKING
 
-from autoscope.read.functions import TEST, Counted, Place, adjusted_count, read_places
+from autoscope.read.functions import Counted, Place, adjusted_count, read_places
 from autoscope.read.runs import probability as probability_of
 
 if TYPE_CHECKING:
     from autoscope.read.runs import Process, Run
-
-PHASES, FIXTURES = ("setup", "teardown"), ("fixture ", "finalizer ")
-"""Names, and what names begin with, of the spans whose time is not the tests' own."""
 
 
 @dataclass(slots=True)
@@ -37,18 +35,15 @@ def measure_phases(run: Run) -> list[Times]:
     found: dict[Place, Times] = {}
 
     def add(connection: Connection, process: Process) -> None:
-        places = read_places(connection)
-        of_tests = {site: place.name for site, place in places.items() if place.kind == TEST}
-        names = {site for site, name in of_tests.items() if name in PHASES or name.startswith(FIXTURES)}
-        preparing = {span for span, site in connection.execute(_OF_TESTS) if site in names}
+        places = read_places(connection, tests=False)
+        preparing = {span for (span,) in connection.execute(_PREPARING)}
+        stands_for = functools.cache(lambda tracestate: adjusted_count(tracestate) or 1.0)
         traces = {
-            trace: (below in preparing, adjusted_count(tracestate) or 1.0)
+            trace: (below in preparing, stands_for(tracestate))
             for trace, below, tracestate in connection.execute(_TRACES)
         }
         counted = Counted(process.meta).weights(connection, places)
-        mine = {
-            site: found.setdefault(place, Times(place.name)) for site, place in places.items() if site not in of_tests
-        }
+        mine = {site: found.setdefault(place, Times(place.name)) for site, place in places.items()}
         covered: dict[int, float] = {}
         # Callees began later than their callers, and have higher ids.
         for span, parent, site, trace, duration, running, probability in connection.execute(
@@ -80,10 +75,15 @@ def measure_phases(run: Run) -> list[Times]:
     return sorted(called, key=lambda times: (-times.own_ns, times.name))
 
 
-_OF_TESTS = "SELECT span, site FROM spans WHERE site IN (SELECT id FROM sites WHERE kind = 'test')"
+_PREPARING = """
+SELECT span FROM spans WHERE site IN (SELECT id FROM sites WHERE kind = 'test'
+    AND (name IN ('setup', 'teardown') OR name GLOB 'fixture *' OR name GLOB 'finalizer *'))
+"""
+"""Spans whose time is not the tests' own."""
 # A trace's row is of one thread and, where nothing was current, of one phase or fixture: its `remote_parent` says which.
 _TRACES = "SELECT id, remote_parent, tracestate FROM traces"
 _CALLS = """
 SELECT s.span, s.parent, s.site, s.trace, s.duration_ns, d.running_ns, {probability}
-FROM spans s LEFT JOIN details d ON d.span = s.span ORDER BY s.span DESC
+FROM spans s LEFT JOIN details d ON d.span = s.span WHERE s.site IN (SELECT id FROM sites WHERE kind != 'test')
+ORDER BY s.span DESC
 """

@@ -55,6 +55,10 @@ class Ambient:
             self._traces[ident] = found
         return found
 
+    def was_asked(self) -> bool:
+        """Whether a call of this process belongs to it."""
+        return bool(self._traces)
+
     def carrier(self) -> str:
         """As another process is told of it: W3C `traceparent`."""
         return f"00-{self.trace_id:032x}-{self.span_id:016x}-{self.flags:02x}"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FIRST = 4
 """Calls of a function that are recorded in each test..."""
-TESTS = 32
+TESTS = 12
 """... and of one that takes little time, in so many of the tests that call it."""
 LONG_NS = 500_000
 """Who takes longer on average is recorded in every test."""
@@ -91,9 +91,10 @@ class Quota:
         if self.resting or there == self.seen:
             return
         new, self.seen = sites.sites[min(self.seen, there) :], there
+        meet = self.meet
         for site in new:
             if site.path == "bytecode" and site.get is context.get:
-                site.get = MethodType(self.meet, site)
+                site.get = MethodType(meet, site)
 
     def meet(self, site: Site) -> Any:
         """What a site asks whose function was never called: most never are."""

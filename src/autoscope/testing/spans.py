@@ -20,6 +20,8 @@ from autoscope.runtime.spans import Captured, Details, Trace
 keep_builtins(globals())
 
 ALL_KEPT = "ot=th:0"
+LEAST_NS = 1_000_000
+"""A phase in which nothing was called is recorded when it took so long."""
 _CAPTURE = Capture()
 
 
@@ -43,6 +45,7 @@ class Open:
         "end",
         "error",
         "failed",
+        "has_below",
         "site",
         "span_id",
         "start",
@@ -60,6 +63,8 @@ class Open:
         """What left it."""
         self.failed: tuple[str, str] | None = None
         """Type and message of what left a span below and failed this one."""
+        self.has_below = False
+        """Whether another of these is below it."""
         self.end = 0
         self.span_id = 0
         self.ambient = NOTHING
@@ -70,7 +75,14 @@ class Open:
 
     def below(self, site: Site) -> Open:
         """A span below this one."""
+        self.has_below = True
         return Open(site, self.trace, self)
+
+    def tells_nothing(self) -> bool:
+        """Whether it ended well, at once, and nothing was recorded below it."""
+        if self.has_below or self.attributes or self.error is not None or self.failed or self.ambient.was_asked():
+            return False
+        return self.end - self.start < LEAST_NS
 
     def record(self) -> None:
         """It is over; `end`, where that is set, says since when."""

@@ -38,6 +38,9 @@ MOST_PARAMETERS = 16
 WAITED_SECONDS, WAITED_OF_WORKER = 0.5, 0.1
 """What has waited so long is handed over when a test has ended: sooner than our thread would do it, in the middle of another. A worker may
 be gone with the next."""
+UNDISTURBED_SECONDS, LOOK_SECONDS, LOOK_ROUND_SECONDS = 3.0, 0.5, 4
+"""A session is open to `autoscope ps` and the like when it has taken so long, and then looks so often for who wants something, and for
+modules that were loaded past the import hook: all of it is done beside a test, in its time."""
 MOST_WAITING = 8 * CHUNK
 """Records that wait for a test's end."""
 SCOPE = "pytest.fixture.scope"
@@ -125,12 +128,18 @@ class Suite:
         self.show = option(config, "show") or "short"
         self.test: Test | None = None
         self.sites: dict[tuple[str, str, int], Site] = {}
+        self.marked: tuple[Any, tuple[str, ...]] = None, ()
+        """What the last test stood in, and its markers."""
         self.tape = Tape(self.running)
         self.quota: Quota | None = None
         """What has calls only counted; None where all are recorded."""
         if started.has_quota and self.running.quota is None:
             self.quota = self.running.quota = Quota()
         self.running.drain.enough = MOST_WAITING * WIDTH
+        if not started.joined:
+            self.running.control_from = Clock.monotonic() + UNDISTURBED_SECONDS
+            self.running.control_every = LOOK_SECONDS
+            self.running.look_every = LOOK_ROUND_SECONDS
         self.counts: dict[str, int] = {}
         self.told = 0
         """Notices that pytest has shown."""
@@ -180,8 +189,8 @@ class Suite:
             self.tape.begin_exact()
         else:
             self.tape.forget()
+        self.stage.enter(span)
         if span.trace is None:
-            self.stage.enter(span)
             return test
         attributes = span.attributes
         attributes["test.case.name"] = item.nodeid
@@ -190,7 +199,7 @@ class Suite:
             attributes["pytest.worker"] = self.worker
         if attempt:
             attributes["pytest.attempt"] = attempt
-        markers = dict.fromkeys([mark.name for mark in item.iter_markers()])
+        markers = self.markers(item)
         if markers:
             attributes["pytest.markers"] = Words(markers)
         parameters = getattr(getattr(item, "callspec", None), "params", None) or {}
@@ -202,8 +211,14 @@ class Suite:
             told = ("autoscope.trace_id", f"{span.trace.trace_id:032x}")
             item.user_properties[:] = [one for one in item.user_properties if one[0] != told[0]]
             item.user_properties.append(told)
-        self.stage.enter(span)
         return test
+
+    def markers(self, item: pytest.Item) -> dict[str, None]:
+        """Names of a test's markers, its own first. What is above it is asked once for all tests that stand there in a row."""
+        above = item.parent
+        if above is not self.marked[0]:
+            self.marked = above, () if above is None else tuple([mark.name for mark in above.iter_markers()])
+        return dict.fromkeys([*[mark.name for mark in item.own_markers], *self.marked[1]])
 
     def end_test(self, outcome: str = "") -> None:
         test = self.test
@@ -302,7 +317,9 @@ class Suite:
             test.phase.record()
             test.phase = None
         if test.waiting is not None:
-            test.waiting.record()
+            # Most tests have nothing set up and nothing cleared up. What a test calls is looked for in `call`.
+            if test.waiting is test.phases.get("call") or not test.waiting.tells_nothing():
+                test.waiting.record()
             test.waiting = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -410,7 +427,9 @@ class Suite:
     def begin_fixture(self, fixturedef: Any, what: str) -> Open | None:
         if not self.stage.open or self.test is None or getattr(fixturedef.func, "__name__", "") in NO_FIXTURES:
             return None
-        function = inspect.unwrap(fixturedef.func)
+        function = fixturedef.func
+        if hasattr(function, "__wrapped__"):
+            function = inspect.unwrap(function)
         code = getattr(function, "__code__", None)
         place = ("", 0) if code is None else (code.co_filename, code.co_firstlineno)
         opened = self.stage.open[-1].below(self.site(f"{what} {fixturedef.argname}", *place))
