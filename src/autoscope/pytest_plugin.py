@@ -28,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("plan", "FILE", "the plan file"),
         ("strategy", "S", "minimal (default), balanced or full_trace"),
         ("rate", "R", "share of tests recorded, 0..1"),
+        ("calls", "N|all", "record N calls of each function in a test (4; 32 with a strategy), count the others"),
         ("budget", "B", "share of the CPU time, as 3%%"),
         ("store", "DIR", "the local store (default .autoscope/)"),
         ("baseline", "FILE|RUN", "compare calls and times with these, and fail where calls differ too much"),

@@ -12,7 +12,7 @@ from autoscope.read.affected import used_by
 from autoscope.read.calltree import build_tree, find, render_text
 from autoscope.read.phases import measure_phases
 from autoscope.read.tests import measure
-from autoscope.runtime.quota import FIRST, TESTS
+from autoscope.runtime.quota import FIRST, FIRST_OF_ALL, TESTS
 
 WORKERS = ("-p", "xdist", "-n", "2")
 COUNT = TESTS + 12
@@ -99,8 +99,7 @@ def test_lost():
     cart.lose(9)
 """,
 }
-ALL = "--autoscope-strategy=minimal"
-"""What is recorded by default, but said."""
+ALL = "--autoscope-calls=all"
 
 
 @pytest.fixture
@@ -210,7 +209,7 @@ def test_tests_that_ask_have_every_call(project):
         ((ALL,), {}),
         (("--autoscope-rate=1",), {}),
         (("--autoscope-show=long",), {}),
-        ((), {"AUTOSCOPE_STRATEGY": "minimal"}),
+        ((ALL, "--autoscope-strategy=minimal"), {}),
         ((), {"AUTOSCOPE_RATE": "1"}),
     ],
 )
@@ -219,3 +218,38 @@ def test_who_says_how_much_is_recorded_has_that(project, more, environ):
     said = session(project, "--autoscope", "--deselect=tests/test_cart.py::test_fill", *more, **environ)
     names = [span.name for span in said.spans().all]
     assert names.count("shop.db.query") == 30 + 7 + 11 + 2 * (9 + 10)
+
+
+@pytest.mark.parametrize(
+    ("more", "environ", "most"),
+    [
+        (("--autoscope-strategy=minimal", "--autoscope-calls=18"), {}, 18),
+        ((), {"AUTOSCOPE_STRATEGY": "minimal"}, FIRST_OF_ALL),
+        (("--autoscope-strategy=minimal", "--autoscope-calls=7"), {}, 7),
+        (("-o", "autoscope_calls=7"), {}, 7),
+    ],
+)
+def test_who_says_how_closely_has_the_first_calls_of_every_test(project, more, environ, most):
+    """However many tests call a function; the others are counted, as exactly as by default."""
+    some = ("tests/test_cart.py::test_shared", "tests/test_cart.py::test_expected", "tests/test_cart.py::test_lost")
+    said = session(project, "--autoscope", *some, *more, **environ)
+    recorded = [span.name for span in said.spans().all].count("shop.db.query")
+    # The fixture that tests share, test_shared, the two others, the fixture's finalizer.
+    assert recorded == sum(min(count, most) for count in (30, 11, 9 + 10, 9 + 10, 7))
+    every = session(project, "--autoscope", ALL, *some)
+    assert calls(said.run()) == calls(every.run())
+
+
+def test_a_strategy_records_first_calls_however_many_tests_there_are(project):
+    """The hundredth test has its calls as the first has."""
+    write(project, {"tests/test_cart.py": FILES["tests/test_cart.py"].replace("number % 9", "30 + number % 9")})
+    said = session(project, "--autoscope", "--autoscope-strategy=full_trace", "-k", "test_fill")
+    assert [span.name for span in said.spans().all].count("shop.db.query") == COUNT * FIRST_OF_ALL
+
+
+@pytest.mark.parametrize("wrong", ["none", "0", "-3", "1.5"])
+def test_a_number_of_calls_that_is_none_is_refused(project, wrong):
+    """In one line, by pytest."""
+    said = session(project, "--autoscope", f"--autoscope-calls={wrong}")
+    assert said.code == 4
+    assert f"autoscope: autoscope_calls: {wrong!r} is no number of calls, nor 'all'" in said.err

@@ -102,7 +102,9 @@ class Run:
         for name, depth in actions:
             self.names[name](depth)
         sampling.set_ambient(NOTHING)
-        counted = Counter({state.site.qualname: calls for state, calls in self.quota.take()})
+        taken = self.quota.take()
+        names = [line[1] for line in self.quota.describe()]
+        counted = Counter({names[number]: calls for number, calls in taken.items()})
         records = sites.recorded()
         self.quota.learn(records)
         return Counter(record[0].qualname for record in records), counted, Counter(self.called)

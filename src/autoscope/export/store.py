@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from _thread import RLock
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from operator import add, sub
 
 from autoscope.errors import notice, pass_on
@@ -524,15 +524,20 @@ class _Rows:
         rows[5::width] = durations
         if weighed:
             rows[6::width] = [share_of(site, start) or 1.0 for site, start in zip(sites, starts, strict=True)]
-        known_texts, texts = self._known_texts, self.texts
-        for span, details in zip(spans, parts[6::WIDTH], strict=True):
-            if details is None:
-                continue
+        told, texts = parts[6::WIDTH], self.texts
+        known = [*map(self._known_texts.get, told)]
+        pairs: Iterable[Any] = zip(spans, known, strict=True)
+        self.same += chain.from_iterable(compress(pairs, known))
+        for span, details in [
+            (span, details)
+            for span, details, first in zip(spans, told, known, strict=True)
+            if details is not None and first is None
+        ]:
             if not isinstance(details, tuple):
                 self._add_details(span, details)
             elif details[-1] and details[0][-1] in RUNNING:
                 self.stepped += span, details[-1], captured_json(details)[0]
-            elif (first := known_texts.get(details) or texts.get(details)) is not None:
+            elif (first := texts.get(details)) is not None:
                 self.same += span, first
             else:
                 text, only_text = captured_json(details)

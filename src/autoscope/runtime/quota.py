@@ -10,7 +10,7 @@ its calls all are counted only, at a third of the price, and those are looked th
 
 from __future__ import annotations
 
-from _operator import length_hint, ne
+from _operator import length_hint, ne, sub
 from itertools import chain, compress, count, islice, repeat, starmap
 from types import MethodType
 
@@ -31,6 +31,8 @@ FIRST = 4
 """Calls of a function that are recorded in each test..."""
 TESTS = 12
 """... and of one that takes little time, in so many of the tests that call it."""
+FIRST_OF_ALL = 32
+"""The first of these where somebody has said how closely functions are watched: then in every test."""
 LONG_NS = 500_000
 """Who takes longer on average is recorded in every test."""
 LEARNED = 256
@@ -54,19 +56,23 @@ class Counted:
         self.tail = repeat(context.THINNED, MANY)
         """Marks of its calls that are not recorded: what is left of them is the count."""
         self.before = MANY
-        """What was left when it was last looked at."""
+        """What was left when it was last looked at, or came to have no quota."""
         self.get: Callable[[], Any] = self.tail.__next__
         """What its site asks."""
         self.tests = 0
         """Tests in which it was called, as long as it has a quota."""
         self.known = self.took = self.total = 0
-        """How many recorded calls were looked at, the nanoseconds they took, and how many calls of tests were only counted."""
+        """How many recorded calls were looked at, the nanoseconds they took, and how many calls of tests were only counted, as long as it
+        has a quota."""
 
 
 class Quota:
     """One process's. Used by the thread that runs the tests, but for `learn`."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = FIRST, tests: int | None = TESTS) -> None:
+        """The first so many calls of a function, in so many tests; None: in each."""
+        self.first = first
+        self.tests = tests
         self.resting = False
         """Whether all calls are recorded for now."""
         self.begin()
@@ -81,6 +87,7 @@ class Quota:
         """Functions with a quota that were called since `take`."""
         self.usual: list[Counted] = []
         """Functions without one, whose calls are all only counted..."""
+        self.numbers: list[int] = []
         self.tails: list[Any] = []
         self.hints: list[int] = []
         """... and what was left of each when they were last looked at."""
@@ -107,18 +114,26 @@ class Quota:
     def allow(self, state: Counted) -> None:
         """Its first calls from now on are recorded."""
         first = map(_given, starmap(self.called.setdefault, ((state, context.THINNED),)), _current)
-        state.get = state.site.get = chain(first, islice(_current, FIRST - 1), state.tail).__next__
+        state.get = state.site.get = chain(first, islice(_current, self.first - 1), state.tail).__next__
 
     def skip(self) -> None:
         """What was called since this or `take` belongs to nothing that is recorded."""
         if self.called:
-            for state, calls in self.take(0):
-                state.total -= calls
-        self.hints = list(map(length_hint, self.tails))
+            numbered = list(self.states.values())
+            for number, calls in self.take(0).items():
+                numbered[number].total -= calls
+            return
+        before, self.hints = self.hints, list(map(length_hint, self.tails))
+        if self.hints != before:
+            for place in compress(count(), map(ne, self.hints, before)):
+                self.usual[place].total -= before[place] - self.hints[place]
 
-    def take(self, tests: int = 1) -> list[tuple[Counted, int]]:
-        """Functions of which calls were only counted since this was last called, and how many; `tests`: of how many tests."""
-        found: list[tuple[Counted, int]] = []
+    def take(self, tests: int = 1) -> dict[int, int]:
+        """How many calls were only counted since this was last called, by the numbers of their functions; `tests`: in how many tests.
+
+        Most functions are called in most tests, so there is no step of the interpreter's for each that has no quota.
+        """
+        found: dict[int, int] = {}
         called = self.called
         for _ in range(len(called)):
             # One by one: another thread may put more there meanwhile, to be found the next time.
@@ -127,28 +142,30 @@ class Quota:
                 continue  # somebody has other wishes for it
             left = length_hint(state.tail)
             if left != state.before:
-                found.append((state, state.before - left))
+                found[state.number] = calls = state.before - left
+                state.total += calls
                 state.before = left
             state.tests += tests
-            if state.tests >= TESTS and state.known and state.took < state.known * LONG_NS:
+            enough = self.tests is not None and state.tests >= self.tests
+            if enough and state.known and state.took < state.known * LONG_NS:
                 state.get = state.site.get = state.tail.__next__
                 self.usual.append(state)
+                self.numbers.append(state.number)
                 self.tails.append(state.tail)
-                self.hints.append(length_hint(state.tail))
+                self.hints.append(left)
             else:
                 self.allow(state)
-        before = self.hints
-        hints = list(map(length_hint, self.tails))
-        usual = self.usual
-        for place in compress(count(), map(ne, hints, before)):
-            found.append((usual[place], before[place] - hints[place]))
+        before, hints = self.hints, list(map(length_hint, self.tails))
+        changed = list(map(ne, hints, before))
+        calls_of = compress(map(sub, before, hints), changed)
+        found.update(zip(compress(self.numbers, changed), calls_of, strict=True))
         self.hints = hints
-        for state, calls in found:
-            state.total += calls
         return found
 
     def learn(self, records: Iterable[Record]) -> None:
         """How long recorded calls took: of records that are handed over."""
+        if self.tests is None:
+            return  # nobody asks
         states = self.states
         for site, _, _, _, start, end, _ in records:
             state = states.get(site)
@@ -158,7 +175,11 @@ class Quota:
 
     def describe(self) -> list[list[Any]]:
         """Module, qualified name, file, line and kind of each function, by its number, and how many of its calls in tests were only counted."""
-        told = [(state.site, state.total) for state in list(self.states.values())]
+        left = dict(zip(list(self.usual), self.hints, strict=False))  # in our thread, while another takes
+        told = [
+            (state.site, state.total + state.before - left.get(state, state.before))
+            for state in list(self.states.values())
+        ]
         return [[site.module, site.qualname, site.file, site.line, site.kind, total] for site, total in told]
 
     def rest(self) -> None:

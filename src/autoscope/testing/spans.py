@@ -93,9 +93,7 @@ class Open:
         if self.counted:
             # By number, and in one text: with names it would be more than all else a test leaves behind.
             self.attributes["autoscope.counted.calls"] = sum(self.counted.values())
-            self.attributes["autoscope.counted.functions"] = " ".join(
-                [f"{number}:{calls}" for number, calls in self.counted.items()]
-            )
+            self.attributes["autoscope.counted.functions"] = " ".join(map("%d:%d".__mod__, self.counted.items()))
         details: Details | Captured | None = None
         if self.error is not None:
             # As seen below: what a function's span tells of it is not told again.

@@ -13,7 +13,7 @@ from autoscope import bootstrap
 from autoscope.errors import AutoscopeError, notice
 from autoscope.ours import keep_builtins
 from autoscope.plan.model import Plan, matches_module
-from autoscope.runtime import sites
+from autoscope.runtime import quota, sites
 
 keep_builtins(globals())
 
@@ -29,8 +29,10 @@ NO_PROJECT = frozenset(("benchmarks", "build", "conftest", "dist", "doc", "docs"
 """What lies in a project's directory and is not what it is about."""
 MOST_PLAN = 64_000
 """Bytes of a plan that is handed on in a variable, where there is no run's directory to put it in."""
-QUOTA = "autoscope_quota"
-"""No option, but handed on with them to xdist's workers: what `is_default` says."""
+ALLOWANCE = "autoscope_allowance"
+"""No option, but handed on with them to xdist's workers: what `allowance` says."""
+ALL = "all"
+"""What `--autoscope-calls` is where every call has a span."""
 SETTINGS = ("plan", "include", "exclude", "strategy", "rate", "budget", "store")
 
 
@@ -38,13 +40,17 @@ class Started:
     """What tracing a test run has begun, and how it is ended."""
 
     def __init__(
-        self, running: bootstrap.Running, joined: bool, environ: dict[str, str | None], has_quota: bool = False
+        self,
+        running: bootstrap.Running,
+        joined: bool,
+        environ: dict[str, str | None],
+        allowance: tuple[int, int | None] | None = None,
     ) -> None:
         self.running = running
         self.joined = joined
         """Whether autoscope was active already; then it stays so."""
-        self.has_quota = has_quota
-        """Whether of each function some calls are recorded and the others counted."""
+        self.allowance = allowance
+        """Of how many calls of each function in how many tests there are spans, see `Quota`; None: of all."""
         self._environ = environ
 
     def stop(self) -> None:
@@ -86,6 +92,9 @@ def check(config: pytest.Config) -> None:
         given = option(config, name)
         if given is not None and given not in choices:
             raise pytest.UsageError(f"autoscope: autoscope_{name}: {given!r} is none of {', '.join(choices)}")
+    calls = option(config, "calls")
+    if calls is not None and calls != ALL and (not calls.isdecimal() or not int(calls)):
+        raise pytest.UsageError(f"autoscope: autoscope_calls: {calls!r} is no number of calls, nor {ALL!r}")
     count = option(config, "durations")
     if type(count) is str and not count.isdecimal():
         raise pytest.UsageError(f"autoscope: autoscope_durations: {count!r} is no number of functions")
@@ -110,7 +119,7 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
         ignored = [f"--autoscope-{name}" for name in SETTINGS if option(config, name)]
         if ignored and "PYTEST_XDIST_WORKER" not in os.environ:
             notice("pytest-joined", f"autoscope was active before pytest began: {', '.join(ignored)} not heeded")
-        return Started(running, True, {}, bool(getattr(config.option, QUOTA, False)))
+        return Started(running, True, {}, getattr(config.option, ALLOWANCE, None))
     settings = {name: option(config, name) for name in SETTINGS}
     environ: dict[str, str] = {}
     try:
@@ -118,7 +127,7 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
             settings["store"] = ""
             settings["strategy"] = settings["strategy"] or (None if settings["plan"] else "full_trace")
         plan = plan_for(config, settings)
-        has_quota = not asked_only and is_default(config, plan)
+        allowed = None if asked_only else allowance(config, plan)
         if not asked_only:
             environ = _tell_children(plan, settings["store"])
     except AutoscopeError as error:
@@ -127,17 +136,25 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
     os.environ.update(environ)
     running = bootstrap.start(plan, store=environ.get("AUTOSCOPE_STORE", ""), otlp=None)
     running.name_run()
-    setattr(config.option, QUOTA, has_quota)
-    return Started(running, False, before, has_quota)
+    setattr(config.option, ALLOWANCE, allowed)
+    return Started(running, False, before, allowed)
 
 
-def is_default(config: pytest.Config, plan: Plan) -> bool:
-    """Whether nobody has said how much is to be recorded: whoever does has every call that this means."""
-    said = [option(config, name) for name in ("plan", "strategy")]
-    said += [os.environ.get(name) for name in ("AUTOSCOPE_PLAN", "AUTOSCOPE_STRATEGY")]
-    if any(said) or plan.sampling.rate_given or plan.budget_overhead is not None:
-        return False
-    return bool(option(config, "show") != "long")
+def allowance(config: pytest.Config, plan: Plan) -> tuple[int, int | None] | None:
+    """Of how many calls of each function in how many tests there are spans: of all (None) where somebody has said how much is to be recorded."""
+    calls = option(config, "calls")
+    if calls == ALL or (plan.sampling.rate_given or plan.budget_overhead is not None):
+        return None
+    if calls is None and (
+        option(config, "plan") or os.environ.get("AUTOSCOPE_PLAN") or option(config, "show") == "long"
+    ):
+        return None
+    named = any((option(config, "plan"), option(config, "strategy"))) or any(
+        os.environ.get(name) for name in ("AUTOSCOPE_PLAN", "AUTOSCOPE_STRATEGY")
+    )
+    if calls is not None:
+        return int(calls), None if named else quota.TESTS
+    return (quota.FIRST_OF_ALL, None) if named else (quota.FIRST, quota.TESTS)
 
 
 def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:

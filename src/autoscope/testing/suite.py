@@ -133,8 +133,8 @@ class Suite:
         self.tape = Tape(self.running)
         self.quota: Quota | None = None
         """What has calls only counted; None where all are recorded."""
-        if started.has_quota and self.running.quota is None:
-            self.quota = self.running.quota = Quota()
+        if started.allowance is not None and self.running.quota is None:
+            self.quota = self.running.quota = Quota(*started.allowance)
         self.running.drain.enough = MOST_WAITING * WIDTH
         if not started.joined:
             self.running.control_from = Clock.monotonic() + UNDISTURBED_SECONDS
@@ -258,8 +258,10 @@ class Suite:
         if span is None:
             self.quota.skip()
             return
-        for state, calls in self.quota.take():
-            span.counted[state.number] = span.counted.get(state.number, 0) + calls
+        counted = self.quota.take()
+        for number, calls in span.counted.items():  # of a fixture that tests share
+            counted[number] = counted.get(number, 0) + calls
+        span.counted = counted
 
     def counting(self) -> Open | None:
         """To which of the open spans calls belong that are only counted: a fixture that tests share, or the test."""
