@@ -6,28 +6,31 @@ understood is reported once and its default is used; an empty value is an unset 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-
 from autoscope.errors import notice
 from autoscope.ours import keep_builtins
 from autoscope.runtime.library import library
 
 keep_builtins(globals())
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NamedTuple
+else:
+    from autoscope.tuples import NamedTuple
+
 DEFAULT_TIMEOUT = 10.0
 DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
 EXPORTERS = ("otlp", "console", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where one kind of telemetry goes over OTLP, and how."""
 
     url: str
     """For HTTP the whole address, path included; for gRPC the address of the server."""
     protocol: str = "http/protobuf"
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     """Names in lower case. They hold keys and passwords: never print them."""
     timeout: float = DEFAULT_TIMEOUT
     """Seconds for one batch, all attempts together."""
@@ -38,9 +41,12 @@ class Endpoint:
     client_key: str = ""
     client_certificate: str = ""
 
+    def __repr__(self) -> str:
+        shown = [f"{name}={value!r}" for name, value in self._asdict().items() if name != "headers"]
+        return f"Endpoint({', '.join(shown)})"
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+
+class Limits(NamedTuple):
     """How much one span may hold; None is no limit."""
 
     attributes: int | None = 128
@@ -50,8 +56,7 @@ class Limits:
     event_attribute_length: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What the environment says about telemetry. Times are seconds; None is "not said, choose"."""
 
     disabled: bool = False
@@ -241,8 +246,8 @@ class _Reader:
             or not self.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
         ):
             return self.endpoint("LOGS", "/v1/logs", protocol)
-        return replace(
-            traces, url=traces.url.removesuffix("/v1/traces") + "/v1/logs" if traces.protocol != "grpc" else traces.url
+        return traces._replace(
+            url=traces.url.removesuffix("/v1/traces") + "/v1/logs" if traces.protocol != "grpc" else traces.url
         )
 
     def url(self, signal: str, path: str, protocol: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -89,13 +88,13 @@ class _Loading:
         scheme, _, name = word.text.partition(":")
         if scheme == "autoscope":
             path = preset_path(self.strategy if self.strategy and name in PRESETS else name, word.place)
-            return replace(self.file(path, word.place), rate_given=False)
+            return self.file(path, word.place)._replace(rate_given=False)
         if "://" in word.text:
             raise refuse("extends", f"{shown(word.text)} is an address", "fetch it and name the file", word.place)
         path = os.path.join(directory, os.path.expanduser(word.text))
         self.looked_for.append(path)
         layer = self.file(path, word.place)
-        return replace(layer, extended=(path, *layer.extended))
+        return layer._replace(extended=(path, *layer.extended))
 
 
 def _real(path: str, place: Place | None) -> str:

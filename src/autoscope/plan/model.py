@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any, NamedTuple
 else:
-    from autoscope.plan.tuples import NamedTuple
+    from autoscope.tuples import NamedTuple
 
 VERSION = 1
 """The version of the plan file's schema."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
 
 from autoscope.errors import Place, PlanError
 from autoscope.ours import keep_builtins
@@ -28,6 +26,10 @@ from autoscope.plan.values import (
 )
 
 keep_builtins(globals())
+
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["parse_budget", "parse_duration", "parse_rate", "resolve", "resolve_mapping", "resolve_plan"]
 
@@ -99,7 +101,7 @@ def _settle(options: Layer, file: Layer | None, environ: Mapping[str, str], sour
     if told.rate is None or not told.rate_given:
         rate, warnings = _sampler(environ)
         if rate is not None:
-            told = replace(told, rate=rate, rate_given=True)
+            told = told._replace(rate=rate, rate_given=True)
     told = told.over(preset)
     return Plan(
         version=VERSION,

@@ -6,9 +6,7 @@ they are written, not as YAML 1.1 would have them: a function may be called `on`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping
 
 from autoscope.errors import Place
 from autoscope.ours import keep_builtins
@@ -39,6 +37,15 @@ from autoscope.plan.values import (
 
 keep_builtins(globals())
 
+TYPE_CHECKING = False  # not typing's: importing it would cost every traced process milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NamedTuple, TypeVar
+
+    T = TypeVar("T")
+else:
+    from autoscope.tuples import NamedTuple
+
 MOST_DEPTH = 32
 """Lists and mappings inside each other."""
 _TRUE = ("true", "yes", "on")
@@ -46,8 +53,7 @@ _FALSE = ("false", "no", "off")
 _NULL = ("", "~", "null")
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A word. `plain`: written without quotes, so that `true` is a truth value and `null` is nothing."""
 
     place: Place
@@ -59,14 +65,12 @@ class Scalar:
         return self.plain and self.text.lower() in _NULL
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     place: Place
     items: list[Node]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A mapping; every key stands in it once."""
 
     place: Place
@@ -74,11 +78,9 @@ class Table:
 
 
 Node = Scalar | Listing | Table
-T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """What one source of settings says; None, or nothing in it, where it is silent."""
 
     extends: tuple[Scalar, ...] = ()

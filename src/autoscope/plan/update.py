@@ -289,9 +289,9 @@ def kept_settings(previous: Previous, settings: Settings, directory: str) -> dic
     }
     kept = {name: value for name, value in previous.settings.items() if holds.get(name, True)}
     if "sampling" in kept and layer.rate != settings.rate and (layer.rate is not None or settings.rate != base.rate):
-        kept["sampling"] = setting_text("sampling", replace(layer, rate=settings.traced))
+        kept["sampling"] = setting_text("sampling", layer._replace(rate=settings.traced))
     if layer.budget_spans is not None and settings.budget is not None and layer.budget != settings.budget:
-        kept["budget"] = setting_text("budget", replace(layer, budget=settings.budget))
+        kept["budget"] = setting_text("budget", layer._replace(budget=settings.budget))
     here = os.path.dirname(os.path.abspath(previous.path))
     if "extends" in kept and os.path.realpath(here) != os.path.realpath(directory):
         words = [word.text for word in layer.extends]
