@@ -29,8 +29,8 @@ NO_PROJECT = frozenset(("benchmarks", "build", "conftest", "dist", "doc", "docs"
 """What lies in a project's directory and is not what it is about."""
 MOST_PLAN = 64_000
 """Bytes of a plan that is handed on in a variable, where there is no run's directory to put it in."""
-ALLOWANCE = "autoscope_allowance"
-"""No option, but handed on with them to xdist's workers: what `allowance` says."""
+ALLOWANCE = "AUTOSCOPE_PYTEST_CALLS"
+"""The variable by which xdist's workers are told what `allowance` says: they are given the command line, but find a plan in the environment."""
 ALL = "all"
 """What `--autoscope-calls` is where every call has a span."""
 SETTINGS = ("plan", "include", "exclude", "strategy", "rate", "budget", "store")
@@ -119,7 +119,7 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
         ignored = [f"--autoscope-{name}" for name in SETTINGS if option(config, name)]
         if ignored and "PYTEST_XDIST_WORKER" not in os.environ:
             notice("pytest-joined", f"autoscope was active before pytest began: {', '.join(ignored)} not heeded")
-        return Started(running, True, {}, getattr(config.option, ALLOWANCE, None))
+        return Started(running, True, {}, told_allowance() if "PYTEST_XDIST_WORKER" in os.environ else None)
     settings = {name: option(config, name) for name in SETTINGS}
     environ: dict[str, str] = {}
     try:
@@ -130,13 +130,13 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
         allowed = None if asked_only else allowance(config, plan)
         if not asked_only:
             environ = _tell_children(plan, settings["store"])
+            environ[ALLOWANCE] = "" if allowed is None else f"{allowed[0]} {allowed[1] or ''}".strip()
     except AutoscopeError as error:
         raise pytest.UsageError(f"autoscope: {error}") from None
     before = {name: os.environ.get(name) for name in (*environ, "AUTOSCOPE_RUN_ID")}
     os.environ.update(environ)
     running = bootstrap.start(plan, store=environ.get("AUTOSCOPE_STORE", ""), otlp=None)
     running.name_run()
-    setattr(config.option, ALLOWANCE, allowed)
     return Started(running, False, before, allowed)
 
 
@@ -155,6 +155,12 @@ def allowance(config: pytest.Config, plan: Plan) -> tuple[int, int | None] | Non
     if calls is not None:
         return int(calls), None if named else quota.TESTS
     return (quota.FIRST_OF_ALL, None) if named else (quota.FIRST, quota.TESTS)
+
+
+def told_allowance() -> tuple[int, int | None] | None:
+    """The same, as the process said that started this worker."""
+    numbers = [int(word) for word in os.environ.get(ALLOWANCE, "").split() if word.isdecimal()]
+    return (numbers[0], numbers[1] if len(numbers) > 1 else None) if numbers else None
 
 
 def plan_for(config: pytest.Config, settings: dict[str, Any]) -> Plan:
