@@ -564,13 +564,17 @@ class Running:
             self.watch_over()
         if self.told != (told := (sites.counters.taken, sites.counters.dropped, sites.counters.sampled_out)):
             self.told = told
-            if (self.drain.steer is None and self.quota is None) or self.tells % 5 == 0:  # some are long texts
+            functions = 0 if self.quota is None else len(self.quota.states)
+            if self.tells % 5 == 0 or functions != self.named:
+                self.named = functions  # numbers of functions that have no name yet tell nothing
                 self.write_meta("counters", "cost", "budget", "counted")
+            elif self.drain.steer is None:  # each is a transaction of its own
+                self.write_meta("counters", "cost")
             self.tells += 1
 
-    tells = 0
+    tells = named = 0
     told: Any = None
-    """What was counted when the store was told last."""
+    """What was counted when the store was told last, how often it was, and how many functions of which calls are only counted had a name by then."""
 
     loaded = looks = 0
     """How many modules there were at the last look round, and how many looks."""

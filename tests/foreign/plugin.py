@@ -4,7 +4,7 @@
     python tests/foreign/plugin.py --python python3.13 --rounds 5 click flask
 
 Each package's tests run plain, with every function traced (`full_trace`), and as `--autoscope` does it by default, one after the other and as often as
-`--rounds` says; the quickest of each counts. A test that does not come out the same in all plain runs is left out. Prints a line a package, then
+`--rounds` says. A ratio is the median of those of single rounds; in brackets the lowest and the highest. A test that does not come out the same in all plain runs is left out. Prints a line a package, then
 geometric means; exits 1 if a test came out differently, 2 if a package could not be tried.
 """
 
@@ -18,7 +18,9 @@ import sys
 import tempfile
 import time
 import tomllib
+from operator import truediv
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from run import CHECKOUT, HERE, PIP, CannotTry, command, outcomes, prepare
@@ -50,7 +52,7 @@ def compare(
     """(the differences, the times of the ways); prints the package's line."""
     interpreter, source = prepare(name, package, python, cache)
     install(interpreter)
-    seconds = dict.fromkeys(WAYS, math.inf)
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     seen: dict[str, list[dict[str, str]]] = {way: [] for way in WAYS}
     said: dict[str, str] = {}
     for _ in range(rounds):
@@ -62,7 +64,7 @@ def compare(
             }
             started = time.monotonic()
             found, said[way] = outcomes(interpreter, source, more, work, woven=False)
-            seconds[way] = min(seconds[way], time.monotonic() - started)
+            seconds[way].append(time.monotonic() - started)
             seen[way].append(found)
     first = seen["plain"][0]
     steady = {test for test in first if all(one.get(test) == first[test] for one in seen["plain"])}
@@ -76,11 +78,13 @@ def compare(
     spans = [re.search(r"autoscope: ([\d,]+) spans", said[way]) for way in WAYS[1:]]
     if None in spans:
         raise CannotTry(f"nothing was recorded: {said['full_trace'].strip()[-800:]}")
-    ratios = [seconds[way] / seconds["plain"] for way in WAYS[1:]]
+    of_rounds = [sorted(map(truediv, seconds[way], seconds["plain"])) for way in WAYS[1:]]
+    ratios = [median(some) for some in of_rounds]
     counts = " | ".join(one[1] for one in spans if one)
+    told = " | ".join(f"{ratio:.2f} ({some[0]:.2f} to {some[-1]:.2f})" for ratio, some in zip(ratios, of_rounds))
+    plain = median(seconds["plain"])
     print(
-        f"| {name} {package['version']} | {len(steady)} | {len(different)} | {counts} | {seconds['plain']:.1f} | "
-        f"{ratios[0]:.2f} | {ratios[1]:.2f} |",
+        f"| {name} {package['version']} | {len(steady)} | {len(different)} | {counts} | {plain:.1f} | {told} |",
         flush=True,
     )
     for way in WAYS[1:] if different else ():

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -101,6 +102,8 @@ def outcomes(
         words += ["-m", "autoscope", "run", "--no-store", "--plan", plan]
     words += ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "-o", "junit_family=xunit1"]
     words += [*package.get("options", ()), *package["tests"]]
+    # Ignored where a shell has started us in the background, and what is ignored is so in children: trio's tests of Ctrl-C wait for ever then.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     done = subprocess.run(
         [*map(str, words)], cwd=source, capture_output=True, text=True, timeout=TIMEOUT, env=environment
     )

@@ -227,6 +227,7 @@ def test_who_says_how_much_is_recorded_has_that(project, more, environ):
         ((), {"AUTOSCOPE_STRATEGY": "minimal"}, FIRST_OF_ALL),
         (("--autoscope-strategy=minimal", "--autoscope-calls=7"), {}, 7),
         (("-o", "autoscope_calls=7"), {}, 7),
+        (("--autoscope-calls=7", "--autoscope-rate=1"), {}, 7),
     ],
 )
 def test_who_says_how_closely_has_the_first_calls_of_every_test(project, more, environ, most):
@@ -254,3 +255,10 @@ def test_a_number_of_calls_that_is_none_is_refused(project, wrong):
     said = session(project, "--autoscope", f"--autoscope-calls={wrong}")
     assert said.code == 4
     assert f"autoscope: autoscope_calls: {wrong!r} is no number of calls, nor 'all'" in said.err
+
+
+def test_a_number_of_calls_and_a_budget_are_refused(project):
+    """Both say how many are recorded."""
+    said = session(project, "--autoscope", "--autoscope-calls=7", "--autoscope-budget=3%")
+    assert said.code == 4
+    assert "autoscope: autoscope_calls: a budget says how many calls are recorded; leave out one of both" in said.err

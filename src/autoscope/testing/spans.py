@@ -20,8 +20,8 @@ from autoscope.runtime.spans import Captured, Details, Trace
 keep_builtins(globals())
 
 ALL_KEPT = "ot=th:0"
-LEAST_NS = 1_000_000
-"""A phase in which nothing was called is recorded when it took so long."""
+LEAST_NS = 300_000
+"""A phase in which nothing was called is recorded when it took so long: as long as it takes to start a process, which may be traced."""
 _CAPTURE = Capture()
 
 

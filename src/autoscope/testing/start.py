@@ -143,18 +143,17 @@ def start(config: pytest.Config, *, asked_only: bool = False) -> Started:
 def allowance(config: pytest.Config, plan: Plan) -> tuple[int, int | None] | None:
     """Of how many calls of each function in how many tests there are spans: of all (None) where somebody has said how much is to be recorded."""
     calls = option(config, "calls")
-    if calls == ALL or (plan.sampling.rate_given or plan.budget_overhead is not None):
+    if calls == ALL:
         return None
-    if calls is None and (
-        option(config, "plan") or os.environ.get("AUTOSCOPE_PLAN") or option(config, "show") == "long"
-    ):
-        return None
-    named = any((option(config, "plan"), option(config, "strategy"))) or any(
-        os.environ.get(name) for name in ("AUTOSCOPE_PLAN", "AUTOSCOPE_STRATEGY")
-    )
+    if calls is not None and plan.budget_overhead is not None:
+        raise AutoscopeError("autoscope_calls: a budget says how many calls are recorded; leave out one of both")
+    has_plan = bool(option(config, "plan") or os.environ.get("AUTOSCOPE_PLAN"))
+    is_named = has_plan or bool(option(config, "strategy") or os.environ.get("AUTOSCOPE_STRATEGY"))
     if calls is not None:
-        return int(calls), None if named else quota.TESTS
-    return (quota.FIRST_OF_ALL, None) if named else (quota.FIRST, quota.TESTS)
+        return int(calls), None if is_named else quota.TESTS
+    if has_plan or plan.sampling.rate_given or plan.budget_overhead is not None or option(config, "show") == "long":
+        return None
+    return (quota.FIRST_OF_ALL, None) if is_named else (quota.FIRST, quota.TESTS)
 
 
 def told_allowance() -> tuple[int, int | None] | None:
